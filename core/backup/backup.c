@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One run: find the parent, walk, flush, write the record.
+ *
+ * The order of durability: packs, the segments that name them, the record.  A
+ * mark in the local state says that a run is under way; a run that finds the
+ * mark of one that died reads back the packs that it uploaded and did not get
+ * to index, so they are not uploaded again.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backup/backup.h"
+#include "backup/chunker.h"
+#include "backup/walk.h"
+#include "base/err.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "base/pool.h"
+#include "base/timefmt.h"
+#include "repo/generation.h"
+#include "repo/localmeta.h"
+#include "repo/repo.h"
+#include "repo/writer.h"
+
+#define RUN_MARK	"backup-running"
+#define CONTENTS_MEMORY	(24u << 20)	/* pieces of files in flight */
+#define PARENT_MEMORY	(16u << 20)	/* of the parent's tree */
+
+struct run {
+	struct repo *repo;
+	const struct backup_conf *conf;
+	struct backup_result *res;
+	struct genrec rec;
+	struct want want;
+	struct writer *writer;
+	struct pipe *pipe;
+	struct chunker *chunker;
+	/* The parent generation, as far as there is one. */
+	struct reader *reader;
+	struct tree *tree;
+	uint8_t parent_root[BLOCK_ID_SIZE];
+	struct timespec parent_start;
+	/* For a write-only key. */
+	char tag[GEN_TAG_SIZE];
+	struct localmeta *old, *fresh;
+};
+
+static int
+meta_put(void *ctx, enum block_type type, const uint8_t id[BLOCK_ID_SIZE],
+    const void *data, size_t len)
+{
+	return localmeta_put(ctx, type, id, data, len);
+}
+
+static int
+meta_get(void *ctx, enum block_type type, const uint8_t id[BLOCK_ID_SIZE],
+    struct buf *out)
+{
+	return localmeta_get(ctx, type, id, out);
+}
+
+/* An owner finds the parent in the repository. */
+static int
+parent_from_repo(struct run *r)
+{
+	struct generation_list list;
+	const struct generation *g;
+	int err;
+
+	err = generation_list(r->repo, &list);
+	if (err != 0)
+		return err;
+	g = generation_newest(&list, r->conf->host, r->conf->series);
+	if (g != NULL) {
+		memcpy(r->parent_root, g->rec.root, BLOCK_ID_SIZE);
+		r->parent_start = g->rec.start;
+		memcpy(r->rec.parent, g->id, GEN_ID_SIZE);
+		r->rec.has_parent = 1;
+	}
+	generation_list_release(&list);
+	return 0;
+}
+
+/* A write-only key has what this host kept of its last run. */
+static int
+parent_from_state(struct run *r)
+{
+	const char *dir = repo_state_dir(r->repo);
+	struct localmeta_head head;
+	int err;
+
+	err = genrec_tag(repo_keys(r->repo), r->conf->host, r->conf->series,
+	    r->tag);
+	if (err != 0 || dir == NULL)
+		return err;
+	if (localmeta_open(dir, repo_keys(r->repo), r->tag, &r->old,
+	    &head) == 0) {
+		memcpy(r->parent_root, head.root, BLOCK_ID_SIZE);
+		r->parent_start = head.start;
+		memcpy(r->rec.parent, head.gen, GEN_ID_SIZE);
+		r->rec.has_parent = 1;
+	}
+	if (r->conf->dry_run)
+		return 0;
+	err = localmeta_begin(dir, repo_keys(r->repo), r->tag, &r->fresh);
+	if (err != 0) {
+		log_warn(err, "cannot keep the tree of this run in '%s'; the "
+		    "next one will read all of the source", dir);
+		r->fresh = NULL;
+	}
+	return 0;
+}
+
+static int
+parent_find(struct run *r)
+{
+	struct reader_conf rc = { .memory = PARENT_MEMORY, .threads = 1 };
+	int err;
+
+	if (repo_keys(r->repo)->has_sk) {
+		err = r->conf->force ? 0 : parent_from_repo(r);
+	} else {
+		err = parent_from_state(r);
+		rc.local = r->old != NULL ? meta_get : NULL;
+		rc.local_ctx = r->old;
+	}
+	if (err != 0 || !r->rec.has_parent)
+		return err;
+	r->res->has_parent = 1;
+	memcpy(r->res->parent, r->rec.parent, GEN_ID_SIZE);
+	err = reader_new(r->repo, &rc, &r->reader);
+	if (err == 0)
+		err = tree_new(r->reader, PARENT_MEMORY / 2, &r->tree);
+	return err;
+}
+
+static int
+rec_begin(struct run *r)
+{
+	const struct backup_conf *c = r->conf;
+	size_t i;
+	int err = 0;
+
+	genrec_init(&r->rec);
+	clock_gettime(CLOCK_REALTIME, &r->rec.start);
+	r->rec.host = strdup(c->host);
+	r->rec.series = strdup(c->series);
+	r->rec.program = strdup(c->program);
+	if (r->rec.host == NULL || r->rec.series == NULL ||
+	    r->rec.program == NULL)
+		return -ENOMEM;
+	for (i = 0; i < c->ntags && err == 0; i++)
+		err = genrec_add_tag(&r->rec, c->tags[i]);
+	return err;
+}
+
+/* Did a run of this host die?  Then find what it had uploaded. */
+static int
+recover(struct run *r)
+{
+	struct index *ix = repo_index(r->repo);
+	struct buf mark = BUF_INIT(64);
+	unsigned n;
+	int err = 0, died;
+
+	died = index_state_get(ix, RUN_MARK, &mark) == 0;
+	buf_release(&mark);
+	if (died) {
+		log_info("the last backup did not end; looking for what it "
+		    "had stored");
+		err = repo_adopt(r->repo, PACK_DATA, &n);
+		if (err == 0)
+			err = repo_adopt(r->repo, PACK_META, &n);
+		if (err == -EACCES)
+			err = 0;	/* a key that may only write */
+	}
+	if (err == 0)
+		err = index_state_put(ix, RUN_MARK, "1", 1);
+	return err;
+}
+
+static int
+machinery(struct run *r)
+{
+	const struct config *config = repo_config(r->repo);
+	struct writer_conf wc = { .level = r->conf->level,
+	    .threads = r->conf->threads, .uploads = r->conf->uploads,
+	    .dry_run = r->conf->dry_run };
+	struct pipe_conf pc = { .keys = repo_keys(r->repo),
+	    .threads = r->conf->threads > 0 ? r->conf->threads : pool_cpus(),
+	    .memory = CONTENTS_MEMORY };
+	int err;
+
+	if (r->fresh != NULL) {
+		pc.meta = meta_put;
+		pc.meta_ctx = r->fresh;
+	}
+	err = chunker_new(repo_keys(r->repo)->chunker, config->block_target,
+	    &r->chunker);
+	if (err == 0)
+		err = writer_new(r->repo, &wc, &r->writer);
+	if (err == 0 && !r->conf->dry_run)
+		err = recover(r);
+	if (err == 0)
+		err = pipe_new(r->writer, &pc, &r->pipe);
+	return err;
+}
+
+static int
+walk(struct run *r)
+{
+	struct walk_conf wc = { .conf = r->conf, .pipe = r->pipe,
+	    .writer = r->writer, .chunker = r->chunker,
+	    .inline_max = repo_config(r->repo)->inline_max, .tree = r->tree,
+	    .parent_start = r->parent_start, .rec = &r->rec,
+	    .p = &r->res->p };
+
+	memcpy(wc.parent_root, r->parent_root, BLOCK_ID_SIZE);
+	wc.skip[0] = store_local_path(repo_store(r->repo));
+	wc.skip[1] = repo_state_dir(r->repo);
+	if (r->conf->stdin_name != NULL)
+		return walk_stream(&wc);
+	return walk_run(&wc, &r->want);
+}
+
+/* All that the tree needs is durable; make the generation. */
+static int
+record(struct run *r)
+{
+	struct localmeta_head head = { .start = r->rec.start };
+	struct generation g;
+	int err;
+
+	clock_gettime(CLOCK_REALTIME, &r->rec.end);
+	writer_added(r->writer, &r->rec.added);
+	err = generation_put(r->repo, &r->rec, &g);
+	if (err != 0)
+		return err;
+	r->res->has_generation = 1;
+	memcpy(r->res->id, g.id, GEN_ID_SIZE);
+	timefmt_name(&r->rec.end, r->res->name);
+	index_state_del(repo_index(r->repo), RUN_MARK);
+	if (r->fresh == NULL)
+		return 0;
+	memcpy(head.root, r->rec.root, BLOCK_ID_SIZE);
+	memcpy(head.gen, g.id, GEN_ID_SIZE);
+	err = localmeta_commit(r->fresh, &head);
+	if (err != 0)
+		log_warn(err, "cannot keep the tree of this run; the next "
+		    "one will read all of the source");
+	return 0;
+}
+
+static void
+run_release(struct run *r)
+{
+	pipe_free(r->pipe);
+	writer_free(r->writer);
+	chunker_free(r->chunker);
+	tree_free(r->tree);
+	reader_free(r->reader);
+	localmeta_close(r->old);
+	localmeta_close(r->fresh);
+	want_release(&r->want);
+	genrec_release(&r->rec);
+}
+
+int
+backup_run(struct repo *repo, const struct backup_conf *conf,
+    struct backup_result *result)
+{
+	struct run r = { .repo = repo, .conf = conf, .res = result };
+	uint64_t missing = 0;
+	int err;
+
+	memset(result, 0, sizeof(*result));
+	err = rec_begin(&r);
+	if (err == 0 && conf->stdin_name == NULL)
+		err = want_build(conf->paths, conf->npaths, &r.want, &r.rec,
+		    &missing);
+	else if (err == 0)
+		err = genrec_add_path(&r.rec, conf->stdin_name);
+	result->p.errors = missing;
+	if (err == 0)
+		err = parent_find(&r);
+	if (err == 0)
+		err = machinery(&r);
+	if (err == 0)
+		err = walk(&r);
+	if (err == 0)
+		err = pipe_finish(r.pipe, r.rec.root, &r.rec.totals.files,
+		    &r.rec.totals.dirs, &r.rec.totals.bytes);
+	if (err == 0)
+		err = writer_flush(r.writer);
+	if (r.writer != NULL)
+		writer_added(r.writer, &result->p.added);
+	if (err == 0 && !conf->dry_run)
+		err = record(&r);
+	run_release(&r);
+	return err;
+}

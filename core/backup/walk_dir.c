@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Directories of the walk: a stack on the heap, so that depth costs no C
+ * stack, of which the deepest FDS_OPEN are open; what is above is opened again
+ * through ".." on the way back, and checked to be the same directory.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "backup/exclude.h"
+#include "backup/walk_internal.h"
+#include "base/err.h"
+#include "base/log.h"
+
+static int
+name_order(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Read all names of an open directory into d. */
+static int
+names_read(struct dir *d, int fd)
+{
+	struct buf names = BUF_INIT(SIZE_MAX / 4);
+	struct dirent *e;
+	size_t off, i;
+	DIR *dp;
+	int copy, err = 0;
+
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	dp = copy >= 0 ? fdopendir(copy) : NULL;
+	if (dp == NULL) {
+		err = -errno;
+		if (copy >= 0)
+			close(copy);
+		return err;
+	}
+	while ((errno = 0, e = readdir(dp)) != NULL && err == 0) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		err = buf_add(&names, e->d_name, strlen(e->d_name) + 1);
+		d->n++;
+	}
+	if (err == 0 && errno != 0)
+		err = -errno;
+	closedir(dp);
+	d->names = (char *)names.data;
+	d->name_at = calloc(d->n + 1, sizeof(*d->name_at));
+	if (d->name_at == NULL) {
+		d->n = 0;
+		return -ENOMEM;
+	}
+	for (off = 0, i = 0; i < d->n; i++) {
+		d->name_at[i] = d->names + off;
+		off += strlen(d->names + off) + 1;
+	}
+	qsort(d->name_at, d->n, sizeof(*d->name_at), name_order);
+	return err;
+}
+
+static int
+names_wanted(struct dir *d)
+{
+	size_t i;
+
+	d->name_at = calloc(d->want->n + 1, sizeof(*d->name_at));
+	if (d->name_at == NULL)
+		return -ENOMEM;
+	for (i = 0; i < d->want->n; i++)
+		d->name_at[i] = d->want->child[i].name;
+	d->n = d->want->n;
+	return 0;
+}
+
+/* Does it hold a CACHEDIR.TAG with the signature of the specification at
+ * https://bford.info/cachedir/ ? */
+static int
+is_cachedir(int fd)
+{
+	static const char sig[] =
+	    "Signature: 8a477f597d28d172789f06886806bc55";
+	char have[sizeof(sig) - 1];
+	ssize_t n;
+	int tag;
+
+	tag = openat(fd, "CACHEDIR.TAG", O_RDONLY | O_NOFOLLOW | O_CLOEXEC |
+	    O_NONBLOCK);
+	if (tag < 0)
+		return 0;
+	n = pread(tag, have, sizeof(have), 0);
+	close(tag);
+	return n == (ssize_t)sizeof(have) && memcmp(have, sig, sizeof(have)) ==
+	    0;
+}
+
+static void
+names_only(struct dir *d, const char *name)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < d->n; i++)
+		if (name != NULL && strcmp(d->name_at[i], name) == 0)
+			d->name_at[kept++] = d->name_at[i];
+	d->n = kept;
+}
+
+/* Should the contents of this directory be left out? */
+static int
+is_skipped(const struct walker *w, const struct dir *d)
+{
+	unsigned i;
+
+	for (i = 0; i < w->nskips; i++)
+		if (w->skip_dev[i] == d->dev && w->skip_ino[i] == d->ino)
+			return 1;
+	return w->conf->one_file_system && d->dev != d->path_dev;
+}
+
+static int
+dir_open(struct walker *w, struct dir *d, int up_fd, const char *name)
+{
+	int flags = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	int err;
+
+	if (d->want != NULL) {
+		d->fd = openat(up_fd, name, flags | O_PATH);
+		return d->fd < 0 ? -errno : names_wanted(d);
+	}
+	d->fd = openat(up_fd, name, flags | O_RDONLY | O_NOATIME);
+	if (d->fd < 0 && errno == EPERM)
+		d->fd = openat(up_fd, name, flags | O_RDONLY);
+	if (d->fd < 0)
+		return -errno;
+	if (is_skipped(w, d))
+		return 0;
+	err = names_read(d, d->fd);
+	if (err == 0 && w->conf->exclude_caches && is_cachedir(d->fd)) {
+		names_only(d, "CACHEDIR.TAG");
+		walk_item(w, "excluded");
+	}
+	return err;
+}
+
+static void
+dir_free(struct walker *w, struct dir *d)
+{
+	if (d->fd >= 0)
+		close(d->fd);
+	if (w->wc->tree != NULL)
+		tree_pos_release(w->wc->tree, &d->pos);
+	fsmeta_release(&d->meta);
+	free(d->names);
+	free(d->name_at);
+	free(d);
+}
+
+/*
+ * Enter directory `name` of up (NULL: the root), whose metadata stands in
+ * w->meta and whose path in w->path.  parent is its entry in the parent
+ * generation, or NULL.
+ */
+int
+dir_push(struct walker *w, struct dir *up, const char *name,
+    const struct want *want, const struct entry *parent)
+{
+	struct dir *d = calloc(1, sizeof(*d)), *far;
+	unsigned i;
+	int err;
+
+	if (d == NULL)
+		return -ENOMEM;
+	d->up = up;
+	d->fd = -1;
+	d->depth = up != NULL ? up->depth + 1 : 0;
+	d->want = want;
+	d->namelen = strlen(name);
+	memcpy(d->name, name, d->namelen + 1);
+	d->meta = w->meta;		/* takes over its buffers */
+	fsmeta_init(&w->meta);
+	d->dev = d->meta.dev;
+	d->ino = d->meta.e.ino;
+	d->pathlen = w->path.len;
+	d->path_dev = up != NULL && up->want == NULL ? up->path_dev : d->dev;
+	if (up == NULL && w->wc->tree != NULL) {
+		d->has_parent = 1;
+		memcpy(d->parent, w->wc->parent_root, BLOCK_ID_SIZE);
+	} else if (parent != NULL && parent->flags & ENTRY_SUBTREE) {
+		d->has_parent = 1;
+		memcpy(d->parent, parent->tree_id, BLOCK_ID_SIZE);
+	}
+	err = dir_open(w, d, up != NULL ? up->fd : AT_FDCWD,
+	    up != NULL ? name : "/");
+	if (err != 0) {
+		/* It stays in the generation, empty. */
+		walk_error(w, err, "cannot read directory '%s'", walk_path(w));
+		names_only(d, NULL);
+	}
+	err = pipe_dir_begin(w->pipe);
+	if (err != 0) {
+		dir_free(w, d);
+		return err;
+	}
+	for (i = 0, far = up; far != NULL && i < FDS_OPEN; i++)
+		far = far->up;
+	if (far != NULL && far->fd >= 0) {
+		close(far->fd);
+		far->fd = -1;
+	}
+	w->top = d;
+	w->wc->p->dirs++;
+	return 0;
+}
+
+/* Back from d to the one above, which may have been closed. */
+static int
+dir_reopen(struct walker *w, struct dir *d)
+{
+	struct dir *up = d->up;
+	struct stat st;
+
+	if (up == NULL || up->fd >= 0)
+		return 0;
+	if (d->fd >= 0)
+		up->fd = openat(d->fd, "..", O_DIRECTORY | O_CLOEXEC |
+		    (up->want != NULL ? O_PATH : O_RDONLY));
+	if (up->fd >= 0 && fstat(up->fd, &st) == 0 &&
+	    st.st_ino == up->ino && makedev(major(st.st_dev),
+	    minor(st.st_dev)) == up->dev)
+		return 0;
+	if (up->fd >= 0)
+		close(up->fd);
+	up->fd = -1;
+	names_only(up, NULL);
+	up->i = 0;
+	return walk_error(w, -ESTALE, "a directory above '%s' was moved while "
+	    "it was read; the rest of it is left out", walk_path(w));
+}
+
+void
+dir_drop(struct walker *w)
+{
+	struct dir *d = w->top;
+
+	w->top = d->up;
+	dir_free(w, d);
+}
+
+int
+dir_pop(struct walker *w)
+{
+	struct dir *d = w->top;
+	struct entry *e = &d->meta.e;
+	int err;
+
+	e->name = d->up != NULL ? d->name : "root";
+	e->namelen = d->up != NULL ? d->namelen : 4;
+	e->flags &= ~(uint32_t)ENTRY_LINKS;
+	/* Without the subtree, which the pipe adds, the encoding of a
+	 * directory would not be complete. */
+	e->flags |= ENTRY_SUBTREE;
+	err = pipe_dir_end(w->pipe, e, d->meta.xattr.len > 0 ? &d->meta.xattr :
+	    NULL);
+	if (err == 0)
+		err = dir_reopen(w, d);
+	if (d->up != NULL)
+		w->path.len = d->up->pathlen;
+	dir_drop(w);
+	return err;
+}
+
+int
+dir_parent_entry(struct walker *w, struct dir *d, const char *name,
+    const struct entry **out)
+{
+	struct tree *t = w->wc->tree;
+	const struct entry *e;
+	size_t len = strlen(name);
+	int ret, cmp;
+
+	*out = NULL;
+	if (!d->has_parent)
+		return 0;
+	if (d->pos.leaf == NULL) {
+		/* First use, or a jump far ahead: go there by name. */
+		ret = tree_find(t, d->parent, name, len, &d->pos);
+		if (ret == 1)
+			*out = tree_entry(&d->pos);
+		return ret < 0 ? ret : 0;
+	}
+	for (;;) {
+		e = tree_entry(&d->pos);
+		cmp = tree_name_cmp(e->name, e->namelen, name, len);
+		if (cmp == 0)
+			*out = e;
+		if (cmp >= 0)
+			return 0;
+		ret = tree_next(t, d->parent, &d->pos);
+		if (ret <= 0) {
+			d->has_parent = ret == 0 ? 0 : d->has_parent;
+			return ret;
+		}
+	}
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FIRN_BACKUP_WALK_INTERNAL_H
+#define FIRN_BACKUP_WALK_INTERNAL_H
+
+#include "backup/fsmeta.h"
+#include "backup/links.h"
+#include "backup/walk.h"
+#include "base/buf.h"
+
+#define DEVS_MAX	4096
+#define FDS_OPEN	256	/* directories kept open at once */
+#define READ_SIZE	(1u << 20)
+
+/* The fields of a stat that say whether a file is the one we knew. */
+struct dir {
+	struct dir *up;
+	int fd;			/* -1: closed, to be opened again by ".." */
+	uint64_t dev, ino;
+	struct fsmeta meta;	/* of the directory itself */
+	size_t pathlen;		/* of its path in walker->path */
+	size_t namelen;
+	char name[256];
+	char *names;		/* each with its NUL */
+	char **name_at;
+	size_t n, i;
+	const struct want *want;	/* NULL: all of it */
+	int has_parent;
+	uint8_t parent[BLOCK_ID_SIZE];
+	struct tree_pos pos;	/* in the parent; merges with names */
+	uint64_t path_dev;	/* of the wanted path, for one_file_system */
+	unsigned depth;
+};
+
+struct walker {
+	const struct walk_conf *wc;
+	const struct backup_conf *conf;
+	struct pipe *pipe;
+	struct dir *top;
+	struct buf path;	/* absolute, NUL behind */
+	struct fsmeta meta;	/* of the entry at hand */
+	struct links *links;
+	uint64_t next_link;
+	uint64_t dev[DEVS_MAX];	/* file systems in the order they were met */
+	uint32_t ndevs;
+	uint8_t *piece;		/* what the chunker has not cut yet */
+	size_t piece_cap;
+	uint64_t skip_dev[2], skip_ino[2];
+	unsigned nskips;
+	uint64_t tick;
+};
+
+/* walk.c */
+/* Count and note a source error; 0, since the walk goes on. */
+int walk_error(struct walker *w, int err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void walk_item(struct walker *w, const char *what);
+void walk_progress(struct walker *w, int force);
+int walk_stopped(const struct walker *w);
+const char *walk_path(struct walker *w);
+
+/* walk_dir.c */
+int dir_push(struct walker *w, struct dir *up, const char *name,
+    const struct want *want, const struct entry *parent);
+int dir_pop(struct walker *w);
+/* The entry of the parent generation of this name in d, or NULL. */
+int dir_parent_entry(struct walker *w, struct dir *d, const char *name,
+    const struct entry **out);
+/* Take the top off without ending it, after a failure. */
+void dir_drop(struct walker *w);
+
+/* walk_file.c */
+int walk_regular(struct walker *w, struct dir *d, const char *name,
+    const struct entry *parent);
+/* May w->meta's file be taken over from this entry of the parent? */
+int walk_unchanged(const struct walker *w, const struct entry *parent);
+int walk_take_over(struct walker *w, const struct entry *parent);
+int walk_link(struct walker *w, const char *name, int *err);
+
+/* walk_owner.c: note the names of owner and group in the record. */
+int owner_note(struct genrec *rec, uint32_t uid, uint32_t gid);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the user asked for, as a tree of path components. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backup/walk.h"
+#include "base/err.h"
+#include "base/log.h"
+
+void
+want_release(struct want *w)
+{
+	size_t i;
+
+	for (i = 0; i < w->n; i++) {
+		want_release(&w->child[i]);
+		free(w->child[i].name);
+	}
+	free(w->child);
+	w->child = NULL;
+	w->n = 0;
+}
+
+/* The child of this name, made when missing, kept in order. */
+static struct want *
+want_child(struct want *w, const char *name, size_t len)
+{
+	struct want *c;
+	size_t i;
+	int cmp;
+
+	for (i = 0; i < w->n; i++) {
+		cmp = tree_name_cmp(w->child[i].name,
+		    strlen(w->child[i].name), name, len);
+		if (cmp == 0)
+			return &w->child[i];
+		if (cmp > 0)
+			break;
+	}
+	c = realloc(w->child, (w->n + 1) * sizeof(*c));
+	if (c == NULL)
+		return NULL;
+	w->child = c;
+	memmove(c + i + 1, c + i, (w->n - i) * sizeof(*c));
+	memset(&c[i], 0, sizeof(*c));
+	c[i].name = strndup(name, len);
+	if (c[i].name == NULL) {
+		memmove(c + i, c + i + 1, (w->n - i) * sizeof(*c));
+		return NULL;
+	}
+	w->n++;
+	return &c[i];
+}
+
+static int
+want_add(struct want *root, const char *path)
+{
+	struct want *w = root;
+	const char *end;
+
+	for (;;) {
+		while (*path == '/')
+			path++;
+		if (*path == '\0')
+			break;
+		end = strchrnul(path, '/');
+		w = want_child(w, path, (size_t)(end - path));
+		if (w == NULL)
+			return -ENOMEM;
+		path = end;
+	}
+	w->whole = 1;
+	return 0;
+}
+
+/*
+ * Absolute, with the directory part resolved and the last component as it is,
+ * so that a symlink that was named is backed up as one.
+ */
+static int
+path_resolve(const char *path, char **out)
+{
+	struct stat st;
+	char *copy, *slash, *dir, *base, *real;
+	size_t len;
+	int err = 0;
+
+	*out = NULL;
+	if (lstat(path, &st) != 0)
+		return -errno;
+	copy = strdup(path);
+	if (copy == NULL)
+		return -ENOMEM;
+	for (len = strlen(copy); len > 1 && copy[len - 1] == '/'; len--)
+		copy[len - 1] = '\0';
+	slash = strrchr(copy, '/');
+	base = slash != NULL ? slash + 1 : copy;
+	if (!S_ISLNK(st.st_mode) || strlen(path) != len || *base == '\0') {
+		*out = realpath(path, NULL);
+		err = *out == NULL ? -errno : 0;
+		free(copy);
+		return err;
+	}
+	if (slash != NULL)
+		*slash = '\0';
+	dir = slash == NULL ? "." : slash == copy ? "/" : copy;
+	real = realpath(dir, NULL);
+	if (real == NULL)
+		err = -errno;
+	else if (asprintf(out, "%s/%s", strcmp(real, "/") == 0 ? "" : real,
+	    base) < 0)
+		err = -ENOMEM;
+	free(real);
+	free(copy);
+	return err;
+}
+
+int
+want_build(const char *const *paths, size_t n, struct want *root,
+    struct genrec *rec, uint64_t *missing)
+{
+	char *abs;
+	size_t i, found = 0;
+	int err;
+
+	*missing = 0;
+	for (i = 0; i < n; i++) {
+		err = path_resolve(paths[i], &abs);
+		if (err != 0) {
+			log_err(err, "cannot back up '%s'", paths[i]);
+			genrec_add_error(rec, paths[i]);
+			++*missing;
+			continue;
+		}
+		found++;
+		err = want_add(root, abs);
+		if (err == 0)
+			err = genrec_add_path(rec, abs);
+		free(abs);
+		if (err != 0)
+			return err;
+	}
+	return found > 0 ? 0 : log_err(-ENOENT,
+	    "none of the paths can be read; nothing to back up");
+}

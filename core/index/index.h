@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The block index of one repository on this host: block id -> pack, frame,
+ * place.  Built from index segments, kept in LMDB, rebuilt whenever it is
+ * missing or damaged; never the only copy of anything.
+ *
+ * Entries lie in sorted runs, each written once as LMDB values of many packed
+ * entries with keys in order (MDB_APPEND), so an entry takes little more than
+ * its own bytes and pages are full.  A look-up asks each run's filter, then
+ * at most one page a run.  Runs are merged in levels (size ratio 4) so their
+ * number stays logarithmic; memory use does not grow with the repository but
+ * for what LMDB maps, and a directory of 4 bytes for a thousand entries.
+ *
+ * Two halves, data and meta, so that a mount can begin with meta alone.
+ * Many processes and threads may use one index directory at once, but a
+ * process opens it once at a time (LMDB's locks are the process's), and not
+ * before it forks.  Look-ups never block behind a writer.  Files that are
+ * deleted meanwhile stay good for who has them open.
+ */
+#ifndef FIRN_INDEX_INDEX_H
+#define FIRN_INDEX_INDEX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format/format.h"
+#include "format/segment.h"
+
+struct index;
+
+/* Where a block is. */
+struct index_place {
+	uint8_t pack[OBJECT_ID_SIZE];
+	uint32_t pack_size;
+	uint32_t frame_off;
+	uint32_t frame_len;	/* sealed */
+	uint32_t off;		/* in the plain frame */
+	uint32_t len;
+};
+
+/*
+ * Open the index in directory `dir` (made when missing) for repository
+ * `repo_id`.  An index of another repository, of another layout version, or a
+ * damaged one is removed and begun anew, with a warning.
+ * Errors are logged: -ENOSPC, -EACCES, -EROFS ...
+ */
+int index_open(const char *dir, const uint8_t repo_id[16], struct index **out);
+void index_close(struct index *ix);
+
+/* Find a block.  1 found, 0 not, or -errno.  Any thread. */
+int index_find(struct index *ix, enum pack_kind kind,
+    const uint8_t id[BLOCK_ID_SIZE], struct index_place *out);
+/* Is it there; the same without reading the place. */
+int index_has(struct index *ix, enum pack_kind kind,
+    const uint8_t id[BLOCK_ID_SIZE]);
+
+/* 1 when this segment (or one that replaced it) is loaded.  Loading one that
+ * is does nothing and succeeds. */
+int index_has_segment(struct index *ix, enum pack_kind kind,
+    const uint8_t segment[OBJECT_ID_SIZE]);
+
+/*
+ * Add a segment's entries, already sorted by id with each id once, and mark
+ * the segment loaded, in one transaction: a crash leaves it in or out.
+ * `entries` name packs by position in `packs`.  Merges runs when due.
+ * -ENOSPC when LMDB's map or the disk is full, logged; the index is as it was.
+ * -EINVAL for entries out of order, or that name no pack.
+ */
+int index_add_segment(struct index *ix, enum pack_kind kind,
+    const uint8_t segment[OBJECT_ID_SIZE], const struct segment_entry *entries,
+    size_t nentries, const struct segment_pack *packs, size_t npacks);
+/*
+ * The same for segments too large for memory: begin, add pages in order,
+ * commit or abort; both free it.  One writer at a time in the whole machine;
+ * begin blocks, so a thread must not begin or add another meanwhile.
+ */
+struct index_load;
+int index_load_begin(struct index *ix, enum pack_kind kind,
+    const uint8_t segment[OBJECT_ID_SIZE], const struct segment_pack *packs,
+    size_t npacks, struct index_load **out);
+int index_load_add(struct index_load *ld, const struct segment_entry *entries,
+    size_t nentries);
+/* Names that this segment says it replaces.  It must list all that they did:
+ * their entries stay. */
+int index_load_replaces(struct index_load *ld,
+    const uint8_t (*segments)[OBJECT_ID_SIZE], size_t n);
+int index_load_commit(struct index_load *ld);
+void index_load_abort(struct index_load *ld);
+
+/*
+ * Segments that are gone from the store (merged, pruned): call with the
+ * complete list of names that are there now.  When one that is loaded is
+ * missing from it and no other segment's `replaced` explains it, the half is
+ * emptied (0 segments loaded) so that the caller loads afresh; returns 1 then.
+ */
+int index_retain(struct index *ix, enum pack_kind kind,
+    const uint8_t (*segments)[OBJECT_ID_SIZE], size_t n);
+/*
+ * The same by a list that may be older than what other processes have loaded
+ * meanwhile: take the mark, then list, then retain; segments that were loaded
+ * after the mark need not be in the list.
+ */
+int index_mark(struct index *ix, enum pack_kind kind, uint64_t *mark);
+int index_retain_since(struct index *ix, enum pack_kind kind, uint64_t mark,
+    const uint8_t (*segments)[OBJECT_ID_SIZE], size_t n);
+
+struct index_stats {
+	uint64_t entries;
+	uint64_t packs;
+	uint64_t segments;
+	uint64_t runs;
+	uint64_t bytes;		/* on disk, both halves and all else */
+};
+int index_stats(struct index *ix, enum pack_kind kind,
+    struct index_stats *out);
+
+/* Each pack that the loaded segments list, in no order.  fn may take its time;
+ * what it returns but 0 ends the walk and is returned. */
+int index_each_pack(struct index *ix, enum pack_kind kind,
+    int (*fn)(void *ctx, const uint8_t pack[OBJECT_ID_SIZE], uint32_t size),
+    void *ctx);
+/* Does a loaded segment list this pack: 1, 0, -errno. */
+int index_has_pack(struct index *ix, enum pack_kind kind,
+    const uint8_t pack[OBJECT_ID_SIZE]);
+
+/* Small named values that may be lost at any time ("state"): at most 511
+ * bytes of name.  put replaces; get appends to out, -ENOENT. */
+struct buf;
+int index_state_get(struct index *ix, const char *name, struct buf *out);
+int index_state_put(struct index *ix, const char *name, const void *data,
+    size_t len);
+int index_state_del(struct index *ix, const char *name);
+
+#endif

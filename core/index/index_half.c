@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The record of a half: its runs and counters.  And what belongs to no live
+ * run or load, which is swept in bounded transactions.
+ *
+ *	record	u64 gen; u64 seq; u64 segments; u32 next run; u32 packs; u32
+ *		runs; then a run each: u32 number; u32 version; u32 slabs; u32
+ *		state; u64 entries
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "index/index_internal.h"
+
+#define HALF_HEAD	36
+#define HALF_RUN	24
+#define HALF_MAX	(HALF_HEAD + HALF_RUN * INDEX_RUNS_MAX)
+
+static int
+record_get(struct index *ix, MDB_txn *txn, unsigned h, MDB_val *v)
+{
+	char name[] = { 'h', 'a', 'l', 'f', (char)('0' + h) };
+	MDB_val k = { sizeof(name), name };
+	int rc;
+
+	rc = mdb_get(txn, ix->info, &k, v);
+	if (rc == MDB_NOTFOUND || (rc == 0 && v->mv_size < HALF_HEAD))
+		return index_damaged(ix, "it lacks a record");
+	return rc == 0 ? 0 : index_err(ix, rc, "read");
+}
+
+int
+half_gen(struct index *ix, MDB_txn *txn, unsigned h, uint64_t *gen)
+{
+	MDB_val v;
+	int err;
+
+	err = record_get(ix, txn, h, &v);
+	if (err == 0)
+		*gen = le64_load(v.mv_data);
+	return err;
+}
+
+int
+half_get(struct index *ix, MDB_txn *txn, unsigned h, struct half_rec *out)
+{
+	struct run_rec *run;
+	struct rd r;
+	MDB_val v;
+	uint32_t i, bad = 0;
+	int err;
+
+	err = record_get(ix, txn, h, &v);
+	if (err != 0)
+		return err;
+	r = rd_init(v.mv_data, v.mv_size);
+	out->gen = rd_u64(&r);
+	out->seq = rd_u64(&r);
+	out->segments = rd_u64(&r);
+	out->next_run = rd_u32(&r);
+	out->packs = rd_u32(&r);
+	out->nruns = rd_u32(&r);
+	if (out->nruns > INDEX_RUNS_MAX)
+		return index_damaged(ix, "it counts too many runs");
+	for (i = 0; i < out->nruns; i++) {
+		run = &out->run[i];
+		run->number = rd_u32(&r);
+		run->version = rd_u32(&r);
+		run->slabs = rd_u32(&r);
+		run->state = rd_u32(&r);
+		run->entries = rd_u64(&r);
+		bad |= run->number == 0 || run->number >= out->next_run ||
+		    run->state < RUN_LIVE || run->state > RUN_DEAD;
+	}
+	if (bad || rd_bad(&r) || rd_left(&r) != 0)
+		return index_damaged(ix, "a record makes no sense");
+	return 0;
+}
+
+int
+half_put(struct index *ix, MDB_txn *txn, unsigned h, const struct half_rec *r)
+{
+	char name[] = { 'h', 'a', 'l', 'f', (char)('0' + h) };
+	MDB_val k = { sizeof(name), name }, v;
+	uint8_t data[HALF_MAX], *p = data + HALF_HEAD;
+	uint32_t i;
+	int rc;
+
+	le64_put(data, r->gen);
+	le64_put(data + 8, r->seq);
+	le64_put(data + 16, r->segments);
+	le32_put(data + 24, r->next_run);
+	le32_put(data + 28, r->packs);
+	le32_put(data + 32, r->nruns);
+	for (i = 0; i < r->nruns; i++, p += HALF_RUN) {
+		le32_put(p, r->run[i].number);
+		le32_put(p + 4, r->run[i].version);
+		le32_put(p + 8, r->run[i].slabs);
+		le32_put(p + 12, r->run[i].state);
+		le64_put(p + 16, r->run[i].entries);
+	}
+	v.mv_size = (size_t)(p - data);
+	v.mv_data = data;
+	rc = mdb_put(txn, ix->info, &k, &v, 0);
+	return rc == 0 ? 0 : index_err(ix, rc, "write to");
+}
+
+struct run_rec *
+half_add_run(struct half_rec *r, enum run_state state)
+{
+	struct run_rec *run;
+
+	if (r->nruns == INDEX_RUNS_MAX || r->next_run == UINT32_MAX)
+		return NULL;
+	run = &r->run[r->nruns++];
+	memset(run, 0, sizeof(*run));
+	run->number = r->next_run++;
+	run->state = state;
+	return run;
+}
+
+struct run_rec *
+half_find_run(struct half_rec *r, uint32_t number)
+{
+	uint32_t i;
+
+	for (i = 0; i < r->nruns; i++) {
+		if (r->run[i].number == number)
+			return &r->run[i];
+	}
+	return NULL;
+}
+
+void
+half_del_run(struct half_rec *r, struct run_rec *run)
+{
+	*run = r->run[--r->nruns];
+}
+
+/* --- sweeping ----------------------------------------------------------- */
+
+/* A step at one dead run; *more says whether there was one. */
+static int
+sweep_run(struct index *ix, unsigned h, MDB_txn *txn, int *more)
+{
+	struct half_rec rec;
+	struct run_rec *run;
+	uint32_t i, n;
+	int err;
+
+	*more = 0;
+	err = half_get(ix, txn, h, &rec);
+	if (err != 0)
+		return err;
+	for (i = 0; i < rec.nruns && rec.run[i].state != RUN_DEAD; i++)
+		;
+	if (i == rec.nruns)
+		return 0;
+	*more = 1;
+	run = &rec.run[i];
+	err = slab_delete(ix, txn, h, run->number, STEP_DELETES, &n);
+	if (err != 0 || n == STEP_DELETES)
+		return err;
+	half_del_run(&rec, run);
+	return half_put(ix, txn, h, &rec);
+}
+
+/* The highest pack, if no load has committed it: 1, 0 or -errno. */
+static int
+stray_pack(struct index *ix, MDB_cursor *cur, uint32_t packs,
+    uint8_t id[OBJECT_ID_SIZE])
+{
+	MDB_val k, v;
+	uint32_t number;
+	int rc;
+
+	rc = mdb_cursor_get(cur, &k, &v, MDB_LAST);
+	if (rc == MDB_NOTFOUND)
+		return 0;
+	if (rc != 0)
+		return index_err(ix, rc, "read");
+	if (k.mv_size != sizeof(number) || v.mv_size < OBJECT_ID_SIZE)
+		return index_damaged(ix, "a pack has a wrong size");
+	memcpy(&number, k.mv_data, sizeof(number));
+	memcpy(id, v.mv_data, OBJECT_ID_SIZE);
+	return number >= packs;
+}
+
+static int
+sweep_packs(struct index *ix, unsigned h, MDB_txn *txn, int *more)
+{
+	uint8_t id[OBJECT_ID_SIZE];
+	MDB_val k = { sizeof(id), id };
+	struct half_rec rec;
+	MDB_cursor *cur;
+	unsigned n = 0;
+	int err, rc;
+
+	*more = 0;
+	err = half_get(ix, txn, h, &rec);
+	if (err != 0)
+		return err;
+	rc = mdb_cursor_open(txn, ix->half[h].pack, &cur);
+	if (rc != 0)
+		return index_err(ix, rc, "clean up");
+	while (n < STEP_ROWS && rc == 0) {
+		err = stray_pack(ix, cur, rec.packs, id);
+		if (err != 1)
+			break;
+		err = 0;
+		*more = 1;
+		rc = mdb_cursor_del(cur, 0);
+		if (rc == 0)
+			rc = mdb_del(txn, ix->half[h].name, &k, NULL);
+		if (rc == MDB_NOTFOUND)
+			rc = 0;
+		n++;
+	}
+	mdb_cursor_close(cur);
+	return err != 0 || rc == 0 ? err : index_err(ix, rc, "clean up");
+}
+
+/* Is there anything; so that a clean index is not written to. */
+static int
+sweep_due(struct index *ix, unsigned h)
+{
+	uint8_t id[OBJECT_ID_SIZE];
+	struct half_rec rec;
+	MDB_cursor *cur;
+	struct slot *s;
+	uint32_t i;
+	int ret, rc;
+
+	ret = slot_get(ix, &s);
+	if (ret != 0)
+		return ret;
+	ret = half_get(ix, s->txn, h, &rec);
+	for (i = 0; ret == 0 && i < rec.nruns; i++)
+		ret = rec.run[i].state == RUN_DEAD;
+	if (ret == 0) {
+		rc = mdb_cursor_open(s->txn, ix->half[h].pack, &cur);
+		if (rc != 0) {
+			ret = index_err(ix, rc, "read");
+		} else {
+			ret = stray_pack(ix, cur, rec.packs, id);
+			mdb_cursor_close(cur);
+		}
+	}
+	slot_put(s);
+	return ret;
+}
+
+int
+half_sweep(struct index *ix, unsigned h)
+{
+	static int (*const step[])(struct index *, unsigned, MDB_txn *,
+	    int *) = { sweep_run, sweep_packs };
+	MDB_txn *txn;
+	unsigned i;
+	int err, more;
+
+	err = sweep_due(ix, h);
+	if (err != 1)
+		return err;
+	err = 0;
+	for (i = 0; i < 2 && err == 0; i++) {
+		do {
+			err = write_begin(ix, &txn);
+			if (err != 0)
+				return err;
+			err = step[i](ix, h, txn, &more);
+			if (err == 0 && more)
+				err = write_commit(ix, txn);
+			else
+				mdb_txn_abort(txn);
+		} while (err == 0 && more);
+	}
+	return err;
+}

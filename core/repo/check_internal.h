@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FIRN_REPO_CHECK_INTERNAL_H
+#define FIRN_REPO_CHECK_INTERNAL_H
+
+#include <pthread.h>
+
+#include "format/format.h"
+#include "repo/check.h"
+#include "repo/generation.h"
+#include "repo/repo.h"
+
+struct check_pack {
+	uint8_t id[OBJECT_ID_SIZE];
+	uint64_t size;
+	uint8_t kind;
+	uint8_t bad;		/* its blocks must be tried one by one */
+};
+
+struct check {
+	struct repo *repo;
+	const struct check_conf *conf;
+	struct check_result *res;
+	pthread_mutex_t lock;	/* protects res and the calls to conf */
+	struct check_pack *pack;	/* by kind, then id */
+	size_t npacks, packs_cap;
+	size_t next;		/* protected by lock: to be read next */
+	int err;		/* protected by lock: ends the check */
+};
+
+void check_problem(struct check *c, const char *object, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The pack in the list, or NULL. */
+struct check_pack *check_find(struct check *c, enum pack_kind kind,
+    const uint8_t id[OBJECT_ID_SIZE]);
+int check_stopped(const struct check *c);
+
+/* check_index.c: keys and index segments. */
+int check_index(struct check *c);
+/* check_pack.c: list them, compare with the index, read them. */
+int check_packs(struct check *c);
+/* check_tree.c: records and trees. */
+int check_generations(struct check *c);
+
+#endif

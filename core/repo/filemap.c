@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Contents of one file.  Extents of a file without a list are decoded once into
+ * an array; those of a list a page at a time, and the page used last is kept
+ * decoded, since reads are mostly in order.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "repo/filemap.h"
+
+/* A run of extents in memory: [start, start + len) of the file. */
+struct span {
+	uint64_t start;
+	uint64_t len;
+	size_t n;
+	struct extent *x;
+	uint64_t *at;		/* where each begins; n of them */
+};
+
+struct filemap {
+	struct reader *rd;
+	uint64_t size;
+	uint8_t *inl;		/* contents, when inline */
+	int has_list;
+	uint8_t list_id[BLOCK_ID_SIZE];
+	pthread_mutex_t lock;
+	struct span span;	/* protected by lock with has_list, else
+				   constant */
+};
+
+static void
+span_release(struct span *s)
+{
+	free(s->x);
+	free(s->at);
+	memset(s, 0, sizeof(*s));
+}
+
+/* count extents of r; all of them must be there and nothing behind. */
+static int
+span_decode(struct rd *r, uint64_t count, uint64_t start, struct span *out)
+{
+	struct span s = { .start = start };
+	uint64_t i;
+	int err;
+
+	if (count > rd_left(r))
+		return -FIRN_ECORRUPT;
+	s.x = calloc(count + 1, sizeof(*s.x));
+	s.at = calloc(count + 1, sizeof(*s.at));
+	if (s.x == NULL || s.at == NULL) {
+		span_release(&s);
+		return -ENOMEM;
+	}
+	for (i = 0; i < count; i++) {
+		err = extent_decode(r, &s.x[i]);
+		if (err == 0 && s.x[i].len > UINT64_MAX - start - s.len)
+			err = -FIRN_ECORRUPT;
+		if (err != 0) {
+			span_release(&s);
+			return err;
+		}
+		s.at[i] = start + s.len;
+		s.len += s.x[i].len;
+	}
+	s.n = count;
+	if (rd_left(r) != 0) {
+		span_release(&s);
+		return -FIRN_ECORRUPT;
+	}
+	*out = s;
+	return 0;
+}
+
+int
+filemap_new(struct reader *rd, const struct entry *e, struct filemap **out)
+{
+	struct filemap *fm = calloc(1, sizeof(*fm));
+	struct rd r;
+	int err = 0;
+
+	if (fm == NULL)
+		return -ENOMEM;
+	pthread_mutex_init(&fm->lock, NULL);
+	fm->rd = rd;
+	fm->size = e->flags & ENTRY_SIZE ? e->size : 0;
+	if (e->flags & ENTRY_INLINE) {
+		fm->inl = malloc(e->size + 1);
+		if (fm->inl == NULL)
+			err = -ENOMEM;
+		else
+			memcpy(fm->inl, e->inl, e->size);
+	} else if (e->flags & ENTRY_LIST) {
+		fm->has_list = 1;
+		memcpy(fm->list_id, e->list_id, sizeof(fm->list_id));
+	} else if (e->flags & ENTRY_EXTENTS) {
+		r = rd_init(e->extents, e->extentslen);
+		err = span_decode(&r, e->nextents, 0, &fm->span);
+	}
+	if (err == 0 && !fm->has_list && fm->inl == NULL &&
+	    fm->span.len != fm->size)
+		err = log_err(-FIRN_ECORRUPT,
+		    "the extents of a file do not add up to its size");
+	if (err != 0) {
+		filemap_free(fm);
+		return err;
+	}
+	*out = fm;
+	return 0;
+}
+
+void
+filemap_free(struct filemap *fm)
+{
+	if (fm == NULL)
+		return;
+	span_release(&fm->span);
+	pthread_mutex_destroy(&fm->lock);
+	free(fm->inl);
+	free(fm);
+}
+
+uint64_t
+filemap_size(const struct filemap *fm)
+{
+	return fm->size;
+}
+
+/* One step down a list: the child of a page above the leaves that holds off. */
+static int
+list_step(struct list *list, uint64_t off, uint64_t *start,
+    uint8_t id[BLOCK_ID_SIZE])
+{
+	struct list_child c;
+	uint64_t i;
+	int err;
+
+	for (i = 0; i < list->count; i++) {
+		err = list_child_decode(&list->r, &c);
+		if (err != 0)
+			return err;
+		if (c.len > UINT64_MAX - *start)
+			return -FIRN_ECORRUPT;
+		if (off < *start + c.len) {
+			memcpy(id, c.id, BLOCK_ID_SIZE);
+			return 0;
+		}
+		*start += c.len;
+	}
+	return -FIRN_ECORRUPT;
+}
+
+/* The page of extents around off. */
+static int
+list_span(struct filemap *fm, uint64_t off, struct span *out)
+{
+	uint8_t id[BLOCK_ID_SIZE];
+	struct blockref ref;
+	struct list list;
+	uint64_t start = 0;
+	unsigned above = TREE_LEVEL_MAX;
+	int err;
+
+	memcpy(id, fm->list_id, sizeof(id));
+	for (;;) {
+		err = reader_get(fm->rd, BLOCK_LIST, id, &ref);
+		if (err != 0)
+			return err;
+		err = list_decode(ref.data, ref.len, &list);
+		if (err == 0 && list.level >= above)
+			err = -FIRN_ECORRUPT;
+		if (err == 0 && list.level == 0) {
+			err = span_decode(&list.r, list.count, start, out);
+			if (err == 0 && (off < out->start ||
+			    off - out->start >= out->len)) {
+				span_release(out);
+				err = -FIRN_ECORRUPT;
+			}
+		} else if (err == 0) {
+			above = list.level;
+			err = list_step(&list, off, &start, id);
+			if (err == 0) {
+				blockref_put(fm->rd, &ref);
+				continue;
+			}
+		}
+		blockref_put(fm->rd, &ref);
+		if (err == -FIRN_ECORRUPT)
+			log_err(err, "cannot decode a list of blocks");
+		return err;
+	}
+}
+
+/* The extent of a span around off, which lies in it. */
+static size_t
+span_find(const struct span *s, uint64_t off)
+{
+	size_t lo = 0, hi = s->n, mid;
+
+	while (hi - lo > 1) {
+		mid = lo + (hi - lo) / 2;
+		if (s->at[mid] <= off)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+int
+filemap_extent(struct filemap *fm, uint64_t off, struct extent *x,
+    uint64_t *start)
+{
+	struct span fresh;
+	size_t i;
+	int err;
+
+	if (off >= fm->size)
+		return 0;
+	if (fm->inl != NULL) {
+		memset(x, 0, sizeof(*x));
+		x->len = fm->size;
+		*start = 0;
+		return 1;
+	}
+	if (!fm->has_list) {
+		i = span_find(&fm->span, off);
+		*x = fm->span.x[i];
+		*start = fm->span.at[i];
+		return 1;
+	}
+	pthread_mutex_lock(&fm->lock);
+	while (off < fm->span.start ||
+	    off - fm->span.start >= fm->span.len) {
+		/* Not under the lock: it may have to be fetched. */
+		pthread_mutex_unlock(&fm->lock);
+		err = list_span(fm, off, &fresh);
+		if (err != 0)
+			return err;
+		pthread_mutex_lock(&fm->lock);
+		span_release(&fm->span);
+		fm->span = fresh;
+	}
+	i = span_find(&fm->span, off);
+	*x = fm->span.x[i];
+	*start = fm->span.at[i];
+	pthread_mutex_unlock(&fm->lock);
+	return 1;
+}
+
+/* Copy from one block; its length must be what the extent says. */
+static int
+read_block(struct filemap *fm, const struct extent *x, uint64_t skip,
+    uint8_t *out, size_t len)
+{
+	struct blockref ref;
+	int err;
+
+	err = reader_get(fm->rd, BLOCK_DATA, x->id, &ref);
+	if (err != 0)
+		return err;
+	if (ref.len != x->len)
+		err = log_err(-FIRN_ECORRUPT,
+		    "a block has another length than its file says");
+	else
+		memcpy(out, ref.data + skip, len);
+	blockref_put(fm->rd, &ref);
+	return err;
+}
+
+int
+filemap_read(struct filemap *fm, uint64_t off, void *buf, size_t len,
+    size_t *got)
+{
+	struct extent x;
+	uint64_t start, skip;
+	uint8_t *out = buf;
+	size_t n, done = 0;
+	int ret;
+
+	*got = 0;
+	if (off >= fm->size)
+		return 0;
+	if (len > fm->size - off)
+		len = (size_t)(fm->size - off);
+	if (fm->inl != NULL) {
+		memcpy(buf, fm->inl + off, len);
+		*got = len;
+		return 0;
+	}
+	while (done < len) {
+		ret = filemap_extent(fm, off + done, &x, &start);
+		if (ret != 1)
+			return ret < 0 ? ret : -FIRN_ECORRUPT;
+		skip = off + done - start;
+		n = len - done;
+		if (n > x.len - skip)
+			n = (size_t)(x.len - skip);
+		ret = 0;
+		if (x.hole)
+			memset(out + done, 0, n);
+		else
+			ret = read_block(fm, &x, skip, out + done, n);
+		if (ret != 0)
+			return ret;
+		done += n;
+	}
+	*got = done;
+	return 0;
+}
+
+int
+filemap_seek(struct filemap *fm, uint64_t off, int hole, uint64_t *out)
+{
+	struct extent x;
+	uint64_t start;
+	int ret;
+
+	if (off >= fm->size)
+		return -ENXIO;
+	for (;;) {
+		ret = filemap_extent(fm, off, &x, &start);
+		if (ret < 0)
+			return ret;
+		if (ret == 0) {
+			/* There is always a hole behind the end. */
+			if (!hole)
+				return -ENXIO;
+			*out = fm->size;
+			return 0;
+		}
+		if (x.hole == hole) {
+			*out = off;
+			return 0;
+		}
+		off = start + x.len;
+	}
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The contents of one regular file of a generation: random reads, holes, and
+ * the list of its extents.  Made from an entry, which it copies from.
+ * All calls from any thread.
+ */
+#ifndef FIRN_REPO_FILEMAP_H
+#define FIRN_REPO_FILEMAP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format/tree.h"
+#include "repo/reader.h"
+
+struct filemap;
+
+int filemap_new(struct reader *rd, const struct entry *e,
+    struct filemap **out);
+void filemap_free(struct filemap *fm);
+uint64_t filemap_size(const struct filemap *fm);
+
+/* Read up to len bytes at off into buf; *got < len only at the end of the
+ * file.  Holes read as zeroes; a block that cannot be had fails the call. */
+int filemap_read(struct filemap *fm, uint64_t off, void *buf, size_t len,
+    size_t *got);
+
+/* The extent that holds byte off and where it begins; 1, or 0 at or past the
+ * end.  Inline contents are one extent without id (hole 0, id zero). */
+int filemap_extent(struct filemap *fm, uint64_t off, struct extent *x,
+    uint64_t *start);
+
+/* As lseek(2) with SEEK_DATA (hole 0) or SEEK_HOLE (hole 1): -ENXIO at or
+ * past the end, or where no data follows. */
+int filemap_seek(struct filemap *fm, uint64_t off, int hole, uint64_t *out);
+
+#endif

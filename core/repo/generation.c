@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Lists of generations.  Records never change, so a refresh reads only those
+ * whose names are new.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "base/timefmt.h"
+#include "repo/generation.h"
+#include "repo/repo.h"
+
+struct name_list {
+	char (*v)[STORE_NAME_MAX + 1];
+	size_t n, cap;
+};
+
+static int
+name_note(void *ctx, const char *name, const struct store_stat *st)
+{
+	struct name_list *l = ctx;
+	void *p;
+
+	(void)st;
+	if (l->n == l->cap) {
+		l->cap = l->cap > 0 ? 2 * l->cap : 64;
+		p = realloc(l->v, l->cap * sizeof(*l->v));
+		if (p == NULL)
+			return -ENOMEM;
+		l->v = p;
+	}
+	snprintf(l->v[l->n++], STORE_NAME_MAX + 1, "%s", name);
+	return 0;
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static int
+by_end(const void *a, const void *b)
+{
+	const struct generation *x = a, *y = b;
+
+	if (x->rec.end.tv_sec != y->rec.end.tv_sec)
+		return x->rec.end.tv_sec < y->rec.end.tv_sec ? -1 : 1;
+	if (x->rec.end.tv_nsec != y->rec.end.tv_nsec)
+		return x->rec.end.tv_nsec < y->rec.end.tv_nsec ? -1 : 1;
+	return memcmp(x->id, y->id, GEN_ID_SIZE);
+}
+
+/* A record's bytes; those seen before are kept in local state, so that a list
+ * of a thousand generations is not a thousand requests. */
+static int
+record_bytes(struct repo *r, const char *name, struct buf *bytes)
+{
+	int err;
+
+	if (index_state_get(repo_index(r), name, bytes) == 0)
+		return 0;
+	buf_reset(bytes);
+	err = store_load(repo_store(r), name, bytes);
+	if (err == 0)
+		index_state_put(repo_index(r), name, bytes->data, bytes->len);
+	return err;
+}
+
+static int
+generation_load(struct repo *r, const char *name, struct generation *g)
+{
+	struct buf bytes = BUF_INIT(GENREC_MAX);
+	struct timespec end;
+	char tag[GEN_TAG_SIZE];
+	int err;
+
+	snprintf(g->name, sizeof(g->name), "%s", name);
+	err = genrec_name_parse(name, tag, &end, g->id);
+	if (err != 0)
+		err = -FIRN_ECORRUPT;
+	else
+		err = record_bytes(r, name, &bytes);
+	if (err == 0) {
+		genrec_init(&g->rec);
+		err = genrec_decode(bytes.data, bytes.len, repo_keys(r), name,
+		    &g->rec);
+	}
+	buf_release(&bytes);
+	return err;
+}
+
+/* Take out what is not among the sorted names. */
+static int
+drop_gone(struct generation_list *list, const struct name_list *names)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < list->n; i++) {
+		if (names->n > 0 && bsearch(list->v[i].name, names->v,
+		    names->n, sizeof(*names->v), by_name) != NULL)
+			list->v[kept++] = list->v[i];
+		else
+			genrec_release(&list->v[i].rec);
+	}
+	i = list->n != kept;
+	list->n = kept;
+	return (int)i;
+}
+
+static int
+has_name(const struct generation_list *list, size_t n, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (strcmp(list->v[i].name, name) == 0)
+			return 1;
+	return 0;
+}
+
+/* 1 added, 0 passed over as damaged, or -errno. */
+static int
+list_load(struct repo *r, struct generation_list *list, const char *name)
+{
+	int err;
+
+	err = generation_load(r, name, &list->v[list->n]);
+	if (err == 0) {
+		list->n++;
+		return 1;
+	}
+	if (err == -FIRN_ECORRUPT || err == -FIRN_EVERSION) {
+		index_state_del(repo_index(r), name);
+		log_err(err, "cannot read generation record '%s'", name);
+		list->damaged++;
+		return 0;
+	}
+	if (err == -ENOENT)		/* forgotten just now */
+		return 0;
+	if (err == -FIRN_ENOKEY)
+		log_err(err, "a write-only key cannot read generations; use "
+		    "the password of an owner key");
+	return err;
+}
+
+int
+generation_refresh(struct repo *r, struct generation_list *list)
+{
+	struct name_list names = { 0 };
+	size_t i, before;
+	void *p;
+	int ret, changed;
+
+	ret = store_list(repo_store(r), "gen/", name_note, &names);
+	if (ret != 0)
+		goto out;
+	qsort(names.v, names.n, sizeof(*names.v), by_name);
+	changed = drop_gone(list, &names);
+	list->damaged = 0;
+	before = list->n;
+	p = realloc(list->v, (names.n + before + 1) * sizeof(*list->v));
+	if (p == NULL) {
+		ret = -ENOMEM;
+		goto out;
+	}
+	list->v = p;
+	for (i = 0; i < names.n; i++) {
+		if (has_name(list, before, names.v[i]))
+			continue;
+		ret = list_load(r, list, names.v[i]);
+		if (ret < 0)
+			goto out;
+		changed |= ret;
+	}
+	qsort(list->v, list->n, sizeof(*list->v), by_end);
+	ret = changed;
+out:
+	free(names.v);
+	return ret;
+}
+
+int
+generation_list(struct repo *r, struct generation_list *out)
+{
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	ret = generation_refresh(r, out);
+	if (ret < 0)
+		generation_list_release(out);
+	return ret < 0 ? ret : 0;
+}
+
+void
+generation_list_release(struct generation_list *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->n; i++)
+		genrec_release(&l->v[i].rec);
+	free(l->v);
+	memset(l, 0, sizeof(*l));
+}
+
+static int
+in_series(const struct generation *g, const char *host, size_t hostlen,
+    const char *series, size_t serieslen)
+{
+	return strlen(g->rec.host) == hostlen &&
+	    memcmp(g->rec.host, host, hostlen) == 0 &&
+	    strlen(g->rec.series) == serieslen &&
+	    memcmp(g->rec.series, series, serieslen) == 0;
+}
+
+const struct generation *
+generation_newest(const struct generation_list *l, const char *host,
+    const char *series)
+{
+	size_t i;
+
+	for (i = l->n; i > 0; i--)
+		if (in_series(&l->v[i - 1], host, strlen(host), series,
+		    strlen(series)))
+			return &l->v[i - 1];
+	return NULL;
+}
+
+/* "latest" or "latest~N": 1 and the number; 0 when it is not that. */
+static int
+parse_latest(const char *what, unsigned long *back)
+{
+	char *end;
+
+	*back = 0;
+	if (strncmp(what, "latest", 6) != 0)
+		return 0;
+	what += 6;
+	if (*what == '\0')
+		return 1;
+	if (*what != '~' || !isdigit((unsigned char)what[1]))
+		return 0;
+	*back = strtoul(what + 1, &end, 10);
+	return *end == '\0';
+}
+
+/* The generation `back` before the newest of a series (all when host NULL). */
+static const struct generation *
+nth_latest(const struct generation_list *l, const char *host, size_t hostlen,
+    const char *series, size_t serieslen, unsigned long back)
+{
+	size_t i;
+
+	for (i = l->n; i > 0; i--) {
+		if (host != NULL && !in_series(&l->v[i - 1], host, hostlen,
+		    series, serieslen))
+			continue;
+		if (back-- == 0)
+			return &l->v[i - 1];
+	}
+	return NULL;
+}
+
+/* By time in name form (in one series when host is given): how many match. */
+static unsigned
+find_time(const struct generation_list *l, const char *host, size_t hostlen,
+    const char *series, size_t serieslen, const char *what,
+    const struct generation **out)
+{
+	char text[TIMEFMT_SIZE];
+	unsigned n = 0;
+	size_t i;
+
+	for (i = 0; i < l->n; i++) {
+		if (host != NULL && !in_series(&l->v[i], host, hostlen,
+		    series, serieslen))
+			continue;
+		timefmt_name(&l->v[i].rec.end, text);
+		if (strcmp(text, what) == 0) {
+			*out = &l->v[i];
+			n++;
+		}
+	}
+	return n;
+}
+
+static unsigned
+find_id(const struct generation_list *l, const char *what,
+    const struct generation **out)
+{
+	char hex[2 * GEN_ID_SIZE + 1];
+	size_t i, len = strlen(what);
+	unsigned n = 0;
+
+	if (len < 4 || len > 2 * GEN_ID_SIZE)
+		return 0;
+	for (i = 0; i < l->n; i++) {
+		hex_encode(l->v[i].id, GEN_ID_SIZE, hex);
+		if (strncmp(hex, what, len) == 0) {
+			*out = &l->v[i];
+			n++;
+		}
+	}
+	return n;
+}
+
+int
+generation_find(const struct generation_list *l, const char *what,
+    const struct generation **out)
+{
+	const char *series, *last;
+	unsigned long back;
+	unsigned n;
+
+	*out = NULL;
+	series = strchr(what, '/');
+	if (series != NULL) {
+		series++;
+		last = strchr(series, '/');
+		last = last != NULL ? last : series + strlen(series);
+		if (*last == '\0' || parse_latest(last + 1, &back)) {
+			if (*last == '\0')
+				back = 0;
+			*out = nth_latest(l, what, (size_t)(series - 1 - what),
+			    series, (size_t)(last - series), back);
+			n = *out != NULL;
+		} else {
+			n = find_time(l, what, (size_t)(series - 1 - what),
+			    series, (size_t)(last - series), last + 1, out);
+		}
+	} else if (parse_latest(what, &back)) {
+		*out = nth_latest(l, NULL, 0, NULL, 0, back);
+		n = *out != NULL;
+	} else {
+		n = find_id(l, what, out);
+		if (n == 0)
+			n = find_time(l, NULL, 0, NULL, 0, what, out);
+	}
+	if (n == 0)
+		return log_err(-ENOENT, "no generation '%s'; `firn "
+		    "generations` lists them", what);
+	if (n > 1)
+		return log_err(-EEXIST, "'%s' means %u generations; give more "
+		    "digits, or HOST/SERIES/TIME", what, n);
+	return 0;
+}
+
+int
+generation_put(struct repo *r, const struct genrec *rec,
+    struct generation *out)
+{
+	struct buf bytes = BUF_INIT(GENREC_MAX);
+	struct timespec end;
+	char tag[GEN_TAG_SIZE];
+	int err;
+
+	err = genrec_encode(rec, repo_keys(r), &bytes, out->name);
+	if (err == 0)
+		err = genrec_name_parse(out->name, tag, &end, out->id);
+	if (err == 0)
+		err = store_put(repo_store(r), out->name, bytes.data,
+		    bytes.len, NULL, STORE_IF_ABSENT);
+	buf_release(&bytes);
+	return err;
+}

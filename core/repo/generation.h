@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The generations of a repository: list, choose, read, write records.
+ */
+#ifndef FIRN_REPO_GENERATION_H
+#define FIRN_REPO_GENERATION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format/genrec.h"
+#include "store/store.h"
+
+struct repo;
+
+struct generation {
+	char name[STORE_NAME_MAX + 1];	/* of the object */
+	uint8_t id[GEN_ID_SIZE];
+	struct genrec rec;
+};
+
+/* Ordered by end, then id. */
+struct generation_list {
+	struct generation *v;
+	size_t n;
+	unsigned damaged;	/* records that could not be read; logged */
+};
+
+/* -FIRN_ENOKEY for a write-only key. */
+int generation_list(struct repo *r, struct generation_list *out);
+/*
+ * Bring a list up to date with the store, reading only records that are new
+ * and dropping those that are gone.  Starts from an empty list too.  1 when
+ * something changed.
+ */
+int generation_refresh(struct repo *r, struct generation_list *list);
+void generation_list_release(struct generation_list *l);
+
+/*
+ * What a person types: an id or an unambiguous beginning of one (4 digits or
+ * more), "latest", "latest~N", a time in name form, or HOST/SERIES[/TIME or
+ * /latest[~N]].  -ENOENT, -EEXIST when ambiguous; both logged.
+ */
+int generation_find(const struct generation_list *l, const char *what,
+    const struct generation **out);
+
+/* Newest of one host and series, or NULL. */
+const struct generation *generation_newest(const struct generation_list *l,
+    const char *host, const char *series);
+
+/* Put a record, only if absent; rec.end is set by the caller. */
+int generation_put(struct repo *r, const struct genrec *rec,
+    struct generation *out);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Passwords from files, commands and terminals. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "repo/password.h"
+
+/* Keep the first line of what was read. */
+static int
+first_line(struct buf *b, const char *from)
+{
+	const uint8_t *nl = b->len > 0 ? memchr(b->data, '\n', b->len) : NULL;
+
+	if (nl != NULL)
+		b->len = (size_t)(nl - b->data);
+	if (b->len > 0 && b->data[b->len - 1] == '\r')
+		b->len--;
+	if (b->len == 0)
+		return log_err(-EINVAL, "the password from %s is empty", from);
+	return 0;
+}
+
+static int
+from_file(const char *path, struct buf *out)
+{
+	char from[256];
+	int err;
+
+	err = file_load(AT_FDCWD, path, out);
+	if (err != 0)
+		return log_err(err, "cannot read the password file '%s'",
+		    path);
+	snprintf(from, sizeof(from), "'%s'", path);
+	return first_line(out, from);
+}
+
+static int
+from_command(const char *command, struct buf *out)
+{
+	char piece[512];
+	size_t n;
+	FILE *f;
+	int status;
+
+	f = popen(command, "re");
+	if (f == NULL)
+		return log_err(-errno, "cannot run the password command");
+	while ((n = fread(piece, 1, sizeof(piece), f)) > 0)
+		buf_add(out, piece, n);
+	explicit_bzero(piece, sizeof(piece));
+	status = pclose(f);
+	if (status == -1 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return log_err(-EIO, "the password command failed; run it by "
+		    "hand to see why: %s", command);
+	if (buf_err(out) != 0)
+		return log_err(-EINVAL, "the password is longer than %d bytes",
+		    PASSWORD_MAX);
+	return first_line(out, "the password command");
+}
+
+/* One line from a terminal without echo. */
+static int
+ask(int tty, const char *prompt, struct buf *out)
+{
+	struct termios old, quiet;
+	char c;
+	ssize_t n;
+	int echo;
+
+	dprintf(tty, "%s: ", prompt);
+	echo = tcgetattr(tty, &old) == 0;
+	if (echo) {
+		quiet = old;
+		quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+		tcsetattr(tty, TCSAFLUSH, &quiet);
+	}
+	while ((n = read(tty, &c, 1)) == 1 && c != '\n')
+		buf_add(out, &c, 1);
+	if (echo)
+		tcsetattr(tty, TCSAFLUSH, &old);
+	dprintf(tty, "\n");
+	return n < 0 ? -errno : buf_err(out);
+}
+
+static int
+from_terminal(const char *prompt, int again, struct buf *out)
+{
+	struct buf second = BUF_INIT(PASSWORD_MAX);
+	char repeat[128];
+	int tty, err;
+
+	tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+	if (tty < 0)
+		return log_err(-ENOTTY, "no password: there is no terminal to "
+		    "ask on; set FIRN_PASSWORD_FILE or FIRN_PASSWORD_COMMAND");
+	err = ask(tty, prompt, out);
+	if (err == 0 && again) {
+		snprintf(repeat, sizeof(repeat), "%s again", prompt);
+		err = ask(tty, repeat, &second);
+		if (err == 0 && (second.len != out->len ||
+		    memcmp(second.data, out->data, out->len) != 0))
+			err = log_err(-EINVAL, "the two passwords differ");
+	}
+	close(tty);
+	if (second.data != NULL)
+		explicit_bzero(second.data, second.cap);
+	buf_release(&second);
+	return err == 0 ? first_line(out, "the terminal") : err;
+}
+
+int
+password_get(void *source, int again, struct buf *out)
+{
+	static const struct password_source none;
+	const struct password_source *s = source != NULL ? source : &none;
+	const char *v;
+
+	if (s->file != NULL)
+		return from_file(s->file, out);
+	if (s->command != NULL)
+		return from_command(s->command, out);
+	if ((v = getenv("FIRN_PASSWORD_FILE")) != NULL && *v != '\0')
+		return from_file(v, out);
+	if ((v = getenv("FIRN_PASSWORD_COMMAND")) != NULL && *v != '\0')
+		return from_command(v, out);
+	return from_terminal(s->prompt != NULL ? s->prompt : "password",
+	    again, out);
+}

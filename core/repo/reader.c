@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Blocks: found by the index, cut out of frames, which are opened from cells.
+ *
+ * A frame is opened once for all who want it (base/lru.h).  Blocks of a frame
+ * whose cells came from the store are compared with their ids at first use and
+ * remembered as good in the frame.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "crypto/hash.h"
+#include "crypto/kdf.h"
+#include "repo/reader_internal.h"
+
+#define FRAME_KEY_SIZE	(OBJECT_ID_SIZE + 4)
+#define RESYNC_SECONDS	5	/* between looks for new segments on a miss */
+#define GOOD_MAX	64	/* blocks a frame remembers as compared */
+
+struct frame {
+	struct lru_node *node;
+	uint8_t *data;
+	size_t len;
+	size_t cap;
+	int from_store;
+	pthread_mutex_t lock;
+	uint32_t good[GOOD_MAX];	/* offsets; protected by lock */
+	unsigned ngood;
+};
+
+struct pack_key {
+	uint8_t header[PACK_HEADER_SIZE];
+	uint8_t key[PACK_KEY_SIZE];
+};
+
+/* What a thread needs to open and compare; taken from a pool of them. */
+struct tools {
+	struct tools *next;
+	struct pack_codec *codec;
+	struct mac *mac;
+};
+
+struct reader {
+	struct repo *repo;
+	struct reader_conf conf;
+	struct cells cells;
+	struct lru *frames;
+	struct lru *packs;		/* struct pack_key by pack */
+	pthread_mutex_t lock;
+	struct tools *tools;		/* protected by lock */
+	time_t synced[3];		/* by kind; protected by lock */
+	atomic_ullong blocks, opened, hits, corrupt;
+};
+
+static void
+frame_free(void *value)
+{
+	struct frame *f = value;
+
+	pthread_mutex_destroy(&f->lock);
+	free(f->data);
+	free(f);
+}
+
+static void
+pack_key_free(void *value)
+{
+	kdf_wipe(value, sizeof(struct pack_key));
+	free(value);
+}
+
+int
+reader_new(struct repo *repo, const struct reader_conf *conf,
+    struct reader **out)
+{
+	static const struct reader_conf none;
+	struct reader *rd = calloc(1, sizeof(*rd));
+	size_t memory;
+	int err;
+
+	if (rd == NULL)
+		return -ENOMEM;
+	rd->repo = repo;
+	rd->conf = conf != NULL ? *conf : none;
+	pthread_mutex_init(&rd->lock, NULL);
+	memory = rd->conf.memory > 0 ? rd->conf.memory : 48u << 20;
+	err = lru_new(memory / 2, FRAME_KEY_SIZE, frame_free, &rd->frames);
+	if (err == 0)
+		err = lru_new(1u << 20, OBJECT_ID_SIZE, pack_key_free,
+		    &rd->packs);
+	if (err == 0)
+		err = cells_init(&rd->cells, repo, memory / 2,
+		    rd->conf.threads > 0 ? rd->conf.threads : 4);
+	if (err != 0) {
+		reader_free(rd);
+		return err;
+	}
+	*out = rd;
+	return 0;
+}
+
+void
+reader_free(struct reader *rd)
+{
+	struct tools *t;
+
+	if (rd == NULL)
+		return;
+	cells_release(&rd->cells);
+	lru_free(rd->frames);
+	lru_free(rd->packs);
+	while ((t = rd->tools) != NULL) {
+		rd->tools = t->next;
+		pack_codec_free(t->codec);
+		mac_free(t->mac);
+		free(t);
+	}
+	pthread_mutex_destroy(&rd->lock);
+	free(rd);
+}
+
+struct repo *
+reader_repo(struct reader *rd)
+{
+	return rd->repo;
+}
+
+static struct tools *
+tools_take(struct reader *rd)
+{
+	const struct keys *keys = repo_keys(rd->repo);
+	struct tools *t;
+
+	pthread_mutex_lock(&rd->lock);
+	t = rd->tools;
+	if (t != NULL)
+		rd->tools = t->next;
+	pthread_mutex_unlock(&rd->lock);
+	if (t != NULL)
+		return t;
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return NULL;
+	if (pack_codec_new(&t->codec) != 0 ||
+	    mac_new(keys->block_id, sizeof(keys->block_id), &t->mac) != 0) {
+		pack_codec_free(t->codec);
+		mac_free(t->mac);
+		free(t);
+		return NULL;
+	}
+	return t;
+}
+
+static void
+tools_give(struct reader *rd, struct tools *t)
+{
+	pthread_mutex_lock(&rd->lock);
+	t->next = rd->tools;
+	rd->tools = t;
+	pthread_mutex_unlock(&rd->lock);
+}
+
+/*
+ * The key of a pack, by its header: in memory, else from its first cell.
+ * `fresh` passes the caches by, after a header that did not open.
+ */
+static int
+pack_key_get(struct reader *rd, enum pack_kind kind,
+    const struct index_place *at, struct lru_node **out)
+{
+	struct lru_node *cell_node = NULL;
+	struct pack_key *pk;
+	struct cell *cell;
+	int err = -ENOMEM, fresh;
+
+	err = lru_acquire(rd->packs, at->pack, out);
+	if (err != 0)
+		return err < 0 ? err : 0;
+	pk = calloc(1, sizeof(*pk));
+	for (fresh = 0; pk != NULL && fresh < 2; fresh++) {
+		err = cells_get(&rd->cells, kind, at, 0, fresh, &cell_node);
+		if (err != 0)
+			break;
+		cell = lru_value(cell_node);
+		err = -FIRN_ECORRUPT;
+		if (cell->len >= PACK_HEADER_SIZE) {
+			memcpy(pk->header, cell->data, PACK_HEADER_SIZE);
+			err = pack_header_decode(repo_keys(rd->repo),
+			    pk->header, kind, pk->key);
+		}
+		lru_release(rd->cells.lru, cell_node);
+		if (err != -FIRN_ECORRUPT)
+			break;
+		cells_drop(&rd->cells, at, 0);
+	}
+	if (err != 0 || pk == NULL) {
+		if (pk != NULL)
+			pack_key_free(pk);
+		lru_failed(rd->packs, *out, err);
+		return err;
+	}
+	lru_loaded(rd->packs, *out, pk, sizeof(*pk));
+	return 0;
+}
+
+/* The sealed bytes of a frame, put together from its cells. */
+static int
+frame_gather(struct reader *rd, enum pack_kind kind,
+    const struct index_place *at, int fresh, uint8_t *sealed, int *from_store)
+{
+	struct lru_node *node;
+	struct cell *cell;
+	uint64_t off = at->frame_off;
+	size_t done = 0, skip, n;
+	int err;
+
+	*from_store = 0;
+	while (done < at->frame_len) {
+		err = cells_get(&rd->cells, kind, at,
+		    (uint32_t)(off / FORMAT_GRID), fresh, &node);
+		if (err != 0)
+			return err;
+		cell = lru_value(node);
+		skip = off % FORMAT_GRID;
+		n = cell->len > skip ? cell->len - skip : 0;
+		if (n > at->frame_len - done)
+			n = at->frame_len - done;
+		memcpy(sealed + done, cell->data + skip, n);
+		*from_store |= cell->from_store;
+		lru_release(rd->cells.lru, node);
+		if (n == 0)
+			return -FIRN_ECORRUPT;
+		done += n;
+		off += n;
+	}
+	return 0;
+}
+
+static void
+frame_drop_cells(struct reader *rd, const struct index_place *at)
+{
+	uint64_t off = at->frame_off, end = off + at->frame_len;
+
+	for (off -= off % FORMAT_GRID; off < end; off += FORMAT_GRID)
+		cells_drop(&rd->cells, at, (uint32_t)(off / FORMAT_GRID));
+}
+
+/* Gather, decrypt, decompress: once as it comes, once more past all caches. */
+static int
+frame_open(struct reader *rd, enum pack_kind kind,
+    const struct index_place *at, struct frame *f)
+{
+	struct buf plain = BUF_INIT(FORMAT_FRAME_MAX);
+	struct lru_node *key_node = NULL;
+	struct pack_key *pk;
+	struct tools *t = NULL;
+	uint8_t *sealed = NULL;
+	int err, fresh;
+
+	err = pack_key_get(rd, kind, at, &key_node);
+	if (err != 0)
+		return err;
+	pk = lru_value(key_node);
+	sealed = malloc(at->frame_len);
+	t = tools_take(rd);
+	err = sealed == NULL || t == NULL ? -ENOMEM : -FIRN_ECORRUPT;
+	for (fresh = 0; fresh < 2 && err == -FIRN_ECORRUPT; fresh++) {
+		err = frame_gather(rd, kind, at, fresh, sealed,
+		    &f->from_store);
+		if (err != 0)
+			break;
+		buf_reset(&plain);
+		err = pack_frame_open(t->codec, pk->key, pk->header,
+		    at->frame_off, sealed, at->frame_len, &plain);
+		if (err == -FIRN_ECORRUPT)
+			frame_drop_cells(rd, at);
+	}
+	if (err == 0) {
+		f->data = plain.data;
+		f->len = plain.len;
+		f->cap = plain.cap;
+	} else {
+		buf_release(&plain);
+	}
+	if (t != NULL)
+		tools_give(rd, t);
+	free(sealed);
+	lru_release(rd->packs, key_node);
+	return err;
+}
+
+static int
+frame_get(struct reader *rd, enum pack_kind kind,
+    const struct index_place *at, struct lru_node **out)
+{
+	uint8_t key[FRAME_KEY_SIZE];
+	char name[STORE_NAME_MAX + 1];
+	struct frame *f;
+	int err;
+
+	memcpy(key, at->pack, OBJECT_ID_SIZE);
+	le32_put(key + OBJECT_ID_SIZE, at->frame_off);
+	err = lru_acquire(rd->frames, key, out);
+	if (err == 1)
+		atomic_fetch_add(&rd->hits, 1);
+	if (err != 0)
+		return err < 0 ? err : 0;
+	f = calloc(1, sizeof(*f));
+	if (f == NULL) {
+		lru_failed(rd->frames, *out, -ENOMEM);
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&f->lock, NULL);
+	f->node = *out;
+	err = frame_open(rd, kind, at, f);
+	if (err != 0) {
+		if (err == -FIRN_ECORRUPT) {
+			atomic_fetch_add(&rd->corrupt, 1);
+			repo_pack_name(kind, at->pack, name);
+			log_err(err, "cannot read '%s' at byte %u", name,
+			    at->frame_off);
+		}
+		frame_free(f);
+		lru_failed(rd->frames, *out, err);
+		return err;
+	}
+	atomic_fetch_add(&rd->opened, 1);
+	lru_loaded(rd->frames, *out, f, sizeof(*f) + f->cap);
+	return 0;
+}
+
+/* Where a block is; looks for new segments when it is not known. */
+static int
+block_find(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE], struct index_place *at)
+{
+	enum pack_kind kind = block_pack_kind(type);
+	struct timespec now;
+	char hex[2 * BLOCK_ID_SIZE + 1];
+	int ret, again;
+
+	ret = repo_sync_once(rd->repo, kind);
+	if (ret == 0)
+		ret = index_find(repo_index(rd->repo), kind, id, at);
+	if (ret != 0)
+		return ret < 0 ? ret : 0;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	pthread_mutex_lock(&rd->lock);
+	again = rd->synced[kind] == 0 ||
+	    now.tv_sec - rd->synced[kind] >= RESYNC_SECONDS;
+	if (again)
+		rd->synced[kind] = now.tv_sec;
+	pthread_mutex_unlock(&rd->lock);
+	if (again) {
+		ret = repo_sync(rd->repo, kind, NULL);
+		if (ret == 0)
+			ret = index_find(repo_index(rd->repo), kind, id, at);
+	}
+	if (ret == 0) {
+		hex_encode(id, BLOCK_ID_SIZE, hex);
+		ret = log_err(-FIRN_EMISSING,
+		    "no index segment lists the %s block %.16s",
+		    pack_kind_name(kind), hex);
+	}
+	return ret < 0 ? ret : 0;
+}
+
+/* Compare a block with its id unless that was done for this frame. */
+static int
+block_compare(struct reader *rd, struct frame *f, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE], const struct index_place *at)
+{
+	uint8_t have[BLOCK_ID_SIZE];
+	struct tools *t;
+	unsigned i;
+	int err;
+
+	if (!f->from_store)
+		return 0;
+	pthread_mutex_lock(&f->lock);
+	for (i = 0; i < f->ngood && i < GOOD_MAX; i++)
+		if (f->good[i] == at->off)
+			break;
+	err = i < f->ngood && i < GOOD_MAX ? 1 : 0;
+	pthread_mutex_unlock(&f->lock);
+	if (err == 1)
+		return 0;
+	t = tools_take(rd);
+	if (t == NULL)
+		return -ENOMEM;
+	err = block_id(t->mac, type, f->data + at->off, at->len, have);
+	tools_give(rd, t);
+	if (err == 0 && !hash_equal(have, id, BLOCK_ID_SIZE))
+		err = -FIRN_ECORRUPT;
+	if (err != 0)
+		return err;
+	pthread_mutex_lock(&f->lock);
+	f->good[f->ngood++ % GOOD_MAX] = at->off;
+	pthread_mutex_unlock(&f->lock);
+	return 0;
+}
+
+/* A block from conf.local, as a frame of its own. */
+static int
+local_get(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE], struct blockref *out)
+{
+	struct buf bytes = BUF_INIT(FORMAT_BLOCK_MAX);
+	uint8_t key[FRAME_KEY_SIZE];
+	struct lru_node *node;
+	struct frame *f;
+	int err;
+
+	memcpy(key, id, BLOCK_ID_SIZE);
+	le32_put(key + BLOCK_ID_SIZE, UINT32_MAX);
+	err = lru_acquire(rd->frames, key, &node);
+	if (err < 0)
+		return err;
+	if (err == 0) {
+		f = calloc(1, sizeof(*f));
+		err = f == NULL ? -ENOMEM : rd->conf.local(rd->conf.local_ctx,
+		    type, id, &bytes);
+		if (err != 0) {
+			free(f);
+			buf_release(&bytes);
+			lru_failed(rd->frames, node, err);
+			return err == -ENOENT ? -FIRN_EMISSING : err;
+		}
+		pthread_mutex_init(&f->lock, NULL);
+		f->node = node;
+		f->data = bytes.data;
+		f->len = bytes.len;
+		f->cap = bytes.cap;
+		lru_loaded(rd->frames, node, f, sizeof(*f) + f->cap);
+	}
+	f = lru_value(node);
+	out->data = f->data;
+	out->len = f->len;
+	out->frame = f;
+	return 0;
+}
+
+static int
+block_get(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE], struct blockref *out)
+{
+	enum pack_kind kind = block_pack_kind(type);
+	char name[STORE_NAME_MAX + 1];
+	struct index_place at;
+	struct lru_node *node;
+	struct frame *f;
+	int err;
+
+	err = block_find(rd, type, id, &at);
+	if (err == 0)
+		err = frame_get(rd, kind, &at, &node);
+	if (err != 0)
+		return err;
+	f = lru_value(node);
+	err = -FIRN_ECORRUPT;
+	if (at.off <= f->len && at.len <= f->len - at.off)
+		err = block_compare(rd, f, type, id, &at);
+	if (err != 0) {
+		if (err == -FIRN_ECORRUPT) {
+			atomic_fetch_add(&rd->corrupt, 1);
+			repo_pack_name(kind, at.pack, name);
+			log_err(err, "'%s' holds another block than the "
+			    "index says at byte %u", name, at.frame_off);
+		}
+		lru_release(rd->frames, node);
+		return err;
+	}
+	out->data = f->data + at.off;
+	out->len = at.len;
+	out->frame = f;
+	return 0;
+}
+
+int
+reader_get(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE], struct blockref *out)
+{
+	int err;
+
+	out->frame = NULL;
+	atomic_fetch_add(&rd->blocks, 1);
+	if (rd->conf.local != NULL && type != BLOCK_DATA)
+		err = local_get(rd, type, id, out);
+	else
+		err = block_get(rd, type, id, out);
+	if (err != 0 && err != -ECANCELED && rd->conf.failed != NULL)
+		rd->conf.failed(rd->conf.failed_ctx, type, id, err);
+	return err;
+}
+
+void
+blockref_put(struct reader *rd, struct blockref *ref)
+{
+	if (ref->frame != NULL)
+		lru_release(rd->frames, ref->frame->node);
+	ref->frame = NULL;
+}
+
+int
+reader_cached(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE])
+{
+	struct index_place at;
+	struct lru_node *node;
+	uint8_t key[FRAME_KEY_SIZE];
+
+	if (index_find(repo_index(rd->repo), block_pack_kind(type), id,
+	    &at) != 1)
+		return 0;
+	memcpy(key, at.pack, OBJECT_ID_SIZE);
+	le32_put(key + OBJECT_ID_SIZE, at.frame_off);
+	if (!lru_peek(rd->frames, key, &node))
+		return 0;
+	lru_release(rd->frames, node);
+	return 1;
+}
+
+void
+reader_prefetch(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE])
+{
+	enum pack_kind kind = block_pack_kind(type);
+	struct index_place at;
+	uint32_t cell;
+
+	if (index_find(repo_index(rd->repo), kind, id, &at) != 1)
+		return;
+	cell = at.frame_off / FORMAT_GRID;
+	if (!cells_has(&rd->cells, &at, cell))
+		cells_prefetch(&rd->cells, kind, &at, cell,
+		    (uint32_t)((at.frame_off % FORMAT_GRID + at.frame_len +
+		    FORMAT_GRID - 1) / FORMAT_GRID));
+}
+
+void
+reader_stats(struct reader *rd, struct reader_stats *out)
+{
+	out->blocks = atomic_load(&rd->blocks);
+	out->frames_opened = atomic_load(&rd->opened);
+	out->frame_hits = atomic_load(&rd->hits);
+	out->cells_cache = atomic_load(&rd->cells.from_cache);
+	out->cells_store = atomic_load(&rd->cells.from_store);
+	out->bytes_store = atomic_load(&rd->cells.bytes_store);
+	out->corrupt = atomic_load(&rd->corrupt);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading blocks: index -> frame cache in memory -> cells of the disk cache ->
+ * the store.
+ *
+ * A miss fetches whole 1 MiB cells, and more than the one that is needed when
+ * a pack is being read in order: the window doubles with each proven step up
+ * to 16 cells and is fetched ahead by threads of the reader.  One fetch a
+ * cell, whoever waits for it.  Every frame is authenticated before a byte of
+ * it is handed out, and a block's id is compared with its content when its
+ * frame was made from cells that came from the store.  A frame that does not
+ * authenticate from the disk cache is dropped there and fetched again; one
+ * from the store is -FIRN_ECORRUPT, logged with the pack's name.
+ *
+ * All calls from any thread.  Memory: conf.memory and about 2 MiB a thread.
+ */
+#ifndef FIRN_REPO_READER_H
+#define FIRN_REPO_READER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format/format.h"
+
+struct buf;
+struct repo;
+struct reader;
+
+struct reader_conf {
+	size_t memory;		/* bytes of decoded frames and raw cells kept;
+				   0: 48 MiB */
+	unsigned threads;	/* read-ahead threads; 0: 4 */
+	/* Called, from any thread, once for each block that cannot be had. */
+	void (*failed)(void *ctx, enum block_type type,
+	    const uint8_t id[BLOCK_ID_SIZE], int err);
+	void *failed_ctx;
+	/* Where meta blocks come from instead of the store, for a key that
+	 * cannot read there: appends the block; -ENOENT.  May be NULL. */
+	int (*local)(void *ctx, enum block_type type,
+	    const uint8_t id[BLOCK_ID_SIZE], struct buf *out);
+	void *local_ctx;
+};
+
+int reader_new(struct repo *repo, const struct reader_conf *conf,
+    struct reader **out);
+void reader_free(struct reader *rd);
+struct repo *reader_repo(struct reader *rd);
+
+/* A block held in memory until blockref_put(). */
+struct frame;
+struct blockref {
+	const uint8_t *data;
+	size_t len;
+	struct frame *frame;	/* the reader's */
+};
+
+/*
+ * Get a block.  -FIRN_EMISSING when neither index nor store know it (logged),
+ * -FIRN_ECORRUPT, -FIRN_ECOLD, -ECANCELED, or the store's error.  Blocks; no
+ * lock is held meanwhile.
+ */
+int reader_get(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE], struct blockref *out);
+void blockref_put(struct reader *rd, struct blockref *ref);
+
+/* 1 when reader_get would answer from memory. */
+int reader_cached(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE]);
+/* Begin to fetch what this block lies in; never blocks, may do nothing. */
+void reader_prefetch(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE]);
+
+struct reader_stats {
+	uint64_t blocks, frames_opened, frame_hits;
+	uint64_t cells_cache, cells_store;
+	uint64_t bytes_store;
+	uint64_t corrupt;
+};
+void reader_stats(struct reader *rd, struct reader_stats *out);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A repository: a store, the keys to it, and this host's local state for it
+ * (block index and cache).  The only layer that holds both bytes of the store
+ * and keys.
+ */
+#ifndef FIRN_REPO_REPO_H
+#define FIRN_REPO_REPO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "cache/cache.h"
+#include "crypto/keys.h"
+#include "format/config.h"
+#include "format/keyslot.h"
+#include "index/index.h"
+#include "store/store.h"
+
+struct repo;
+
+struct repo_conf {
+	const char *url;
+	struct store_conf store;
+	/* Directory for local state of all repositories; this one's lies in
+	 * DIR/<repository id>.  NULL: FIRN_CACHE_DIR, then
+	 * /var/cache/firn for root, else $XDG_CACHE_HOME/firn or
+	 * ~/.cache/firn. */
+	const char *cache_dir;
+	uint64_t cache_limit;	/* bytes; 0: 10 GiB or a tenth of the free
+				   room, whichever is less */
+	int no_cache;		/* keep no cells on disk */
+	/* Appends the password; asked only when it is needed.  again: the
+	 * caller wants it typed twice (a new password). */
+	int (*password)(void *ctx, int again, struct buf *out);
+	void *password_ctx;
+};
+
+/*
+ * Make a repository and its first key, an owner's.  -EEXIST when there is
+ * one; -ENOTEMPTY when a local directory holds something else; logged.
+ */
+int repo_init(const struct repo_conf *conf, const struct config *config,
+    const char *label, struct repo **out);
+
+/*
+ * Open.  -FIRN_ENOREPO, -FIRN_EWRONGKEY, -FIRN_EVERSION, -FIRN_ECORRUPT ...,
+ * all logged with the next step.  Local state that cannot be used (read-only
+ * or full disk) is a warning and the repository works without cache; the
+ * index then lives in a private directory under TMPDIR while it is open.
+ */
+int repo_open(const struct repo_conf *conf, struct repo **out);
+void repo_close(struct repo *r);
+
+/*
+ * Store and config only, no key: for `check` of objects without a password and
+ * for tools that ask what is there.  repo_keys() is then NULL.
+ */
+int repo_open_keyless(const struct repo_conf *conf, struct repo **out);
+
+struct store *repo_store(struct repo *r);
+const struct keys *repo_keys(const struct repo *r);
+const struct config *repo_config(const struct repo *r);
+struct index *repo_index(struct repo *r);
+struct cache *repo_cache(struct repo *r);	/* NULL without one */
+const struct keyslot_info *repo_slot(const struct repo *r);
+/* This repository's directory of local state, or NULL. */
+const char *repo_state_dir(const struct repo *r);
+
+/*
+ * Load the index segments of one half that are in the store and not yet in
+ * the local index.  A damaged or missing segment is logged, counted in
+ * *damaged (may be NULL) and passed over: the packs that it listed are read
+ * back from their footers where possible.  0 also then.
+ */
+int repo_sync(struct repo *r, enum pack_kind kind, unsigned *damaged);
+/* Done at least once since open; does it when not. */
+int repo_sync_once(struct repo *r, enum pack_kind kind);
+
+/*
+ * Read back packs that no segment lists (uploads of a run that was killed)
+ * from their footers, and add them by a new segment.  Packs that cannot be
+ * read are left alone.  *packs counts those added.
+ */
+int repo_adopt(struct repo *r, enum pack_kind kind, unsigned *packs);
+
+/* The id of a block: HMAC(K, type || content).  mac is a thread's own over
+ * keys->block_id. */
+struct mac;
+int block_id(struct mac *mac, enum block_type type, const void *data,
+    size_t len, uint8_t id[BLOCK_ID_SIZE]);
+
+/* Names of objects; out has room for STORE_NAME_MAX + 1. */
+void repo_pack_name(enum pack_kind kind, const uint8_t id[OBJECT_ID_SIZE],
+    char *out);
+void repo_segment_name(enum pack_kind kind, const uint8_t id[OBJECT_ID_SIZE],
+    char *out);
+/* "data" or "meta". */
+const char *pack_kind_name(enum pack_kind kind);
+
+/* Keys: list, add, remove.  Slots that cannot be read are logged and left
+ * out. */
+int repo_key_list(struct repo *r,
+    int (*fn)(void *ctx, const struct keyslot_info *info), void *ctx);
+/* With the keys in hand; an owner may add either role, a write-only key only
+ * its own.  -FIRN_ENOKEY. */
+int repo_key_add(struct repo *r, enum key_role role, const char *label,
+    const char *password, size_t len, struct keyslot_info *info);
+/* By slot name or an unambiguous beginning of it.  -EBUSY for the last owner
+ * slot; -ENOENT. */
+int repo_key_remove(struct repo *r, const char *slot);
+
+#endif

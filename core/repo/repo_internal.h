@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FIRN_REPO_REPO_INTERNAL_H
+#define FIRN_REPO_REPO_INTERNAL_H
+
+#include <pthread.h>
+
+#include "repo/repo.h"
+
+struct repo {
+	struct store *store;
+	struct keys keys;
+	int has_keys;
+	struct config config;
+	struct keyslot_info slot;
+	struct index *index;
+	struct cache *cache;
+	char *state_dir;	/* NULL: none that can be used */
+	char *private_dir;	/* index lives here instead; removed at close */
+	pthread_mutex_t sync_lock;	/* one sync at a time; protects: */
+	int synced[3];			/* by kind */
+};
+
+/* repo_state.c: index and cache of this host, as well as it can be had. */
+int repo_state_open(struct repo *r, const struct repo_conf *conf);
+void repo_state_close(struct repo *r);
+
+/* repo_key.c: the slot that the password opens. */
+int repo_unlock(struct repo *r, const struct repo_conf *conf);
+int repo_slot_put(struct repo *r, const struct keys *keys,
+    const char *password, size_t len, struct keyslot_info *info);
+
+#endif

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bringing the local index up to what the store has.
+ *
+ * Segments that are new are loaded page by page.  One that is damaged is
+ * passed over, and since nothing says which packs it listed, the packs that no
+ * loaded segment lists are then read back from their own footers; so one bad
+ * segment costs time, not data.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "crypto/hash.h"
+#include "format/pack.h"
+#include "format/segment.h"
+#include "repo/repo_internal.h"
+
+#define READ_PIECE	(4u << 20)	/* bytes of a segment read at once */
+
+struct names {
+	uint8_t (*id)[OBJECT_ID_SIZE];
+	uint64_t *size;
+	size_t n, cap;
+};
+
+static int
+name_note(void *ctx, const char *name, const struct store_stat *st)
+{
+	struct names *s = ctx;
+	const char *base = strrchr(name, '/');
+	void *p;
+
+	base = base != NULL ? base + 1 : name;
+	if (s->n == s->cap) {
+		s->cap = s->cap > 0 ? 2 * s->cap : 256;
+		p = realloc(s->id, s->cap * sizeof(*s->id));
+		if (p == NULL)
+			return -ENOMEM;
+		s->id = p;
+		p = realloc(s->size, s->cap * sizeof(*s->size));
+		if (p == NULL)
+			return -ENOMEM;
+		s->size = p;
+	}
+	if (hex_decode(base, s->id[s->n], OBJECT_ID_SIZE) != 0) {
+		log_warn(0, "'%s' is not an object of firn; passed over",
+		    name);
+		return 0;
+	}
+	s->size[s->n++] = st->size;
+	return 0;
+}
+
+static void
+names_release(struct names *s)
+{
+	free(s->id);
+	free(s->size);
+}
+
+/* Read [off, off + len) of a segment whole; short is damage. */
+static int
+segment_read(struct repo *r, const char *name, uint64_t off, size_t len,
+    uint8_t *buf)
+{
+	size_t got;
+	int err;
+
+	err = store_get(r->store, name, off, buf, len, &got);
+	if (err == 0 && got != len)
+		err = -FIRN_ECORRUPT;
+	return err;
+}
+
+static int
+segment_head_read(struct repo *r, const char *name, uint64_t size,
+    struct segment_head *head)
+{
+	uint8_t prefix[SEGMENT_PREFIX_SIZE], *bytes;
+	size_t len;
+	int err;
+
+	err = segment_read(r, name, 0, sizeof(prefix), prefix);
+	if (err == 0)
+		err = segment_head_len(prefix, &len);
+	if (err == 0 && len > size)
+		err = -FIRN_ECORRUPT;
+	if (err != 0)
+		return err;
+	bytes = malloc(len);
+	if (bytes == NULL)
+		return -ENOMEM;
+	err = segment_read(r, name, 0, len, bytes);
+	if (err == 0)
+		err = segment_head_decode(&r->keys, bytes, len, size, head);
+	free(bytes);
+	return err;
+}
+
+/* All pages of a segment into the index. */
+static int
+segment_pages(struct repo *r, const char *name,
+    const struct segment_head *head, struct index_load *ld)
+{
+	struct segment_entry *entries;
+	uint8_t *bytes;
+	uint64_t off, page_off;
+	size_t len, total, n;
+	uint32_t page = 0, first;
+	int err = 0;
+
+	entries = calloc(SEGMENT_PAGE_ENTRIES, sizeof(*entries));
+	bytes = malloc(READ_PIECE);
+	if (entries == NULL || bytes == NULL)
+		err = -ENOMEM;
+	while (page < head->npages && err == 0) {
+		first = page;
+		segment_page_range(head, page, &off, &len);
+		total = len;
+		while (++page < head->npages) {
+			segment_page_range(head, page, &page_off, &len);
+			if (total + len > READ_PIECE)
+				break;
+			total += len;
+		}
+		err = segment_read(r, name, off, total, bytes);
+		for (; first < page && err == 0; first++) {
+			segment_page_range(head, first, &page_off, &len);
+			err = segment_page_decode(head, first,
+			    bytes + (page_off - off), len, entries, &n);
+			if (err == 0)
+				err = index_load_add(ld, entries, n);
+		}
+	}
+	free(entries);
+	free(bytes);
+	return err;
+}
+
+static int
+segment_load(struct repo *r, enum pack_kind kind,
+    const uint8_t id[OBJECT_ID_SIZE], uint64_t size)
+{
+	struct segment_head head;
+	struct index_load *ld = NULL;
+	char name[STORE_NAME_MAX + 1];
+	int err;
+
+	repo_segment_name(kind, id, name);
+	err = segment_head_read(r, name, size, &head);
+	if (err == 0) {
+		err = head.kind == kind ? 0 : -FIRN_ECORRUPT;
+		if (err == 0)
+			err = index_load_begin(r->index, kind, id, head.packs,
+			    head.npacks, &ld);
+		if (err == 0)
+			err = segment_pages(r, name, &head, ld);
+		if (err == 0)
+			err = index_load_commit(ld);
+		else
+			index_load_abort(ld);
+		segment_head_release(&head);
+	}
+	if (err == -FIRN_ECORRUPT)
+		log_warn(err, "index segment '%s' is damaged; reading back the "
+		    "packs that it listed", name);
+	return err;
+}
+
+/* Is a failure the fault of this object alone? */
+static int
+is_damage(int err)
+{
+	return err == -FIRN_ECORRUPT || err == -ENOENT ||
+	    err == -FIRN_EMISSING || err == -FIRN_EVERSION;
+}
+
+static int
+sync_locked(struct repo *r, enum pack_kind kind, unsigned *damaged)
+{
+	struct names s = { 0 };
+	char prefix[32];
+	unsigned bad = 0, adopted;
+	size_t i;
+	int err, ret;
+
+	snprintf(prefix, sizeof(prefix), "index/%s/", pack_kind_name(kind));
+	err = store_list(r->store, prefix, name_note, &s);
+	if (err == 0) {
+		err = index_retain(r->index, kind,
+		    (const uint8_t (*)[OBJECT_ID_SIZE])s.id, s.n);
+		if (err == 1)
+			err = 0;
+	}
+	for (i = 0; i < s.n && err == 0; i++) {
+		ret = index_has_segment(r->index, kind, s.id[i]);
+		if (ret == 0)
+			ret = segment_load(r, kind, s.id[i], s.size[i]);
+		if (is_damage(ret))
+			bad++;
+		else if (ret < 0)
+			err = ret;
+	}
+	if (err == 0 && bad > 0)
+		err = repo_adopt(r, kind, &adopted);
+	if (err == 0)
+		r->synced[kind] = 1;
+	if (damaged != NULL)
+		*damaged = bad;
+	names_release(&s);
+	return err;
+}
+
+int
+repo_sync(struct repo *r, enum pack_kind kind, unsigned *damaged)
+{
+	int err;
+
+	pthread_mutex_lock(&r->sync_lock);
+	err = sync_locked(r, kind, damaged);
+	pthread_mutex_unlock(&r->sync_lock);
+	return err;
+}
+
+int
+repo_sync_once(struct repo *r, enum pack_kind kind)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&r->sync_lock);
+	if (!r->synced[kind])
+		err = sync_locked(r, kind, NULL);
+	pthread_mutex_unlock(&r->sync_lock);
+	return err;
+}
+
+/* A pack's footer, read from its ends. */
+static int
+footer_read(struct repo *r, const char *name, uint64_t size,
+    struct pack_footer *out)
+{
+	uint8_t header[PACK_HEADER_SIZE], trailer[PACK_TRAILER_SIZE];
+	uint64_t off;
+	uint32_t len;
+	uint8_t *sealed;
+	int err;
+
+	if (size < PACK_HEADER_SIZE + PACK_TRAILER_SIZE ||
+	    size > FORMAT_PACK_MAX)
+		return -FIRN_ECORRUPT;
+	err = segment_read(r, name, size - sizeof(trailer), sizeof(trailer),
+	    trailer);
+	if (err == 0)
+		err = pack_trailer_decode(trailer, size, &off, &len);
+	if (err == 0)
+		err = segment_read(r, name, 0, sizeof(header), header);
+	if (err == 0)
+		err = pack_header_decode(&r->keys, header, 0, NULL);
+	if (err != 0)
+		return err;
+	sealed = malloc(len);
+	if (sealed == NULL)
+		return -ENOMEM;
+	err = segment_read(r, name, off, len, sealed);
+	if (err == 0)
+		err = pack_footer_decode(&r->keys, header, sealed, len, off,
+		    out);
+	free(sealed);
+	return err;
+}
+
+/* What adoption gathers before it writes a segment. */
+struct adoption {
+	struct repo *r;
+	enum pack_kind kind;
+	struct segment_entry *entries;
+	size_t nentries, entries_cap;
+	struct segment_pack *packs;
+	size_t npacks, packs_cap;
+	unsigned adopted;
+};
+
+#define ADOPT_ENTRIES	(1u << 20)
+
+static int
+adopt_flush(struct adoption *a)
+{
+	struct buf bytes = BUF_INIT(FORMAT_PACK_MAX);
+	uint8_t id[OBJECT_ID_SIZE];
+	char name[STORE_NAME_MAX + 1];
+	int err;
+
+	if (a->npacks == 0)
+		return 0;
+	err = segment_encode(&a->r->keys, a->kind, a->entries, a->nentries,
+	    a->packs, a->npacks, NULL, 0, &bytes);
+	if (err == 0)
+		err = hash_sha256(bytes.data, bytes.len, id);
+	if (err == 0) {
+		/* A reader without leave to write still has its index. */
+		repo_segment_name(a->kind, id, name);
+		if (store_put(a->r->store, name, bytes.data, bytes.len, id,
+		    0) != 0)
+			log_warn(0, "the packs read back are indexed on this "
+			    "host only");
+		err = index_add_segment(a->r->index, a->kind, id, a->entries,
+		    a->nentries, a->packs, a->npacks);
+	}
+	buf_release(&bytes);
+	a->adopted += (unsigned)a->npacks;
+	a->nentries = 0;
+	a->npacks = 0;
+	return err;
+}
+
+static int
+adopt_note(struct adoption *a, const uint8_t id[OBJECT_ID_SIZE],
+    uint64_t size, const struct pack_footer *f)
+{
+	struct segment_entry *e;
+	const struct pack_block *b;
+	size_t i;
+	void *p;
+
+	if (a->npacks == a->packs_cap) {
+		a->packs_cap = a->packs_cap > 0 ? 2 * a->packs_cap : 64;
+		p = realloc(a->packs, a->packs_cap * sizeof(*a->packs));
+		if (p == NULL)
+			return -ENOMEM;
+		a->packs = p;
+	}
+	if (a->nentries + f->nblocks > a->entries_cap) {
+		a->entries_cap = 2 * (a->nentries + f->nblocks);
+		p = realloc(a->entries, a->entries_cap * sizeof(*a->entries));
+		if (p == NULL)
+			return -ENOMEM;
+		a->entries = p;
+	}
+	memcpy(a->packs[a->npacks].id, id, OBJECT_ID_SIZE);
+	a->packs[a->npacks].size = (uint32_t)size;
+	for (i = 0; i < f->nblocks; i++) {
+		b = &f->blocks[i];
+		e = &a->entries[a->nentries++];
+		memcpy(e->id, b->id, BLOCK_ID_SHORT);
+		e->pack = (uint32_t)a->npacks;
+		e->frame_off = f->frames[b->frame].off;
+		e->frame_len = f->frames[b->frame].sealed;
+		e->off = b->off;
+		e->len = b->len;
+	}
+	a->npacks++;
+	return a->nentries >= ADOPT_ENTRIES ? adopt_flush(a) : 0;
+}
+
+static int
+adopt_pack(void *ctx, const char *name, const struct store_stat *st)
+{
+	struct adoption *a = ctx;
+	struct pack_footer footer;
+	uint8_t id[OBJECT_ID_SIZE];
+	const char *base = strrchr(name, '/');
+	int err;
+
+	if (base == NULL || hex_decode(base + 1, id, OBJECT_ID_SIZE) != 0)
+		return 0;
+	err = index_has_pack(a->r->index, a->kind, id);
+	if (err != 0)
+		return err < 0 ? err : 0;
+	err = footer_read(a->r, name, st->size, &footer);
+	if (err == 0) {
+		err = adopt_note(a, id, st->size, &footer);
+		pack_footer_release(&footer);
+	} else if (is_damage(err) || err == -FIRN_ECOLD || err == -EACCES) {
+		log_warn(err, "cannot read back '%s'; left alone", name);
+		err = 0;
+	}
+	return err;
+}
+
+int
+repo_adopt(struct repo *r, enum pack_kind kind, unsigned *packs)
+{
+	struct adoption a = { .r = r, .kind = kind };
+	char prefix[8];
+	int err;
+
+	snprintf(prefix, sizeof(prefix), "%s/", pack_kind_name(kind));
+	err = store_list(r->store, prefix, adopt_pack, &a);
+	if (err == 0)
+		err = adopt_flush(&a);
+	if (err == 0 && a.adopted > 0)
+		log_info("read back %u %s packs that no index listed",
+		    a.adopted, pack_kind_name(kind));
+	*packs = a.adopted;
+	free(a.entries);
+	free(a.packs);
+	return err;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writing blocks: dedup -> frames -> compress, encrypt (threads) -> packs ->
+ * upload (threads) -> index segments.
+ *
+ * Blocks are added in walk order by one thread; what is new lands in packs in
+ * that order.  Durability: a segment is put only after every pack that it
+ * names; segments are put every so often, so that a killed run loses little.
+ * Memory is bounded: packs being filled and in flight, frames in the pool.
+ */
+#ifndef FIRN_REPO_WRITER_H
+#define FIRN_REPO_WRITER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format/format.h"
+#include "format/genrec.h"
+
+struct repo;
+struct writer;
+
+struct writer_conf {
+	int level;		/* zstd; 0 stores; default 3 */
+	unsigned threads;	/* compressors; 0: processors */
+	unsigned uploads;	/* packs in flight; 0: 3 */
+	int dry_run;		/* count, store nothing */
+};
+#define WRITER_CONF_DEFAULT { 3, 0, 0, 0 }
+
+int writer_new(struct repo *repo, const struct writer_conf *conf,
+    struct writer **out);
+/* Abandons what was not flushed; ends the threads. */
+void writer_free(struct writer *w);
+
+/* Known to the repository or already added: 1, 0, -errno.  Any thread. */
+int writer_has(struct writer *w, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE]);
+
+/*
+ * Add a block unless it is known.  data is copied.  *added (may be NULL) says
+ * whether it was new.  Blocks while the pipeline is full.  After a failure
+ * (upload refused, disk full) every later call returns the same error.
+ * One thread at a time.
+ */
+int writer_add(struct writer *w, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE], const void *data, size_t len,
+    int *added);
+
+/* Everything added so far is durable and in a segment when this returns 0. */
+int writer_flush(struct writer *w);
+
+void writer_added(struct writer *w, struct gen_added *out);
+
+#endif

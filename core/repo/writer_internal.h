@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the writer.  Two streams, data and meta, each with a frame being
+ * filled, frames being compressed in order, and a pack being filled; behind
+ * them packs in upload, and behind those the entries of the next segment.
+ *
+ * Locks: `lock` guards what the uploaders and the adder share; nothing is
+ * taken inside it.  It is not held across compression, the store or the index.
+ */
+#ifndef FIRN_REPO_WRITER_INTERNAL_H
+#define FIRN_REPO_WRITER_INTERNAL_H
+
+#include <pthread.h>
+#include <time.h>
+
+#include "base/buf.h"
+#include "base/pool.h"
+#include "base/queue.h"
+#include "format/pack.h"
+#include "format/segment.h"
+#include "repo/idset.h"
+#include "repo/repo.h"
+#include "repo/writer.h"
+
+#define FRAMES_MAX	16		/* in compression, a stream */
+/* A segment is put when it has so many packs, entries, or seconds. */
+#define SEGMENT_PACKS	16
+#define SEGMENT_ENTRIES	65536
+#define SEGMENT_SECONDS	10
+
+struct wframe {
+	struct writer *w;
+	struct buf plain;
+	struct buf payload;		/* compressed */
+	struct pack_block *blocks;
+	size_t nblocks;
+	size_t blocks_cap;
+	int done;			/* protected by w->lock */
+	int err;
+};
+
+struct wpack {
+	struct wpack *next;
+	enum pack_kind kind;
+	struct buf bytes;
+	uint8_t header[PACK_HEADER_SIZE];
+	uint8_t key[PACK_KEY_SIZE];
+	struct pack_footer footer;
+	size_t frames_cap;
+	size_t blocks_cap;
+};
+
+struct wstream {
+	enum pack_kind kind;
+	uint32_t pack_target;
+	struct wframe *frame;		/* being filled, or NULL */
+	struct wframe *fifo[FRAMES_MAX];
+	unsigned head, count;
+	struct wpack *pack;		/* being filled, or NULL */
+};
+
+/* Blocks that are durable and wait for their segment; one a kind. */
+struct wsegment {
+	struct segment_entry *entries;
+	size_t nentries, entries_cap;
+	struct segment_pack packs[SEGMENT_PACKS];
+	size_t npacks;
+	time_t since;			/* of its first pack */
+};
+
+struct writer {
+	struct repo *repo;
+	struct writer_conf conf;
+	struct pool *compressors;
+	struct pack_codec *codec;	/* the adder's, for encryption */
+	struct wstream data, meta;
+	struct wframe *spare;		/* frames to use again; adder's */
+	unsigned max_frames;
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	int err;			/* protected by lock, as all below */
+	struct idset pending;
+	unsigned in_flight;		/* packs being uploaded or queued */
+	int flushing;			/* a segment is being put */
+	struct wsegment seg[2];		/* data, meta */
+	struct gen_added added;
+	struct pack_codec *codecs[64];
+	unsigned ncodecs;
+
+	struct queue *uploads;
+	pthread_t *uploader;
+	unsigned nuploaders;
+};
+
+/* First error wins; wakes all. */
+int writer_fail(struct writer *w, int err);
+int writer_error(struct writer *w);
+
+/* writer_upload.c */
+int writer_upload_start(struct writer *w);
+void writer_upload_stop(struct writer *w);
+/* Takes over the pack. */
+int writer_upload(struct writer *w, struct wpack *pack);
+int writer_upload_wait(struct writer *w);
+/* Put what waits, if it is time or `force`. */
+int writer_segment(struct writer *w, enum pack_kind kind, int force);
+void wpack_free(struct wpack *p);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A store: named, immutable, opaque objects.  The bottom of everything; it
+ * knows no key and no plaintext.
+ *
+ * Names are relative, '/'-separated, of [a-z0-9._-] and uppercase T and Z,
+ * at most 200 bytes, no empty or dot component.  An object appears whole or
+ * not at all: what a get or list shows was put completely, and once put()
+ * returns 0 it survives a crash of this machine.
+ *
+ * All calls may be made from any thread at once, and block until done; run as
+ * many threads as requests are wanted in flight.  Implementations retry what
+ * may succeed on retry (see the implementation's header); what they return is
+ * final.  Each failure but "not found" and "exists" was logged with the cause.
+ *
+ * Errors that a caller acts on:
+ *	-ENOENT		get, stat, del: no such object
+ *	-EEXIST		put with STORE_IF_ABSENT: there is one already
+ *	-FIRN_ECOLD	get: archived
+ *	-EACCES		the credentials do not allow it
+ *	-ENOSPC		no room
+ *	-ECANCELED	store_cancel() was called
+ *	-ETIMEDOUT, -ECONNREFUSED, -EIO ...	the store cannot be reached
+ */
+#ifndef FIRN_STORE_STORE_H
+#define FIRN_STORE_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#define STORE_NAME_MAX	200
+#define STORE_SHA256	32
+
+struct store;
+
+struct store_conf {
+	unsigned timeout;	/* seconds an operation may retry; 0: 300 */
+	unsigned connections;	/* most requests at once; 0: 16 */
+	const char *region;	/* S3; NULL: environment, then us-east-1 */
+	const char *endpoint;	/* S3; NULL: environment, then AWS */
+	int path_style;		/* S3; 1 path, 0 virtual host, -1 by rule */
+};
+#define STORE_CONF_DEFAULT { 0, 0, NULL, NULL, -1 }
+
+struct store_stat {
+	uint64_t size;
+	struct timespec mtime;
+	int has_sha256;			/* the store vouches for sha256 */
+	uint8_t sha256[STORE_SHA256];
+};
+
+/* Requests and bytes by verb since open. */
+enum store_verb { STORE_GET, STORE_PUT, STORE_STAT, STORE_LIST, STORE_DEL,
+    STORE_VERBS };
+struct store_counters {
+	uint64_t requests[STORE_VERBS];	/* as sent, retries included */
+	uint64_t errors[STORE_VERBS];
+	uint64_t bytes_in;		/* bodies received */
+	uint64_t bytes_out;
+	uint64_t retries;
+};
+
+/*
+ * Open the store of a URL: "s3://bucket[/prefix]", "file:///dir" or a path.
+ * With `create`, a missing local directory is made (a bucket never is).
+ * -EINVAL for a malformed URL, -ENOENT for a missing local directory, both
+ * logged.  Nothing is sent yet for S3.
+ */
+int store_open(const char *url, const struct store_conf *conf, int create,
+    struct store **out);
+/* Nobody may be in a call.  NULL is fine. */
+void store_close(struct store *s);
+/* What was opened, for messages; no secrets in it. */
+const char *store_url(const struct store *s);
+/* The absolute directory of a local store, or NULL. */
+const char *store_local_path(const struct store *s);
+
+#define STORE_IF_ABSENT	1u	/* fail with -EEXIST rather than replace */
+
+/*
+ * Store an object.  sha256 is the SHA-256 of the bytes, or NULL to have it
+ * computed.  Without STORE_IF_ABSENT an existing object of this name is left
+ * or replaced, as the implementation likes: names are content hashes then.
+ */
+int store_put(struct store *s, const char *name, const void *data, size_t len,
+    const uint8_t *sha256, unsigned flags);
+
+/*
+ * Read [off, off + len) into buf.  *got < len only where the object ends.
+ * off at or past the end: 0 with *got = 0.
+ */
+int store_get(struct store *s, const char *name, uint64_t off, void *buf,
+    size_t len, size_t *got);
+
+int store_stat(struct store *s, const char *name, struct store_stat *out);
+
+/*
+ * Call fn for each object whose name begins with prefix ("data/", "keys/",
+ * or ""), ordered by name bytes within the whole listing.  A non-zero return
+ * of fn ends it and is returned.  Objects put meanwhile may or may not show.
+ */
+int store_list(struct store *s, const char *prefix,
+    int (*fn)(void *ctx, const char *name, const struct store_stat *st),
+    void *ctx);
+
+/* 0 also when there was none. */
+int store_del(struct store *s, const char *name);
+
+/* Make calls in progress, and all later ones, return -ECANCELED soon.
+ * Async-signal-safe. */
+void store_cancel(struct store *s);
+
+void store_count(struct store *s, struct store_counters *out);
+
+/*
+ * For implementations.  `self` is the first member of the implementation's
+ * own struct.
+ */
+struct store_ops {
+	void (*close)(struct store *s);
+	int (*put)(struct store *s, const char *name, const void *data,
+	    size_t len, const uint8_t *sha256, unsigned flags);
+	int (*get)(struct store *s, const char *name, uint64_t off, void *buf,
+	    size_t len, size_t *got);
+	int (*stat)(struct store *s, const char *name, struct store_stat *out);
+	int (*list)(struct store *s, const char *prefix,
+	    int (*fn)(void *, const char *, const struct store_stat *),
+	    void *ctx);
+	int (*del)(struct store *s, const char *name);
+};
+
+/* Whole object appended to a growing buffer, up to its ceiling
+ * (-FIRN_ETOOBIG); a helper over stat and get. */
+struct buf;
+int store_load(struct store *s, const char *name, struct buf *out);
+
+#endif

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulator: its state, its options, and the threads that serve it.
+
+    with S3Sim(buckets=["b"]) as sim:
+        ... sim.url, sim.bucket("b").keys(), sim.stats.requests,
+        sim.faults.add("500", verb="PUT", nth=2)
+
+Invariant: when stop() returns the port is closed and so are all connections.
+"""
+
+import socket
+import threading
+from http.server import ThreadingHTTPServer
+
+from .blob import FileStore, RamStore
+from .clock import Clock
+from .faults import Faults
+from .handler import Handler
+from .pace import Pace
+from .sigv4 import Identity
+from .state import State
+from .stats import Stats
+
+QUIRKS = {
+    "ignore-conditional": "If-Match and If-None-Match of writes have no effect",
+    "refuse-conditional": "If-Match and If-None-Match of writes give 501",
+    "no-checksum": "x-amz-checksum-* is neither verified nor returned"}
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 256
+
+    def __init__(self, address, sim):
+        self.sim = sim
+        self.lock = threading.Lock()	# guards open
+        self.open = set()
+        super().__init__(address, Handler)
+
+    def process_request(self, request, client_address):
+        with self.lock:
+            self.open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request):
+        # No shutdown() here: after a fault the close must be a reset.
+        with self.lock:
+            self.open.discard(request)
+        self.close_request(request)
+
+    def handle_error(self, request, client_address):
+        if not self.sim.stopping.is_set():
+            super().handle_error(request, client_address)
+
+    def hang_up_all(self):
+        with self.lock:
+            for connection in self.open:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+
+class S3Sim:
+    def __init__(self, buckets=(), *, versioned=False, host="127.0.0.1", port=0,
+                 access_key="AKIDTEST", secret_key="SECRETTEST",
+                 session_token=None, region="us-east-1", domain="localhost",
+                 allow_unsigned=False, trust_bodies=False, data_dir=None,
+                 log=None, quirks=(), latency=0.0, bandwidth=0, seed=None):
+        unknown = set(quirks) - QUIRKS.keys()
+        if unknown:
+            raise ValueError(f"no such quirk: {', '.join(sorted(unknown))}")
+        self.identity = Identity(access_key, secret_key, region, session_token,
+                                 allow_unsigned)
+        self.trust_bodies = trust_bodies	# for benchmarks: compute no digest
+        self.domain = domain
+        self.quirks = set(quirks)
+        self.stopping = threading.Event()
+        self.clock = Clock()
+        self.store = FileStore(data_dir) if data_dir else RamStore()
+        self.state = State(self.clock)
+        self.faults = Faults(seed)
+        self.pace = Pace(self.stopping, latency, bandwidth)
+        self.stats = Stats(log)
+        for name in buckets:
+            self.state.create(name, "Enabled" if versioned else "")
+        self.server = Server((host, port), self)
+        self.host, self.port = self.server.server_address[:2]
+        self.thread = None
+
+    @property
+    def url(self):
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def requests(self):
+        """Records of the requests so far, oldest first."""
+        with self.stats.lock:
+            return list(self.stats.requests)
+
+    def bucket(self, name):
+        return self.state.bucket(name)
+
+    def start(self):
+        print(f"s3sim: {self.url} seed {self.faults.seed}", flush=True)
+        self.thread = threading.Thread(
+            target=self.server.serve_forever, args=(0.02,), daemon=True)
+        self.thread.start()
+        return self
+
+    def stop(self):
+        self.stopping.set()
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+        self.server.hang_up_all()
+        self.stats.close()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *exc):
+        self.stop()

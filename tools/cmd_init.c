@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+
+#include "base/hex.h"
+#include "base/log.h"
+#include "tools/tool.h"
+
+enum { O_LABEL = 256, O_BLOCK, O_PACK };
+
+static const struct option options[] = {
+	{ "label", required_argument, NULL, O_LABEL },
+	{ "block-size", required_argument, NULL, O_BLOCK },
+	{ "pack-size", required_argument, NULL, O_PACK },
+	{ NULL, 0, NULL, 0 }
+};
+
+static int
+size_option(const struct tool *t, const char *name, const char *value,
+    uint32_t *out)
+{
+	uint64_t v;
+
+	if (tool_parse_size(value, &v) != 0 || v > UINT32_MAX)
+		return tool_usage(t, "--%s '%s': want a size such as 512K or "
+		    "32M", name, value);
+	*out = (uint32_t)v;
+	return 0;
+}
+
+static int
+run(struct tool *t, int argc, char **argv)
+{
+	struct config config;
+	const char *label = "first";
+	char hex[2 * REPO_ID_SIZE + 1];
+	struct json *j;
+	int c, status = 0, err;
+
+	config_default(&config);
+	while ((c = tool_option(t, argc, argv, "", options)) != -1) {
+		if (c == O_LABEL)
+			label = optarg;
+		else if (c == O_BLOCK)
+			status = size_option(t, "block-size", optarg,
+			    &config.block_target);
+		else if (c == O_PACK)
+			status = size_option(t, "pack-size", optarg,
+			    &config.data_pack);
+		else
+			return tool_usage_status(t);
+		if (status != 0)
+			return status;
+	}
+	if (optind < argc)
+		return tool_usage(t, "unexpected '%s'", argv[optind]);
+	status = tool_need_repo(t);
+	if (status != 0)
+		return status;
+	err = repo_init(&t->conf, &config, label, &t->repo);
+	if (err == -EINVAL)
+		return EXIT_USAGE;
+	if (err != 0)
+		return tool_exit(err);
+	hex_encode(repo_config(t->repo)->repo_id, REPO_ID_SIZE, hex);
+	if (t->json) {
+		j = json_object();
+		json_set_str(j, "repository", hex);
+		json_set_str(j, "url", store_url(repo_store(t->repo)));
+		json_set_str(j, "key", repo_slot(t->repo)->name);
+		return tool_exit(tool_print_json(j));
+	}
+	if (!t->quiet)
+		printf("made repository %s at %s\n"
+		    "Keep the password: without it nothing can be read, by "
+		    "nobody.\n", hex, store_url(repo_store(t->repo)));
+	return EXIT_DONE;
+}
+
+const struct command command_init = { "init", run, "",
+	"make a repository and its first key",
+	"Make a repository in an empty directory or bucket, and an owner's key "
+	"to it.\nThe password comes from --password-file, --password-command, "
+	"their\nenvironment variables, or a prompt.\n"
+	"\n"
+	"      --label TEXT        a name for the key, shown by `firn key list`"
+	"\n"
+	"      --block-size SIZE   mean size of a block of a large file (512K)"
+	"\n"
+	"      --pack-size SIZE    size of a data pack (32M; 128M suits Deep "
+	"Archive)\n"
+	"\n"
+	"The sizes cannot be changed later." };

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "backup/restore.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "tools/tool.h"
+
+enum { O_OVERWRITE = 256, O_DELETE, O_VERIFY, O_THREADS };
+
+static const struct option options[] = {
+	{ "overwrite", required_argument, NULL, O_OVERWRITE },
+	{ "delete", no_argument, NULL, O_DELETE },
+	{ "verify", no_argument, NULL, O_VERIFY },
+	{ "dry-run", no_argument, NULL, 'n' },
+	{ "threads", required_argument, NULL, O_THREADS },
+	{ NULL, 0, NULL, 0 }
+};
+
+static void
+on_progress(void *ctx, uint64_t files, uint64_t bytes)
+{
+	struct progress *p = ctx;
+	char size[16], rate[16];
+	double s;
+
+	if (p == NULL || !progress_due(p))
+		return;
+	s = progress_seconds(p);
+	progress_draw(p, "%llu files, %s, %s/s", (unsigned long long)files,
+	    tool_size(bytes, size), tool_size(s > 0 ? (uint64_t)((double)bytes
+	    / s) : 0, rate));
+}
+
+struct job {
+	struct tool *t;
+	struct progress *progress;
+};
+
+static void
+job_progress(void *ctx, uint64_t files, uint64_t bytes)
+{
+	on_progress(((struct job *)ctx)->progress, files, bytes);
+}
+
+static void
+job_file(void *ctx, const char *path, const struct entry *e, const char *what)
+{
+	struct job *j = ctx;
+	struct json *o;
+
+	(void)e;
+	if (j->t->json) {
+		o = json_object();
+		json_set_str(o, "type", "item");
+		json_set_str(o, "what", what);
+		json_set_bytes(o, "path", path, strlen(path));
+		tool_print_json(o);
+		return;
+	}
+	printf("%-9s ", what);
+	tool_print_path(stdout, path, strlen(path));
+	putchar('\n');
+}
+
+static int
+overwrite_option(const struct tool *t, const char *value,
+    struct restore_conf *conf)
+{
+	if (strcmp(value, "if-changed") == 0)
+		conf->overwrite = RESTORE_IF_CHANGED;
+	else if (strcmp(value, "always") == 0)
+		conf->overwrite = RESTORE_ALWAYS;
+	else if (strcmp(value, "never") == 0)
+		conf->overwrite = RESTORE_NEVER;
+	else
+		return tool_usage(t, "--overwrite '%s': want if-changed, "
+		    "always or never", value);
+	return 0;
+}
+
+static void
+report(const struct job *j, const struct restore_result *r)
+{
+	char size[16];
+	struct json *o;
+
+	if (j->t->json) {
+		o = json_object();
+		json_set_str(o, "type", "summary");
+		json_set_uint(o, "files", r->files);
+		json_set_uint(o, "dirs", r->dirs);
+		json_set_uint(o, "bytes", r->bytes);
+		json_set_uint(o, "unchanged", r->unchanged);
+		json_set_uint(o, "failed", r->failed);
+		json_set_real(o, "seconds", progress_seconds(j->progress));
+		tool_print_json(o);
+	} else if (!j->t->quiet) {
+		printf("%llu files and %llu directories, %s; %llu unchanged, "
+		    "%llu failed; %.1f s\n", (unsigned long long)r->files,
+		    (unsigned long long)r->dirs, tool_size(r->bytes, size),
+		    (unsigned long long)r->unchanged,
+		    (unsigned long long)r->failed,
+		    progress_seconds(j->progress));
+	}
+	if (r->skipped_owners > 0)
+		log_warn(0, "%u files keep your owner and group: only root "
+		    "can give files to others", r->skipped_owners);
+}
+
+static int
+restore(struct tool *t, const struct generation *g, const char *path,
+    const char *target, struct restore_conf *conf)
+{
+	struct job j = { .t = t };
+	struct restore_result r = { 0 };
+	struct reader *rd = NULL;
+	struct tree *tree = NULL;
+	int err;
+
+	conf->progress = job_progress;
+	conf->ctx = &j;
+	conf->stop = &tool_stop;
+	if (conf->dry_run || t->verbose > 0)
+		conf->file = job_file;
+	err = progress_begin(t, &j.progress);
+	if (err == 0)
+		err = reader_new(t->repo, NULL, &rd);
+	if (err == 0)
+		err = tree_new(rd, 16u << 20, &tree);
+	if (err == 0)
+		err = restore_run(tree, g->rec.root, path, target, conf, &r);
+	if (err == 0)
+		report(&j, &r);
+	progress_end(j.progress);
+	tree_free(tree);
+	reader_free(rd);
+	return err == 0 && r.failed > 0 ? EXIT_FAILED : tool_exit(err);
+}
+
+static int
+run(struct tool *t, int argc, char **argv)
+{
+	struct restore_conf conf = { 0 };
+	struct generation_list gens;
+	const struct generation *g;
+	uint64_t n;
+	char *path;
+	int c, status = 0;
+
+	while ((c = tool_option(t, argc, argv, "n", options)) != -1) {
+		switch (c) {
+		case O_OVERWRITE:
+			status = overwrite_option(t, optarg, &conf);
+			break;
+		case O_DELETE:
+			conf.delete = 1;
+			break;
+		case O_VERIFY:
+			conf.verify = 1;
+			break;
+		case 'n':
+			conf.dry_run = 1;
+			break;
+		case O_THREADS:
+			if (tool_parse_uint(optarg, 64, &n) != 0)
+				return tool_usage(t, "--threads '%s': want a "
+				    "number up to 64", optarg);
+			conf.threads = (unsigned)n;
+			break;
+		default:
+			return tool_usage_status(t);
+		}
+		if (status != 0)
+			return status;
+	}
+	if (optind + 2 != argc)
+		return tool_usage(t, "want GENERATION[:PATH] and DIR");
+	path = tool_split_path(argv[optind]);
+	status = tool_open(t);
+	if (status == 0)
+		status = tool_generation(t, argv[optind], &gens, &g);
+	if (status != 0)
+		return status;
+	status = restore(t, g, path, argv[optind + 1], &conf);
+	generation_list_release(&gens);
+	return status;
+}
+
+const struct command command_restore = { "restore", run,
+	"GENERATION[:PATH] DIR", "copy files out in bulk",
+	"Copy a generation, or PATH of it, into DIR, as `cp -a` from the mount "
+	"would.\nRunning it again does what is left.\n"
+	"\n"
+	"      --overwrite if-changed|always|never\n"
+	"                      files that are there: by default those are "
+	"replaced that\n"
+	"                      differ in size or time\n"
+	"      --delete        remove what the generation does not have\n"
+	"      --verify        read every file back and compare\n"
+	"  -n, --dry-run       show what would be done\n"
+	"      --threads N     files written at once\n"
+	"\n"
+	"Without PATH the full source paths appear below DIR; with the PATH of "
+	"a\ndirectory its contents do.\n"
+	"\n"
+	"Example: firn restore latest:/home/anna /tmp/anna" };

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* firn: the table of subcommands, and what happens before and after one. */
+#include <locale.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "store/store.h"
+#include "tools/tool.h"
+
+static const struct command *const commands[] = {
+	&command_init, &command_backup, &command_generations, &command_ls,
+	&command_cat, &command_restore, &command_mount, &command_check,
+	&command_key, NULL
+};
+
+volatile int tool_stop;
+static struct store *volatile stop_store;
+
+/* The first signal ends the command in order; so does the second one, at
+ * once. */
+static void
+on_signal(int sig)
+{
+	if (tool_stop) {
+		signal(sig, SIG_DFL);
+		raise(sig);
+		return;
+	}
+	tool_stop = 1;
+	if (stop_store != NULL)
+		store_cancel(stop_store);
+}
+
+void
+tool_stop_cancels(struct store *s)
+{
+	stop_store = s;
+}
+
+static void
+signals_init(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* Deep trees take a descriptor a level. */
+static void
+limits_init(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < rl.rlim_max) {
+		rl.rlim_cur = rl.rlim_max < 65536 ? rl.rlim_max : 65536;
+		setrlimit(RLIMIT_NOFILE, &rl);
+	}
+}
+
+static int
+help(FILE *f)
+{
+	size_t i;
+
+	fprintf(f,
+"usage: firn [-r REPO | -p PROFILE] COMMAND [OPTION...] [ARGUMENT...]\n"
+"\n"
+"Backups kept in a directory or in S3, used as directories.\n"
+"\n"
+"Commands:\n");
+	for (i = 0; commands[i] != NULL; i++)
+		fprintf(f, "  %-12s %s\n", commands[i]->name,
+		    commands[i]->summary);
+	fprintf(f,
+"\n"
+"Options of every command:\n"
+"  -r, --repo REPO           s3://BUCKET[/PREFIX] or a directory;\n"
+"                            else FIRN_REPOSITORY\n"
+"  -p, --profile NAME        options from NAME.conf in ~/.config/firn or\n"
+"                            /etc/firn\n"
+"      --password-file FILE  password in the first line of FILE; else\n"
+"                            FIRN_PASSWORD_FILE\n"
+"      --password-command COMMAND\n"
+"                            password is what COMMAND prints; else\n"
+"                            FIRN_PASSWORD_COMMAND; else you are asked\n"
+"      --cache-dir DIR       local index and cache; else FIRN_CACHE_DIR\n"
+"      --cache-size SIZE     most room for the disk cache, e.g. 20G\n"
+"      --no-cache            no disk cache\n"
+"      --region REGION, --endpoint URL, --path-style\n"
+"                            where S3 is\n"
+"      --timeout SECONDS     how long a request to the store is retried\n"
+"      --json                one JSON document, or JSON lines, on stdout\n"
+"  -q, --quiet               no progress, no summary\n"
+"  -v, --verbose             more\n"
+"  -h, --help                help; `firn COMMAND --help` for a command's\n"
+"      --version\n"
+"\n"
+"Begin with:\n"
+"  export FIRN_REPOSITORY=/srv/backup\n"
+"  firn init\n"
+"  firn backup /home\n"
+"  firn mount /mnt\n"
+"\n"
+"S3 takes its credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.\n"
+"\n"
+"Exit status: 0 done; 1 failed; 2 usage; 3 done, but some source files could\n"
+"not be read; 10 no repository there; 12 wrong password or key;\n"
+"130 interrupted.\n");
+	return f == stdout ? EXIT_DONE : EXIT_USAGE;
+}
+
+static const struct command *
+find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; commands[i] != NULL; i++)
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+	return NULL;
+}
+
+/* The command's word: the first that is no option and no option's value. */
+static int
+command_at(int argc, char **argv)
+{
+	static const char *const valued[] = { "-r", "-p", "--repo",
+	    "--profile", "--password-file", "--password-command",
+	    "--cache-dir", "--cache-size", "--region", "--endpoint",
+	    "--timeout", NULL };
+	size_t k;
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (argv[i][0] != '-' || argv[i][1] == '\0')
+			return i;
+		for (k = 0; valued[k] != NULL; k++)
+			if (strcmp(argv[i], valued[k]) == 0)
+				break;
+		if (valued[k] != NULL)
+			i++;
+	}
+	return argc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct tool t = { .conf = { .store = STORE_CONF_DEFAULT } };
+	int at, i, status;
+	char *word;
+
+	setlocale(LC_CTYPE, "");
+	log_init("firn", LOG_LEVEL_INFO);
+	signals_init();
+	limits_init();
+	at = command_at(argc, argv);
+	if (at >= argc) {
+		for (i = 1; i < argc; i++) {
+			if (strcmp(argv[i], "--version") == 0)
+				return printf("firn %s\n", PACKAGE_VERSION) < 0;
+			if (strcmp(argv[i], "-h") == 0 ||
+			    strcmp(argv[i], "--help") == 0)
+				return help(stdout);
+		}
+		return help(stderr);
+	}
+	if (strcmp(argv[at], "help") == 0 && at + 1 >= argc)
+		return help(stdout);
+	if (strcmp(argv[at], "help") == 0) {
+		argv[at] = argv[at + 1];
+		argv[at + 1] = (char *)"--help";
+	}
+	t.command = find(argv[at]);
+	if (t.command == NULL) {
+		log_err(0, "no command '%s'; `firn --help` lists them",
+		    argv[at]);
+		return EXIT_USAGE;
+	}
+	/* The command's word first, so that getopt sees all the options. */
+	word = argv[at];
+	memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof(*argv));
+	argv[1] = word;
+	status = t.command->run(&t, argc - 1, argv + 1);
+	if (tool_flush() != 0 && status == EXIT_DONE)
+		status = EXIT_FAILED;
+	tool_close(&t);
+	return status;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Profiles: options of every command by their long names, one a line,
+ * `name = value`, in NAME.conf.  The user's own goes before the system's.
+ * Wraps inih.  The command line wins over a profile.
+ */
+#include <ini.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "tools/tool.h"
+
+struct loading {
+	struct tool *t;
+	struct tool before;	/* what the command line had set */
+	const char *path;
+	int bad;
+};
+
+static int
+on_value(void *ctx, const char *section, const char *name, const char *value)
+{
+	struct loading *l = ctx;
+	char *copy;
+	int ret;
+
+	(void)section;
+	if (l->t->nowned == sizeof(l->t->owned) / sizeof(l->t->owned[0])) {
+		log_err(0, "'%s' has too many lines", l->path);
+		l->bad = 1;
+		return 1;
+	}
+	copy = strdup(value);
+	if (copy == NULL)
+		return 0;
+	l->t->owned[l->t->nowned++] = copy;
+	ret = tool_set(l->t, name, copy);
+	if (ret == 0)
+		log_err(0, "'%s': no option '%s'", l->path, name);
+	if (ret != 1)
+		l->bad = 1;
+	return 1;
+}
+
+static char *
+profile_path(const char *name)
+{
+	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+	char *path = NULL;
+	int n = -1;
+
+	if (config != NULL && *config == '/')
+		n = asprintf(&path, "%s/firn/%s.conf", config, name);
+	else if (home != NULL)
+		n = asprintf(&path, "%s/.config/firn/%s.conf", home, name);
+	if (n >= 0 && access(path, F_OK) == 0)
+		return path;
+	if (n >= 0)
+		free(path);
+	return asprintf(&path, "/etc/firn/%s.conf", name) < 0 ? NULL : path;
+}
+
+/* What the command line had set stays. */
+static void
+keep(struct tool *t, const struct tool *before)
+{
+	if (before->conf.url != NULL)
+		t->conf.url = before->conf.url;
+	if (before->password.file != NULL || before->password.command != NULL)
+		t->password = before->password;
+	if (before->conf.cache_dir != NULL)
+		t->conf.cache_dir = before->conf.cache_dir;
+	if (before->conf.cache_limit != 0)
+		t->conf.cache_limit = before->conf.cache_limit;
+	if (before->conf.store.region != NULL)
+		t->conf.store.region = before->conf.store.region;
+	if (before->conf.store.endpoint != NULL)
+		t->conf.store.endpoint = before->conf.store.endpoint;
+	if (before->conf.store.timeout != 0)
+		t->conf.store.timeout = before->conf.store.timeout;
+}
+
+int
+profile_load(struct tool *t, const char *name)
+{
+	struct loading l = { .t = t, .before = *t };
+	char *path;
+	int line;
+
+	if (*name == '\0' || strchr(name, '/') != NULL)
+		return tool_usage(t, "'%s' is not the name of a profile", name);
+	path = profile_path(name);
+	if (path == NULL)
+		return EXIT_FAILED;
+	l.path = path;
+	line = ini_parse(path, on_value, &l);
+	if (line < 0)
+		log_err(0, "cannot read profile '%s'; it is looked for in "
+		    "~/.config/firn and /etc/firn", path);
+	else if (line > 0)
+		log_err(0, "'%s': line %d is not `name = value`", path, line);
+	keep(t, &l.before);
+	free(path);
+	return line != 0 || l.bad ? EXIT_USAGE : 0;
+}

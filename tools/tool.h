@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the subcommands of firn share: options that all take, opening the
+ * repository, output, progress, exit statuses.
+ */
+#ifndef FIRN_TOOLS_TOOL_H
+#define FIRN_TOOLS_TOOL_H
+
+#include <getopt.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/json.h"
+#include "repo/generation.h"
+#include "repo/password.h"
+#include "repo/repo.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PARTIAL = 3,
+    EXIT_NO_REPOSITORY = 10, EXIT_WRONG_KEY = 12, EXIT_INTERRUPTED = 130 };
+
+/* One invocation. */
+struct tool {
+	const struct command *command;
+	struct repo_conf conf;
+	struct password_source password;
+	const char *profile;
+	char *owned[16];		/* strings of the profile */
+	unsigned nowned;
+	int json;
+	int quiet;
+	int verbose;
+	int asked_help;
+	struct repo *repo;
+	struct progress *progress;	/* the one being drawn, or NULL */
+};
+
+struct command {
+	const char *name;
+	/* Returns an exit status. */
+	int (*run)(struct tool *t, int argc, char **argv);
+	const char *args;	/* "PATH..." */
+	const char *summary;	/* one line */
+	const char *help;	/* its options and what to know */
+};
+
+/* profile.c: read NAME's file into t->conf and t->password.  0 or an exit
+ * status. */
+int profile_load(struct tool *t, const char *name);
+/* Set an option by its long name, as a profile does: 1 known, 0 not, or
+ * -EINVAL, logged.  value stays the caller's and must outlive t. */
+int tool_set(struct tool *t, const char *name, const char *value);
+
+/* Set when SIGINT, SIGTERM or SIGHUP came. */
+extern volatile int tool_stop;
+
+/*
+ * The next option of a command, as getopt_long() with the options that all
+ * commands take handled here.  own ends with a zero entry; its codes are from
+ * 256 up or single letters.  -1 at the end (optind is the first argument), '?'
+ * when the command must return EXIT_USAGE (or tool_usage_status()).
+ */
+int tool_option(struct tool *t, int argc, char **argv, const char *letters,
+    const struct option *own);
+/* Which store a signal cancels; NULL for none. */
+void tool_stop_cancels(struct store *s);
+/* Close what is open. */
+void tool_close(struct tool *t);
+/* What to return after '?': EXIT_DONE when help was asked for. */
+int tool_usage_status(const struct tool *t);
+/* Print "firn COMMAND: TEXT" and how to get help; EXIT_USAGE. */
+int tool_usage(const struct tool *t, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* "64M", "10G", "1.5T": bytes.  -EINVAL. */
+int tool_parse_size(const char *text, uint64_t *bytes);
+int tool_parse_uint(const char *text, uint64_t max, uint64_t *value);
+
+/* Open the repository of the options into t->repo, once.  0 or an exit
+ * status. */
+int tool_open(struct tool *t);
+/* The repository must be named: 0, or EXIT_USAGE with a message. */
+int tool_need_repo(struct tool *t);
+int tool_exit(int err);
+
+/* Print one JSON document and a newline to stdout; frees it.  A full disk or
+ * closed pipe is -errno, logged. */
+int tool_print_json(struct json *j);
+/* Flush stdout: 0, or -errno logged. */
+int tool_flush(void);
+/* Bytes of a path as people may see them: control bytes escaped. */
+void tool_print_path(FILE *f, const char *path, size_t len);
+/* "1.5 GiB". */
+const char *tool_size(uint64_t bytes, char out[16]);
+
+/* A line redrawn on a terminal, at most ten times a second; nothing when
+ * stderr is none, or with -q, but for SIGUSR1, which prints it once. */
+struct progress;
+int progress_begin(struct tool *t, struct progress **out);
+/* Draws when it is time. */
+int progress_due(struct progress *p);
+void progress_draw(struct progress *p, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+double progress_seconds(const struct progress *p);
+void progress_end(struct progress *p);
+
+/* Load the list of generations and find one of it: 0 or exit status. */
+int tool_generation(struct tool *t, const char *what,
+    struct generation_list *list, const struct generation **out);
+/* Split "GENERATION:PATH"; path is "" without one.  Changes text. */
+char *tool_split_path(char *text);
+/* A generation as JSON. */
+struct json *tool_generation_json(const struct generation *g);
+
+extern const struct command command_init, command_backup,
+    command_generations, command_ls, command_cat, command_restore,
+    command_mount, command_check, command_key;
+
+#endif
