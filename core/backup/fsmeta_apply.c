@@ -230,10 +230,25 @@ same_value(struct target *t, const char *name, const struct xattr *x)
 	return same;
 }
 
+/*
+ * user.* of a read-only file cannot be changed, its own owner's neither: let
+ * the owner write until apply_mode() puts it right.  1 when that may help.
+ */
+static int
+lend_write(struct target *t)
+{
+	mode_t now = t->st.stx_mode & 07777;
+
+	if (!has_attrs(t) || (now & S_IWUSR) != 0 ||
+	    chmod(t->proc, now | S_IWUSR) != 0)
+		return 0;
+	t->st.stx_mode |= S_IWUSR;
+	return 1;
+}
+
 static void
 set_xattr(struct target *t, const char *name, const struct xattr *x)
 {
-	mode_t now = t->st.stx_mode & 07777;
 	int err;
 
 	if (same_value(t, name, x))
@@ -241,11 +256,7 @@ set_xattr(struct target *t, const char *name, const struct xattr *x)
 	if (setxattr(t->proc, name, x->value, x->len, 0) == 0)
 		return;
 	err = -errno;
-	/* user.* of a read-only file that is our own; apply_mode() puts the
-	 * mode right afterwards. */
-	if (err == -EACCES && has_attrs(t) && (now & S_IWUSR) == 0 &&
-	    chmod(t->proc, now | S_IWUSR) == 0) {
-		t->st.stx_mode |= S_IWUSR;
+	if (err == -EACCES && lend_write(t)) {
 		if (setxattr(t->proc, name, x->value, x->len, 0) == 0)
 			return;
 		err = -errno;
@@ -293,6 +304,22 @@ wanted(const struct buf *xattr, const char *name)
 	return 0;
 }
 
+static void
+remove_xattr(struct target *t, const char *name)
+{
+	int err;
+
+	if (removexattr(t->proc, name) == 0 || errno == ENODATA)
+		return;
+	if (errno == EACCES && lend_write(t) &&
+	    removexattr(t->proc, name) == 0)
+		return;
+	err = log_err(-errno, "cannot remove xattr '%s' of '%s'", name,
+	    t->path);
+	if (t->first == 0)
+		t->first = err;
+}
+
 /*
  * Remove what the entry does not have: ACLs inherited from the directory, or
  * what an older version of the file had.
@@ -317,9 +344,7 @@ remove_xattrs(struct target *t, const struct buf *xattr)
 	for (i = 0; i < n; i += (ssize_t)strlen(list + i) + 1) {
 		if (!is_removable(list + i) || wanted(xattr, list + i))
 			continue;
-		if (removexattr(t->proc, list + i) == 0 || errno == ENODATA)
-			continue;
-		failed(t, -errno, "xattrs");
+		remove_xattr(t, list + i);
 	}
 	if (list != small)
 		free(list);

@@ -26,12 +26,20 @@
 /* More entries than a page holds, with the shortest names. */
 #define PAGE_ENTRIES	8192
 
+static int
+stop_asked(const struct restore_conf *conf)
+{
+
+	return conf->stop != NULL &&
+	    __atomic_load_n(conf->stop, __ATOMIC_RELAXED) != 0;
+}
+
 int
 restore_stopping(struct restore *r)
 {
 	int fatal;
 
-	if (r->conf->stop != NULL && *r->conf->stop)
+	if (stop_asked(r->conf))
 		return 1;
 	pthread_mutex_lock(&r->lock);
 	fatal = r->fatal;
@@ -435,7 +443,7 @@ restore_run(struct tree *t, const uint8_t root[BLOCK_ID_SIZE],
 	err = find(&r, root, &pos, &e, &id);
 	if (err == 0)
 		err = run(&r, e, id, top);
-	if (err == 0 && conf->stop != NULL && *conf->stop)
+	if (err == 0 && stop_asked(conf))
 		err = -ECANCELED;
 out:
 	tree_pos_release(t, &pos);

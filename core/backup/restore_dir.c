@@ -293,7 +293,7 @@ finish(struct restore *r, struct rdir *d)
 }
 
 static void
-unref(struct restore *r, struct rdir *d, int job)
+unref(struct restore *r, struct rdir *d, unsigned jobs)
 {
 	struct rdir *parent;
 	int last;
@@ -301,15 +301,12 @@ unref(struct restore *r, struct rdir *d, int job)
 	while (d != NULL) {
 		pthread_mutex_lock(&r->lock);
 		last = --d->refs == 0;
-		if (job) {
-			d->jobs--;
-			r->jobs--;
-			pthread_cond_broadcast(&r->change);
-		}
+		d->jobs -= jobs;
+		pthread_cond_broadcast(&r->change);
 		pthread_mutex_unlock(&r->lock);
 		if (!last)
 			return;
-		job = 0;
+		jobs = 0;
 		parent = d->parent;
 		finish(r, d);
 		d = parent;
@@ -321,6 +318,12 @@ rdir_unref_job(struct restore *r, struct rdir *d)
 {
 
 	unref(r, d, 1);
+	/* Not before all that it kept open is closed: the walker waits while
+	 * there are jobs. */
+	pthread_mutex_lock(&r->lock);
+	r->jobs--;
+	pthread_cond_broadcast(&r->change);
+	pthread_mutex_unlock(&r->lock);
 }
 
 /* 1 when fd is the directory d. */

@@ -43,9 +43,9 @@ is_same(struct restore_job *j, const struct stat *st, const char *path)
 
 	if ((st->st_mode & S_IFMT) != (e->mode & S_IFMT))
 		return 0;
-	/* Other names of it, which the generation knows nothing of, must not
-	 * get this file's metadata. */
-	if (st->st_nlink > 1 && !(e->flags & ENTRY_LINKS))
+	/* Other names of it, which the generation knows nothing of or as
+	 * another file, must not get this file's metadata. */
+	if (st->st_nlink > (e->flags & ENTRY_LINKS ? e->nlink : 1))
 		return 0;
 	switch (e->mode & S_IFMT) {
 	case S_IFLNK:

@@ -139,7 +139,7 @@ read_segment(struct walker *w, int fd, uint64_t off, uint64_t end,
 static int
 read_file(struct walker *w, int fd, uint64_t size, uint64_t *end)
 {
-	uint64_t pos = 0, at;
+	uint64_t pos = 0, at = 0;
 	off_t data, hole;
 	int err = 0;
 

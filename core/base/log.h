@@ -23,8 +23,8 @@ void log_to_syslog(void);
 
 /*
  * Called with each error and warning (shown or not), without prefix and
- * newline, after it was written; under the log's lock, so it must not log.  For .firn/errors and
- * for clearing a progress line.  NULL takes it away.
+ * newline, after it was written; under the log's lock, so it must not log.
+ * For .firn/errors and for clearing a progress line.  NULL takes it away.
  */
 void log_set_hook(void (*hook)(void *ctx, enum log_level, const char *line),
     void *ctx);

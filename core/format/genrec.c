@@ -149,7 +149,7 @@ genrec_tag(const struct keys *keys, const char *host, const char *series,
 	return err;
 }
 
-/* Exactly the name form of a time. */
+/* Exactly the name form of a time that the calendar has ('@' begins others). */
 static int
 time_parse(const char *text, struct timespec *out)
 {
@@ -157,7 +157,7 @@ time_parse(const char *text, struct timespec *out)
 
 	memcpy(copy, text, TIME_LEN);
 	copy[TIME_LEN] = '\0';
-	if (timefmt_parse(copy, out) != 0)
+	if (copy[0] == '@' || timefmt_parse(copy, out) != 0)
 		return -EINVAL;
 	timefmt_name(out, again);
 	return strcmp(copy, again) == 0 ? 0 : -EINVAL;

@@ -86,7 +86,8 @@ int pack_header_decode(const struct keys *keys,
  * Compress (zstd `level`; kept only when it saves at least 1/64, or with
  * level 0 not tried) and seal one frame that will lie at offset `off`.
  * Appends to out.  One thread at a time in one codec.  -EINVAL when len is 0
- * or above FORMAT_FRAME_MAX; out is as before after a failure.
+ * or above FORMAT_FRAME_MAX; out is as before after a failure.  header may
+ * lie in out, whose first bytes it is.
  */
 struct pack_codec;
 int pack_codec_new(struct pack_codec **out);

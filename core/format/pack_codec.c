@@ -116,17 +116,20 @@ pack_frame_encrypt(struct pack_codec *c, const uint8_t key[PACK_KEY_SIZE],
     size_t len, struct buf *out)
 {
 	uint8_t nonce[AEAD_NONCE_SIZE];
+	uint8_t aad[PACK_HEADER_SIZE];
 	uint8_t *p;
 	int err;
 
 	if (len < 2 || len > 1 + FORMAT_FRAME_MAX || off < PACK_HEADER_SIZE)
 		return -EINVAL;
+	/* The header may lie in `out`, at the start of the pack. */
+	memcpy(aad, header, sizeof(aad));
 	p = buf_extend(out, len + AEAD_TAG_SIZE);
 	if (p == NULL)
 		return buf_err(out);
 	aead_nonce(off, nonce);
-	err = aead_seal(c->aead, key, nonce, header, PACK_HEADER_SIZE, payload,
-	    len, p);
+	err = aead_seal(c->aead, key, nonce, aad, sizeof(aad), payload, len,
+	    p);
 	if (err != 0)
 		out->len -= len + AEAD_TAG_SIZE;
 	return err;

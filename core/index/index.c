@@ -32,6 +32,7 @@
 #define ABOUT_SIZE	20
 #define LOCK_MDB_SIZE	(128 << 10)	/* bytes; room for 2000 readers */
 #define TAIL_PAGES	64
+#define COMMIT_ROOM	(16 << 20)
 
 enum { LOCK_OPEN, LOCK_WRITER };
 
@@ -146,13 +147,26 @@ write_begin(struct index *ix, MDB_txn **txn)
 	return rc == 0 ? 0 : index_err(ix, rc, "write to");
 }
 
+/* LMDB calls a write that was cut short EIO; ask what the matter is. */
+static int
+commit_cause(const struct index *ix, int rc)
+{
+	int fd;
+
+	if (rc == EIO && mdb_env_get_fd(ix->env, &fd) == 0 &&
+	    fallocate(fd, FALLOC_FL_KEEP_SIZE, lseek(fd, 0, SEEK_END),
+	    COMMIT_ROOM) != 0 && (errno == ENOSPC || errno == EDQUOT))
+		rc = errno;
+	return rc;
+}
+
 int
 write_commit(struct index *ix, MDB_txn *txn)
 {
 	int rc;
 
 	rc = mdb_txn_commit(txn);
-	return rc == 0 ? 0 : index_err(ix, rc, "write to");
+	return rc == 0 ? 0 : index_err(ix, commit_cause(ix, rc), "write to");
 }
 
 /* --- opening ------------------------------------------------------------ */

@@ -166,87 +166,41 @@ sweep_run(struct index *ix, unsigned h, MDB_txn *txn, int *more)
 	return half_put(ix, txn, h, &rec);
 }
 
-/* The highest pack, if no load has committed it: 1, 0 or -errno. */
-static int
-stray_pack(struct index *ix, MDB_cursor *cur, uint32_t packs,
-    uint8_t id[OBJECT_ID_SIZE])
-{
-	MDB_val k, v;
-	uint32_t number;
-	int rc;
-
-	rc = mdb_cursor_get(cur, &k, &v, MDB_LAST);
-	if (rc == MDB_NOTFOUND)
-		return 0;
-	if (rc != 0)
-		return index_err(ix, rc, "read");
-	if (k.mv_size != sizeof(number) || v.mv_size < OBJECT_ID_SIZE)
-		return index_damaged(ix, "a pack has a wrong size");
-	memcpy(&number, k.mv_data, sizeof(number));
-	memcpy(id, v.mv_data, OBJECT_ID_SIZE);
-	return number >= packs;
-}
-
 static int
 sweep_packs(struct index *ix, unsigned h, MDB_txn *txn, int *more)
 {
-	uint8_t id[OBJECT_ID_SIZE];
-	MDB_val k = { sizeof(id), id };
 	struct half_rec rec;
-	MDB_cursor *cur;
 	unsigned n = 0;
-	int err, rc;
+	int ret;
 
 	*more = 0;
-	err = half_get(ix, txn, h, &rec);
-	if (err != 0)
-		return err;
-	rc = mdb_cursor_open(txn, ix->half[h].pack, &cur);
-	if (rc != 0)
-		return index_err(ix, rc, "clean up");
-	while (n < STEP_ROWS && rc == 0) {
-		err = stray_pack(ix, cur, rec.packs, id);
-		if (err != 1)
-			break;
-		err = 0;
-		*more = 1;
-		rc = mdb_cursor_del(cur, 0);
-		if (rc == 0)
-			rc = mdb_del(txn, ix->half[h].name, &k, NULL);
-		if (rc == MDB_NOTFOUND)
-			rc = 0;
-		n++;
+	ret = half_get(ix, txn, h, &rec);
+	if (ret == 0)
+		ret = 1;
+	while (ret == 1 && n++ < STEP_PAGES) {
+		ret = pack_sweep(ix, txn, h, rec.packs);
+		*more |= ret == 1;
 	}
-	mdb_cursor_close(cur);
-	return err != 0 || rc == 0 ? err : index_err(ix, rc, "clean up");
+	return ret < 0 ? ret : 0;
 }
 
 /* Is there anything; so that a clean index is not written to. */
 static int
 sweep_due(struct index *ix, unsigned h)
 {
-	uint8_t id[OBJECT_ID_SIZE];
 	struct half_rec rec;
-	MDB_cursor *cur;
 	struct slot *s;
 	uint32_t i;
-	int ret, rc;
+	int ret;
 
 	ret = slot_get(ix, &s);
 	if (ret != 0)
 		return ret;
 	ret = half_get(ix, s->txn, h, &rec);
+	if (ret == 0)
+		ret = pack_stray(ix, s->txn, h, rec.packs);
 	for (i = 0; ret == 0 && i < rec.nruns; i++)
 		ret = rec.run[i].state == RUN_DEAD;
-	if (ret == 0) {
-		rc = mdb_cursor_open(s->txn, ix->half[h].pack, &cur);
-		if (rc != 0) {
-			ret = index_err(ix, rc, "read");
-		} else {
-			ret = stray_pack(ix, cur, rec.packs, id);
-			mdb_cursor_close(cur);
-		}
-	}
 	slot_put(s);
 	return ret;
 }

@@ -8,7 +8,8 @@
  *		half's record (struct half_rec, index_half.c)
  *	state	name -> bytes, for callers
  *	slabN	u32 run, 16-byte first id -> slab (index_slab.c)
- *	packN	u32 number (native order) -> 32-byte pack id, u32 size
+ *	packN	u32 page (native order) -> rows of 32-byte pack id, u32 size;
+ *		a pack's number says which page and row (index_pack.c)
  *	nameN	pack id -> u32 number
  *	segN	segment name -> u8 SEG_ flags, u64 sequence number
  *
@@ -61,6 +62,7 @@
 #define STEP_SLABS	64
 #define STEP_DELETES	512
 #define STEP_ROWS	4096
+#define STEP_PAGES	32		/* of packs, swept */
 
 enum run_state { RUN_LIVE = 1, RUN_PART, RUN_SOURCE, RUN_DEAD };
 
@@ -168,6 +170,19 @@ le64_load(const uint8_t *p)
 	return v;
 }
 
+/* As memcmp of two short ids. */
+static inline int
+id_cmp(const uint8_t a[BLOCK_ID_SHORT], const uint8_t b[BLOCK_ID_SHORT])
+{
+	uint64_t x = be64_load(a), y = be64_load(b);
+
+	if (x == y) {
+		x = be64_load(a + 8);
+		y = be64_load(b + 8);
+	}
+	return (x > y) - (x < y);
+}
+
 static inline void
 be32_store(uint8_t *p, uint32_t v)
 {
@@ -206,6 +221,21 @@ struct run_rec *half_find_run(struct half_rec *r, uint32_t number);
 void half_del_run(struct half_rec *r, struct run_rec *run);
 /* Delete dead runs and packs that no load committed. */
 int half_sweep(struct index *ix, unsigned h);
+
+/* --- index_pack.c ------------------------------------------------------- */
+
+int pack_get(struct index *ix, MDB_txn *txn, unsigned h, uint32_t number,
+    struct segment_pack *out);
+/* 1 and its number, which may not be valid, or 0. */
+int pack_number(struct index *ix, MDB_txn *txn, unsigned h,
+    const uint8_t pack[OBJECT_ID_SIZE], uint32_t *number);
+/* Append packs; number `first` must be the next. */
+int pack_put(struct index *ix, MDB_txn *txn, unsigned h, uint32_t first,
+    const struct segment_pack *packs, uint32_t n);
+/* Are there packs from number `valid` on: 1, 0.  Delete the last page of
+ * them: 1, or 0 when there are none. */
+int pack_stray(struct index *ix, MDB_txn *txn, unsigned h, uint32_t valid);
+int pack_sweep(struct index *ix, MDB_txn *txn, unsigned h, uint32_t valid);
 
 /* --- index_filter.c ----------------------------------------------------- */
 

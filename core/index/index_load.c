@@ -68,21 +68,16 @@ packs_number(struct index_load *ld, MDB_txn *txn, uint32_t valid,
     const struct segment_pack *packs)
 {
 	struct index *ix = ld->ix;
-	MDB_val k, v;
 	uint32_t i;
-	int rc;
+	int ret;
 
 	for (i = 0; i < ld->npacks; i++) {
-		k.mv_size = OBJECT_ID_SIZE;
-		k.mv_data = (void *)(uintptr_t)packs[i].id;
-		rc = mdb_get(txn, ix->half[ld->half].name, &k, &v);
-		if (rc == 0 && v.mv_size == 4 && le32_get(v.mv_data) < valid) {
-			ld->number[i] = le32_get(v.mv_data);
+		ret = pack_number(ix, txn, ld->half, packs[i].id,
+		    &ld->number[i]);
+		if (ret < 0)
+			return ret;
+		if (ret == 1 && ld->number[i] < valid)
 			continue;
-		}
-		if (rc != MDB_NOTFOUND)
-			return rc != 0 ? index_err(ix, rc, "read") :
-			    index_damaged(ix, "a pack has a wrong number");
 		if (valid > UINT32_MAX - 1 - ld->nnew)
 			return log_err(-ENOSPC, "the index in '%s' has no "
 			    "numbers left for packs", ix->dir);
@@ -96,29 +91,15 @@ packs_number(struct index_load *ld, MDB_txn *txn, uint32_t valid,
 static int
 packs_write(struct index_load *ld, MDB_txn *txn)
 {
-	const struct half_db *db = &ld->ix->half[ld->half];
-	uint8_t row[OBJECT_ID_SIZE + 4], number_le[4];
-	uint32_t number, n = 0;
-	MDB_val id, k, v;
-	int rc = 0;
+	uint32_t n = ld->nnew - ld->packs_written;
+	int err;
 
-	for (; ld->packs_written < ld->nnew && n < STEP_ROWS && rc == 0; n++) {
-		number = ld->packs_first + ld->packs_written;
-		memcpy(row, ld->packs_new[ld->packs_written].id,
-		    OBJECT_ID_SIZE);
-		le32_put(row + OBJECT_ID_SIZE,
-		    ld->packs_new[ld->packs_written].size);
-		le32_put(number_le, number);
-		k = (MDB_val){ sizeof(number), &number };
-		v = (MDB_val){ sizeof(row), row };
-		id = (MDB_val){ OBJECT_ID_SIZE, row };
-		rc = mdb_put(txn, db->pack, &k, &v, MDB_APPEND);
-		v = (MDB_val){ sizeof(number_le), number_le };
-		if (rc == 0)
-			rc = mdb_put(txn, db->name, &id, &v, 0);
-		ld->packs_written++;
-	}
-	return rc == 0 ? 0 : index_err(ld->ix, rc, "write packs to");
+	if (n > STEP_ROWS)
+		n = STEP_ROWS;
+	err = pack_put(ld->ix, txn, ld->half, ld->packs_first +
+	    ld->packs_written, ld->packs_new + ld->packs_written, n);
+	ld->packs_written += n;
+	return err;
 }
 
 /* --- begin -------------------------------------------------------------- */
@@ -263,7 +244,7 @@ load_entry(struct index_load *ld, const struct segment_entry *in)
 	int err;
 
 	if (e.pack >= ld->npacks ||
-	    (ld->any && memcmp(ld->last, e.id, BLOCK_ID_SHORT) >= 0))
+	    (ld->any && id_cmp(ld->last, e.id) >= 0))
 		return -EINVAL;
 	memcpy(ld->last, e.id, BLOCK_ID_SHORT);
 	ld->any = 1;

@@ -277,8 +277,8 @@ merge_next(struct merge *m, int live[MERGE_MAX])
 	int err;
 
 	for (i = 0; i < m->nsources; i++) {
-		if (live[i] && (least == MERGE_MAX || memcmp(m->source[i].e.id,
-		    m->source[least].e.id, BLOCK_ID_SHORT) < 0))
+		if (live[i] && (least == MERGE_MAX || id_cmp(m->source[i].e.id,
+		    m->source[least].e.id) < 0))
 			least = i;
 	}
 	if (least == MERGE_MAX) {
@@ -289,8 +289,8 @@ merge_next(struct merge *m, int live[MERGE_MAX])
 	err = slab_builder_add(&m->builder, &m->source[least].e);
 	/* Those before it are above it. */
 	for (i = least + 1; i < m->nsources && err == 0; i++) {
-		if (live[i] && memcmp(m->source[i].e.id,
-		    m->source[least].e.id, BLOCK_ID_SHORT) == 0)
+		if (live[i] && id_cmp(m->source[i].e.id,
+		    m->source[least].e.id) == 0)
 			err = source_step(m, i, live);
 	}
 	return err == 0 ? source_step(m, least, live) : err;

@@ -201,8 +201,11 @@ key_guess(const struct slab *s, uint64_t x, uint64_t top, uint64_t from,
 	/* Keys begin `skip` bytes further than from and to. */
 	scale /= (double)(UINT64_C(1) << (s->skip < 8 ? 8 * s->skip : 63));
 	k = key_at(s, g);
-	return k < x ? clamp(g + (double)(x - k) * scale, s->n) :
+	g = k < x ? clamp(g + (double)(x - k) * scale, s->n) :
 	    clamp(g - (double)(k - x) * scale, s->n);
+	/* The row is asked for next, and lies elsewhere. */
+	__builtin_prefetch(s->rows + (uint64_t)g * s->rowbits / 8);
+	return g;
 }
 
 uint32_t

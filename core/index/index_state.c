@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Small rows: named values of callers, packs, counts.
+ * Named values of callers, and counts.
  */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/buf.h"
-#include "base/bytes.h"
 #include "index/index_internal.h"
 
 #define STATE_NAME_MAX	511
-#define PACK_BATCH	512	/* packs that each_pack reads at once */
 
 /* --- state -------------------------------------------------------------- */
 
@@ -76,102 +74,6 @@ int
 index_state_del(struct index *ix, const char *name)
 {
 	return state_set(ix, name, NULL);
-}
-
-/* --- packs -------------------------------------------------------------- */
-
-int
-index_has_pack(struct index *ix, enum pack_kind kind,
-    const uint8_t pack[OBJECT_ID_SIZE])
-{
-	MDB_val k = { OBJECT_ID_SIZE, (void *)(uintptr_t)pack }, v;
-	unsigned h = half_of(kind);
-	struct half_rec rec;
-	struct slot *s;
-	int ret, rc;
-
-	ret = slot_get(ix, &s);
-	if (ret != 0)
-		return ret;
-	rc = mdb_get(s->txn, ix->half[h].name, &k, &v);
-	if (rc == MDB_NOTFOUND) {
-		ret = 0;
-	} else if (rc != 0) {
-		ret = index_err(ix, rc, "read");
-	} else {
-		/* A load in progress may have noted it already. */
-		ret = half_get(ix, s->txn, h, &rec);
-		if (ret == 0)
-			ret = v.mv_size == 4 &&
-			    le32_get(v.mv_data) < rec.packs;
-	}
-	slot_put(s);
-	return ret;
-}
-
-/* Up to PACK_BATCH packs from number `from`; *n of them. */
-static int
-packs_read(struct index *ix, unsigned h, uint32_t from,
-    struct segment_pack *packs, unsigned *n)
-{
-	MDB_val k = { sizeof(from), &from }, v;
-	struct half_rec rec;
-	MDB_cursor *cur;
-	struct slot *s;
-	uint32_t end;
-	int err, rc;
-
-	*n = 0;
-	err = slot_get(ix, &s);
-	if (err != 0)
-		return err;
-	err = half_get(ix, s->txn, h, &rec);
-	if (err == 0) {
-		rc = mdb_cursor_open(s->txn, ix->half[h].pack, &cur);
-		err = rc == 0 ? 0 : index_err(ix, rc, "read");
-	}
-	if (err != 0) {
-		slot_put(s);
-		return err;
-	}
-	end = rec.packs;
-	rc = mdb_cursor_get(cur, &k, &v, MDB_SET_RANGE);
-	for (; rc == 0 && *n < PACK_BATCH && from < end; from++) {
-		if (v.mv_size != OBJECT_ID_SIZE + 4) {
-			err = index_damaged(ix, "a pack has a wrong size");
-			break;
-		}
-		memcpy(packs[*n].id, v.mv_data, OBJECT_ID_SIZE);
-		packs[*n].size = le32_get((const uint8_t *)v.mv_data +
-		    OBJECT_ID_SIZE);
-		++*n;
-		rc = mdb_cursor_get(cur, &k, &v, MDB_NEXT);
-	}
-	if (rc != 0 && rc != MDB_NOTFOUND)
-		err = index_err(ix, rc, "read");
-	mdb_cursor_close(cur);
-	slot_put(s);
-	return err;
-}
-
-int
-index_each_pack(struct index *ix, enum pack_kind kind,
-    int (*fn)(void *ctx, const uint8_t pack[OBJECT_ID_SIZE], uint32_t size),
-    void *ctx)
-{
-	struct segment_pack packs[PACK_BATCH];
-	uint32_t from = 0;
-	unsigned i, n;
-	int err;
-
-	/* fn may take its time, so no transaction is open meanwhile. */
-	do {
-		err = packs_read(ix, half_of(kind), from, packs, &n);
-		for (i = 0; i < n && err == 0; i++)
-			err = fn(ctx, packs[i].id, packs[i].size);
-		from += n;
-	} while (err == 0 && n > 0);
-	return err;
 }
 
 /* --- counts ------------------------------------------------------------- */

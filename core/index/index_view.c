@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
 #include "index/index_internal.h"
 
 /* --- directories of runs ------------------------------------------------ */
@@ -387,6 +386,7 @@ view_find(struct index *ix, const struct view *v,
 		block[i] = filter_block(d->slab[at[i]] + SLAB_HEADER, blocks,
 		    id);
 		__builtin_prefetch(block[i]);
+		__builtin_prefetch(d->slab[at[i]]);
 	}
 	for (i = 0; i < v->nruns && ret == 0; i++) {
 		if (block[i] == NULL || filter_test(block[i], id))
@@ -395,29 +395,11 @@ view_find(struct index *ix, const struct view *v,
 	return ret;
 }
 
-static int
-pack_get(struct index *ix, MDB_txn *txn, unsigned h, uint32_t number,
-    struct index_place *out)
-{
-	MDB_val k = { sizeof(number), &number }, v;
-	int rc;
-
-	rc = mdb_get(txn, ix->half[h].pack, &k, &v);
-	if (rc == MDB_NOTFOUND ||
-	    (rc == 0 && v.mv_size != OBJECT_ID_SIZE + 4))
-		return index_damaged(ix, "an entry names no pack");
-	if (rc != 0)
-		return index_err(ix, rc, "read");
-	memcpy(out->pack, v.mv_data, OBJECT_ID_SIZE);
-	out->pack_size = le32_get((const uint8_t *)v.mv_data +
-	    OBJECT_ID_SIZE);
-	return 0;
-}
-
 int
 index_find(struct index *ix, enum pack_kind kind,
     const uint8_t id[BLOCK_ID_SIZE], struct index_place *out)
 {
+	struct segment_pack pack;
 	struct segment_entry e;
 	const struct view *v;
 	struct slot *s;
@@ -430,7 +412,11 @@ index_find(struct index *ix, enum pack_kind kind,
 	if (ret == 0)
 		ret = view_find(ix, v, id, &e);
 	if (ret == 1) {
-		err = pack_get(ix, s->txn, half_of(kind), e.pack, out);
+		err = pack_get(ix, s->txn, half_of(kind), e.pack, &pack);
+		if (err == 0) {
+			memcpy(out->pack, pack.id, OBJECT_ID_SIZE);
+			out->pack_size = pack.size;
+		}
 		out->frame_off = e.frame_off;
 		out->frame_len = e.frame_len;
 		out->off = e.off;

@@ -4,7 +4,9 @@
  * knows no key and no plaintext.
  *
  * Names are relative, '/'-separated, of [a-z0-9._-] and uppercase T and Z,
- * at most 200 bytes, no empty or dot component.  An object appears whole or
+ * at most 200 bytes, no empty component, none that is "." or "..", and the
+ * first is not "tmp".  No name is the directory of another ("a" and "a/b").
+ * Any other name is -EINVAL.  An object appears whole or
  * not at all: what a get or list shows was put completely, and once put()
  * returns 0 it survives a crash of this machine.
  *
@@ -17,6 +19,7 @@
  *	-ENOENT		get, stat, del: no such object
  *	-EEXIST		put with STORE_IF_ABSENT: there is one already
  *	-FIRN_ECOLD	get: archived
+ *	-EINVAL		a bad name or prefix
  *	-EACCES		the credentials do not allow it
  *	-ENOSPC		no room
  *	-ECANCELED	store_cancel() was called
@@ -113,25 +116,9 @@ void store_cancel(struct store *s);
 
 void store_count(struct store *s, struct store_counters *out);
 
-/*
- * For implementations.  `self` is the first member of the implementation's
- * own struct.
- */
-struct store_ops {
-	void (*close)(struct store *s);
-	int (*put)(struct store *s, const char *name, const void *data,
-	    size_t len, const uint8_t *sha256, unsigned flags);
-	int (*get)(struct store *s, const char *name, uint64_t off, void *buf,
-	    size_t len, size_t *got);
-	int (*stat)(struct store *s, const char *name, struct store_stat *out);
-	int (*list)(struct store *s, const char *prefix,
-	    int (*fn)(void *, const char *, const struct store_stat *),
-	    void *ctx);
-	int (*del)(struct store *s, const char *name);
-};
-
 /* Whole object appended to a growing buffer, up to its ceiling
- * (-FIRN_ETOOBIG); a helper over stat and get. */
+ * (-FIRN_ETOOBIG, logged); a helper over get.  On failure the buffer is as it
+ * was. */
 struct buf;
 int store_load(struct store *s, const char *name, struct buf *out);
 

@@ -15,6 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cmocka.h>
 
 #include "base/err.h"
@@ -100,6 +103,27 @@ fixed_keys(struct keys *k)
 	k->has_sk = 1;
 	assert_int_equal(box_public(k->sk, k->pk), 0);
 	assert_int_equal(keys_derive(k), 0);
+}
+
+/* Messages of the code under test go nowhere while `on`; a test that fails
+ * meanwhile still shows in its exit code. */
+static inline void
+quiet(int on)
+{
+	static int saved = -1;
+	int null;
+
+	fflush(stderr);
+	if (on) {
+		saved = dup(STDERR_FILENO);
+		null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+		assert_true(saved >= 0 && null >= 0);
+		dup2(null, STDERR_FILENO);
+		close(null);
+	} else {
+		dup2(saved, STDERR_FILENO);
+		close(saved);
+	}
 }
 
 /*

@@ -42,7 +42,7 @@ test_err_text(void **state)
 	    "archived, not readable now");
 	assert_string_equal(err_text(-FIRN_ETOOBIG), "too large");
 	assert_string_equal(err_text(-ENOENT), "no such file or directory");
-	assert_string_equal(err_text(-EBADRPC), "RPC struct is bad");
+	assert_string_equal(err_text(-EDOTDOT), "RFS specific error");
 	assert_non_null(err_text(INT_MIN));
 	assert_non_null(err_text(0));
 }

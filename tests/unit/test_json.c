@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -202,7 +203,7 @@ static void
 test_members(void **state)
 {
 	struct json *j = json_object(), *child;
-	char want[16];
+	char want[24];
 	const char *name;
 
 	(void)state;

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is the same for every store: which implementation a URL means, the
+ * check of names, cancellation and accounting.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "store/store_internal.h"
+
+#define LOAD_FIRST	(64u << 10)	/* one request does for most objects */
+#define LOAD_MORE	(4u << 20)
+
+static int
+name_byte_ok(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' ||
+	    c == '_' || c == '-' || c == 'T' || c == 'Z';
+}
+
+static int
+component_ok(const char *c, size_t len, int first)
+{
+	size_t i;
+
+	if (len == 0 || (len == 1 && c[0] == '.') ||
+	    (len == 2 && c[0] == '.' && c[1] == '.'))
+		return 0;
+	if (first && len == 3 && memcmp(c, "tmp", 3) == 0)
+		return 0;
+	for (i = 0; i < len; i++)
+		if (!name_byte_ok(c[i]))
+			return 0;
+	return 1;
+}
+
+int
+store_name_ok(const char *name, size_t len)
+{
+	size_t start = 0, i;
+
+	if (len == 0 || len > STORE_NAME_MAX)
+		return 0;
+	for (i = 0; i <= len; i++) {
+		if (i < len && name[i] != '/')
+			continue;
+		if (!component_ok(name + start, i - start, start == 0))
+			return 0;
+		start = i + 1;
+	}
+	return 1;
+}
+
+/* "" and what a name may begin with. */
+static int
+prefix_ok(const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	if (len > 0 && prefix[len - 1] == '/')
+		len--;
+	else if (len == 0)
+		return 1;
+	return store_name_ok(prefix, len);
+}
+
+int
+store_init(struct store *s, const struct store_ops *ops, const char *url)
+{
+	s->ops = ops;
+	s->url = strdup(url);
+	return s->url == NULL ? -ENOMEM : 0;
+}
+
+void
+store_release(struct store *s)
+{
+	free(s->url);
+	free(s->local_path);
+	s->url = s->local_path = NULL;
+}
+
+void
+store_note(struct store *s, enum store_verb verb, int err, uint64_t in,
+    uint64_t out)
+{
+	atomic_fetch_add(&s->requests[verb], 1);
+	if (err != 0 && err != -ENOENT && err != -EEXIST)
+		atomic_fetch_add(&s->errors[verb], 1);
+	atomic_fetch_add(&s->bytes_in, in);
+	atomic_fetch_add(&s->bytes_out, out);
+}
+
+int
+store_open(const char *url, const struct store_conf *conf, int create,
+    struct store **out)
+{
+	static const struct store_conf none = STORE_CONF_DEFAULT;
+	const char *scheme = strstr(url, "://");
+
+	*out = NULL;
+	if (conf == NULL)
+		conf = &none;
+	if (url[0] == '\0')
+		return log_err(-EINVAL, "the repository's URL is empty");
+	if (strncmp(url, "s3://", 5) == 0)
+		return store_s3_open(url, conf, out);
+	if (strncmp(url, "file://", 7) == 0) {
+		if (url[7] != '/')
+			return log_err(-EINVAL, "'%s' names another host; "
+			    "write file:///DIR", url);
+		return store_local_open(url + 7, create, out);
+	}
+	if (scheme != NULL && strcspn(url, "/") > (size_t)(scheme - url))
+		return log_err(-EINVAL, "'%s' is no URL of a store; known are "
+		    "s3://BUCKET/PREFIX, file:///DIR and a path", url);
+	return store_local_open(url, create, out);
+}
+
+void
+store_close(struct store *s)
+{
+	if (s != NULL)
+		s->ops->close(s);
+}
+
+const char *
+store_url(const struct store *s)
+{
+	return s->url;
+}
+
+const char *
+store_local_path(const struct store *s)
+{
+	for (; s->below != NULL; s = s->below)
+		continue;
+	return s->local_path;
+}
+
+/* What every call asks first. */
+static int
+begin(struct store *s, int ok, const char *what, const char *name)
+{
+	if (!ok)
+		return log_err(-EINVAL, "'%s' is no %s of an object", name,
+		    what);
+	return store_is_canceled(s) ? -ECANCELED : 0;
+}
+
+static int
+begin_name(struct store *s, const char *name)
+{
+	return begin(s, store_name_ok(name, strlen(name)), "name", name);
+}
+
+int
+store_put(struct store *s, const char *name, const void *data, size_t len,
+    const uint8_t *sha256, unsigned flags)
+{
+	int err = begin_name(s, name);
+
+	assert((flags & ~STORE_IF_ABSENT) == 0);
+	if (err != 0)
+		return err;
+	return s->ops->put(s, name, len == 0 ? "" : data, len, sha256, flags);
+}
+
+int
+store_get(struct store *s, const char *name, uint64_t off, void *buf,
+    size_t len, size_t *got)
+{
+	struct store_stat st;
+	int err = begin_name(s, name);
+
+	*got = 0;
+	if (err != 0)
+		return err;
+	if (off > INT64_MAX - len)	/* past the end of anything */
+		len = 0;
+	if (len == 0)
+		return s->ops->stat(s, name, &st);
+	return s->ops->get(s, name, off, buf, len, got);
+}
+
+int
+store_stat(struct store *s, const char *name, struct store_stat *out)
+{
+	int err = begin_name(s, name);
+
+	memset(out, 0, sizeof(*out));
+	return err != 0 ? err : s->ops->stat(s, name, out);
+}
+
+int
+store_list(struct store *s, const char *prefix,
+    int (*fn)(void *ctx, const char *name, const struct store_stat *st),
+    void *ctx)
+{
+	int err = begin(s, prefix_ok(prefix), "prefix", prefix);
+
+	return err != 0 ? err : s->ops->list(s, prefix, fn, ctx);
+}
+
+int
+store_del(struct store *s, const char *name)
+{
+	int err = begin_name(s, name);
+
+	if (err == 0)
+		err = s->ops->del(s, name);
+	return err == -ENOENT ? 0 : err;
+}
+
+void
+store_cancel(struct store *s)
+{
+	for (; s != NULL; s = s->below)
+		atomic_store(&s->canceled, 1);
+}
+
+void
+store_count(struct store *s, struct store_counters *out)
+{
+	int v;
+
+	for (; s->below != NULL; s = s->below)
+		continue;
+	for (v = 0; v < STORE_VERBS; v++) {
+		out->requests[v] = atomic_load(&s->requests[v]);
+		out->errors[v] = atomic_load(&s->errors[v]);
+	}
+	out->bytes_in = atomic_load(&s->bytes_in);
+	out->bytes_out = atomic_load(&s->bytes_out);
+	out->retries = atomic_load(&s->retries);
+}
+
+/* A piece fetched into the buffer itself; one byte over the ceiling is asked
+ * for, so that an object of just the ceiling's size is told from a larger. */
+static int
+load_piece(struct store *s, const char *name, uint64_t off, size_t want,
+    struct buf *out, int *end)
+{
+	size_t room = out->max - out->len, got;
+	uint8_t over;
+	int err;
+
+	if (room == 0) {
+		err = store_get(s, name, off, &over, 1, &got);
+		*end = 1;
+		return err == 0 && got > 0 ? log_err(-FIRN_ETOOBIG, "'%s' in "
+		    "'%s' has over %zu bytes", name, s->url, out->max) : err;
+	}
+	want = want < room ? want : room;
+	err = buf_reserve(out, want);
+	if (err == 0)
+		err = store_get(s, name, off, out->data + out->len, want,
+		    &got);
+	if (err == 0) {
+		out->len += got;
+		*end = got < want;
+	}
+	return err;
+}
+
+int
+store_load(struct store *s, const char *name, struct buf *out)
+{
+	size_t start = out->len;
+	int end = 0, err = buf_err(out);
+
+	while (err == 0 && !end)
+		err = load_piece(s, name, out->len - start,
+		    out->len == start ? LOAD_FIRST : LOAD_MORE, out, &end);
+	if (err != 0)
+		out->len = start;
+	return err;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Contents of files by node id.  As files are not opened, the maps of those
+ * read last are kept (core/repo/filemap.h), bounded by what they take.
+ * May block on the store.
+ */
+#ifndef FIRN_FS_FILES_H
+#define FIRN_FS_FILES_H
+
+#include "fs/firnfs.h"
+
+/* For fs->maps; memory in bytes. */
+int files_new(size_t memory, struct lru **out);
+
+/* -EISDIR, -EINVAL for what is not a regular file. */
+int files_read(struct firnfs *fs, uint64_t node, uint64_t off, void *buf,
+    size_t len, size_t *got);
+/* As filemap_seek(). */
+int files_seek(struct firnfs *fs, uint64_t node, uint64_t off, int hole,
+    uint64_t *out);
+/* In a text of .firn/, which has no holes. */
+int files_seek_text(struct firnfs *fs, uint32_t number, uint64_t off, int hole,
+    uint64_t *out);
+
+#endif

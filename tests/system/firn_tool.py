@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running firn and firnfs as a person would, and looking at what they did."""
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import time
+
+BUILD = pathlib.Path(os.environ.get("FIRN_BUILD", "build")).resolve()
+
+
+class Failed(AssertionError):
+    """A command ended otherwise than the test wanted; shows all it said."""
+
+
+def wait_for(condition, what, seconds=60):
+    """Wait until condition() is true; its last value is returned."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {seconds} s for {what}")
+        time.sleep(0.01)
+
+
+class Firn:
+    """One repository, and the environment in which commands see it."""
+
+    def __init__(self, work, url, env=None):
+        self.work = pathlib.Path(work)
+        self.url = url
+        self.password = self.work / "password"
+        if not self.password.exists():
+            self.password.write_text("correct horse battery staple\n")
+        self.env = dict(os.environ, FIRN_REPOSITORY=url,
+                        FIRN_PASSWORD_FILE=str(self.password),
+                        FIRN_CACHE_DIR=str(self.work / "cache"),
+                        PATH=f"{BUILD}:{os.environ['PATH']}", **(env or {}))
+        self.sim = None
+
+    def __call__(self, *args, status=0, env=None, stdin=None, **kw):
+        """Run firn; returns the finished process.  status None: any."""
+        r = subprocess.run([str(BUILD / "firn"), *map(str, args)],
+                           env=dict(self.env, **(env or {})), input=stdin,
+                           capture_output=True, **kw)
+        r.out = r.stdout.decode("utf-8", "surrogateescape")
+        r.err = r.stderr.decode("utf-8", "surrogateescape")
+        if status is not None and r.returncode != status:
+            raise Failed(f"firn {' '.join(map(str, args))}: status {r.returncode}, "
+                         f"wanted {status}\n--- stdout\n{r.out}\n--- stderr\n{r.err}")
+        return r
+
+    def start(self, *args, **kw):
+        """Run firn in the background."""
+        return subprocess.Popen([str(BUILD / "firn"), *map(str, args)], env=self.env,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
+
+    def json(self, *args, **kw):
+        """The JSON lines that a command prints."""
+        out = self(*args, "--json", **kw).out
+        return [json.loads(line) for line in out.splitlines()]
+
+    def backup(self, *args, **kw):
+        """Back up; the summary."""
+        return self.json("backup", *args, **kw)[-1]
+
+    def check(self, *args, status=0):
+        """Check; (problems, summary)."""
+        lines = self.json("check", *args, status=status)
+        return lines[:-1], lines[-1]
+
+    def generations(self, *args):
+        return self.json("generations", *args)
+
+    def client(self, cache=None):
+        """The same repository seen from a host without local state."""
+        other = Firn(self.work, self.url)
+        other.env = dict(self.env, FIRN_CACHE_DIR=str(self.work / (cache or "cache2")))
+        other.sim = self.sim
+        return other
+
+    def store_dir(self):
+        return pathlib.Path(self.url)
+
+    @contextlib.contextmanager
+    def mount(self, name="mnt", options=None, env=None):
+        """Mounted at work/name; yields the directory."""
+        where = self.work / name
+        where.mkdir(exist_ok=True)
+        args = ["mount", where] + (["-o", options] if options else [])
+        self(*args, env=env)
+        try:
+            yield where
+        finally:
+            unmount(where)
+
+
+def unmount(where):
+    subprocess.run(["umount", str(where)], check=True, capture_output=True)
+
+
+def mounts_below(directory):
+    found = []
+    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as f:
+        for line in f:
+            where = line.split()[1].replace("\\040", " ")
+            if where == str(directory) or where.startswith(str(directory) + "/"):
+                found.append(where)
+    return found
+
+
+def unmount_all(directory):
+    for where in reversed(mounts_below(directory)):
+        subprocess.run(["umount", "-l", where], check=False, capture_output=True)
+
+
+def rsync_differences(source, copy, *more):
+    """What rsync would change; empty when copy is the same as source."""
+    r = subprocess.run(["rsync", "-aHAXnc", "--delete", "--itemize-changes", *more,
+                        f"{source}/", f"{copy}/"], capture_output=True, check=False)
+    text = (r.stdout + r.stderr).decode("utf-8", "surrogateescape")
+    if r.returncode != 0:
+        text += f"rsync ended with status {r.returncode}"
+    return text
+
+
+def assert_same(source, copy, *more):
+    differences = rsync_differences(source, copy, *more)
+    assert differences == "", f"{source} and {copy} differ:\n{differences[:4000]}"

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad input gets a clear message, the right status, and loses nothing."""
+import os
+import subprocess
+
+import pytest
+
+from firn_tool import BUILD, Firn
+
+
+def test_wrong_password(local, work):
+    (work / "wrong").write_text("nonsense\n")
+    r = local("generations", status=12, env={"FIRN_PASSWORD_FILE": str(work / "wrong")})
+    assert "password" in r.err and "opens no key" in r.err
+
+
+def test_no_repository(work):
+    firn = Firn(work, str(work / "nothing"))
+    r = firn("generations", status=10)
+    assert "no repository" in r.err and "init" in r.err
+    (work / "nothing").mkdir()
+    assert "init" in firn("generations", status=10).err
+    assert os.listdir(work / "nothing") == []
+
+
+def test_no_repository_s3(sim):
+    other = Firn(sim.work, "s3://bucket/elsewhere", None)
+    other.env = dict(sim.env, FIRN_REPOSITORY="s3://bucket/elsewhere")
+    other("generations", status=10)
+    other.env["FIRN_REPOSITORY"] = "s3://nobucket/x"
+    r = other("generations", status=None)
+    assert r.returncode in (1, 10) and "nobucket" in r.err
+
+
+def test_init_refuses(local, work):
+    r = local("init", status=1)
+    assert "already" in r.err
+    (work / "full").mkdir()
+    (work / "full" / "file").write_text("mine")
+    r = Firn(work, str(work / "full"))("init", status=1)
+    assert "something else" in r.err
+    assert (work / "full" / "file").read_text() == "mine"
+
+
+def test_which_repository(work):
+    firn = Firn(work, "")
+    assert "FIRN_REPOSITORY" in firn("generations", status=2).err
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:///x", "s3://UPPER_case!/x", "ftp://host/x",
+                                 "s3://a/../b"])
+def test_bad_url(work, url):
+    firn = Firn(work, url, {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y",
+                            "AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
+    r = firn("generations", status=None)
+    assert r.returncode in (1, 2, 10) and "error" in r.err
+
+
+def test_no_credentials(work):
+    firn = Firn(work, "s3://bucket/x")
+    for k in list(firn.env):
+        if k.startswith("AWS_"):
+            del firn.env[k]
+    firn.env["HOME"] = str(work)
+    r = firn("generations", status=1)
+    assert "AWS_ACCESS_KEY_ID" in r.err
+
+
+@pytest.mark.parametrize("args", [
+    ["backup"], ["backup", ""], ["backup", "--level", "99", "/etc"],
+    ["backup", "--series", "a/b", "/etc"], ["backup", "--host", "..", "/etc"],
+    ["backup", "--tag", "latest", "/etc"], ["backup", "--exclude", "", "/etc"],
+    ["backup", "--exclude-from", "/nonexistent", "/etc"],
+    ["backup", "--files-from", "/nonexistent"], ["backup", "--stdin", "a/b"],
+    ["backup", "--nonsense", "/etc"], ["init", "extra"],
+    ["init", "--block-size", "1"], ["init", "--pack-size", "x"],
+    ["restore", "latest"], ["cat", "latest"], ["ls"], ["ls", "a", "b"],
+    ["generations", "--since", "yesterday"], ["generations", "--latest", "0"],
+    ["check", "--threads", "x"], ["key"], ["key", "what"], ["key", "remove"],
+    ["mount"], ["nonsense"], ["generations", "--cache-size", "5"],
+    ["generations", "--timeout", "0"], ["generations", "-p", "../x"],
+])
+def test_usage(local, args):
+    r = local(*args, status=2)
+    assert r.err.strip() != ""
+
+
+def test_unknown_generation(local):
+    assert "firn generations" in local("ls", "latest", status=1).err
+    assert "nope" in local("ls", "nope", status=1).err
+
+
+def test_missing_path(local, work):
+    (work / "there").write_text("x")
+    r = local("backup", "--series", "s", work / "there", work / "gone", status=3)
+    assert "gone" in r.err
+    assert len(local.generations()) == 1
+    r = local("backup", work / "gone", status=1)
+    assert "nothing to back up" in r.err
+
+
+@pytest.mark.parametrize("name", ["FIRN_PASSWORD_FILE", "FIRN_PASSWORD_COMMAND"])
+def test_password_sources_fail(local, work, name):
+    env = {"FIRN_PASSWORD_FILE": ""}
+    env[name] = "/nonexistent/thing"
+    r = local("generations", status=1, env=env)
+    assert "password" in r.err
+
+
+def test_password_command(local):
+    local("generations", env={"FIRN_PASSWORD_FILE": "", "FIRN_PASSWORD_COMMAND":
+                              f"cat '{local.password}'"})
+
+
+def test_no_terminal(local):
+    env = dict(local.env)
+    del env["FIRN_PASSWORD_FILE"]
+    r = subprocess.run([str(BUILD / "firn"), "generations"], env=env, capture_output=True,
+                       stdin=subprocess.DEVNULL, start_new_session=True, check=False)
+    assert r.returncode == 1 and b"FIRN_PASSWORD_FILE" in r.stderr
+
+
+def test_unknown_version_and_feature(local):
+    config = local.store_dir() / "config"
+    good = config.read_bytes()
+    bad = bytearray(good)
+    bad[8] = 9
+    config.write_bytes(bytes(bad))
+    r = local("generations", status=1)
+    assert "version" in r.err and "9" in r.err
+    config.write_bytes(good.replace(b'"features":[]', b'"features":["x"]'))
+    r = local("generations", status=1)
+    assert r.err != ""
+    config.write_bytes(good)
+    local("generations")
+
+
+def test_full_disk(work, root):
+    """A full disk under the repository: the error says so, nothing sealed is lost."""
+    disk = work / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", disk], check=True)
+    try:
+        firn = Firn(work, str(disk / "repo"))
+        firn("init")
+        (work / "small").write_text("small\n")
+        firn.backup("--series", "a", work / "small")
+        (work / "large").write_bytes(os.urandom(80_000_000))
+        r = firn("backup", "--series", "b", work / "large", status=1)
+        assert "space" in r.err
+        assert firn("cat", f"latest:{work}/small").out == "small\n"
+        problems, _ = firn.check("--read-data")
+        assert problems == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_cache_cannot_be_used(local, work, root):
+    (work / "f").write_text("x")
+    blocked = {"FIRN_CACHE_DIR": "/proc/nonexistent"}
+    s = local("backup", work / "f", "--series", "s", env=blocked)
+    assert "local state" in s.err
+    assert local("cat", f"latest:{work}/f", env=blocked).out == "x"
+
+
+def test_cache_disk_full(sim, work, root):
+    disk = work / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "none", disk], check=True)
+    try:
+        data = os.urandom(20_000_000)
+        (work / "f").write_bytes(data)
+        sim.backup(work / "f", "--series", "s")
+        r = sim("cat", f"latest:{work}/f", env={"FIRN_CACHE_DIR": str(disk)})
+        assert r.stdout == data
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_mount_point(local, work, fuse):
+    r = local("mount", work / "missing", status=None)
+    assert r.returncode == 1 and "missing" in r.err
+    (work / "file").write_text("x")
+    assert local("mount", work / "file", status=None).returncode == 1
+    (work / "full").mkdir()
+    (work / "full" / "f").write_text("x")
+    r = local("mount", work / "full", status=None)
+    assert r.returncode == 1 and "empty" in r.err
+    r = local("mount", local.store_dir() / "data", status=None)
+    assert r.returncode != 0
+    (work / "mnt").mkdir()
+    r = local("mount", work / "mnt", "-o", "nonsense=1", status=2)
+    assert "nonsense" in r.err
+    r = local("mount", work / "mnt", "-o", "refresh=x", status=2)
+    assert "refresh" in r.err
+    (work / "wrong").write_text("wrong\n")
+    local("mount", work / "mnt", status=12, env={"FIRN_PASSWORD_FILE": str(work / "wrong")})
+    local("-r", work / "norepo", "mount", work / "mnt", status=10)
+    assert os.listdir(work / "mnt") == []

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main path over every store: back up, list, mount, copy out, check."""
+import os
+import subprocess
+
+import pytest
+
+from firn_tool import assert_same
+
+
+@pytest.fixture
+def source(work):
+    s = work / "source"
+    (s / "sub" / "deep").mkdir(parents=True)
+    (s / "small").write_text("hello\n")
+    (s / "empty").write_bytes(b"")
+    (s / "sub" / "big").write_bytes(os.urandom(3_000_000))
+    (s / "sub" / "deep" / "text").write_text("line\n" * 100_000)
+    os.symlink("../small", s / "sub" / "link")
+    return s
+
+
+@pytest.mark.sanitize
+def test_round(firn, source, work, fuse):
+    first = firn.backup("--series", "s", "--host", "h", "--tag", "t1", source)
+    assert first["errors"] == 0 and first["files"] == 5
+    with firn.mount() as mnt:
+        assert sorted(os.listdir(mnt)) == ["hosts", "ids", "latest", "tags"] or \
+            sorted(os.listdir(mnt)) == [".firn", "hosts", "ids", "latest", "tags"]
+        assert_same(source, f"{mnt}/latest{source}")
+        gen = mnt / "hosts" / "h" / "s" / first["time"]
+        assert_same(source, f"{gen}{source}")
+        assert_same(source, f"{mnt}/ids/{first['generation']}{source}")
+        assert os.path.realpath(mnt / "latest") == str(gen)
+        assert len(os.listdir(mnt / "tags" / "t1")) == 1
+    firn("restore", f"h/s/latest:{source}", work / "out")
+    assert_same(source, work / "out")
+    problems, summary = firn.check("--read-data")
+    assert problems == [] and summary["generations"] == 1
+
+
+def test_second_generation(firn, source, work):
+    one = firn.backup("--series", "s", source)
+    (source / "small").write_text("changed\n")
+    (source / "new").write_text("new\n")
+    os.unlink(source / "empty")
+    two = firn.backup("--series", "s", source)
+    assert two["parent"] == one["generation"]
+    assert two["unchanged"] == 3
+    gens = firn.generations()
+    assert [g["id"] for g in gens] == [one["generation"], two["generation"]]
+    assert firn("cat", f"latest~1:{source}/small").stdout == b"hello\n"
+    assert firn("cat", f"latest:{source}/small").stdout == b"changed\n"
+    firn("restore", f"{two['generation'][:6]}:{source}", work / "out")
+    assert_same(source, work / "out")
+
+
+def test_another_host_sees_it(firn, source, work):
+    firn.backup("--series", "s", source)
+    other = firn.client()
+    other("restore", f"latest:{source}", work / "out")
+    assert_same(source, work / "out")
+
+
+def test_ls(local, source):
+    local.backup("--series", "s", source)
+    names = local("ls", f"latest:{source}").out.split()
+    assert [n.rsplit("/", 1)[1] for n in names] == ["empty", "small", "sub"]
+    lines = local.json("ls", "-R", "--blocks", f"latest:{source}")
+    big = next(x for x in lines if x["path"].endswith("/big"))
+    assert big["size"] == 3_000_000
+    assert sum(b["length"] for b in big["blocks"]) == 3_000_000
+    text = local("ls", "-l", f"latest:{source}/sub").out
+    assert "-> ../small" in text
+
+
+def test_stdin(local, work):
+    data = os.urandom(5_000_000)
+    local("backup", "--stdin", "dump.sql", "--series", "db", stdin=data)
+    assert local("cat", "latest:dump.sql").stdout == data
+    local("backup", "--stdin", "dump", "--stdin-from-command", "--",
+          "sh", "-c", "echo from a command")
+    assert local("cat", "latest:dump").stdout == b"from a command\n"
+    before = len(local.generations())
+    r = local("backup", "--stdin", "dump", "--stdin-from-command", "--",
+              "sh", "-c", "echo half; exit 3", status=1)
+    assert "status 3" in r.err
+    assert len(local.generations()) == before
+
+
+def test_paths(local, work):
+    for name in ("a", "b", "c"):
+        (work / "src" / name).mkdir(parents=True)
+        (work / "src" / name / "f").write_text(name)
+    local.backup(work / "src/a", work / "src/c", "--series", "x")
+    assert [os.path.basename(p) for p in local("ls", f"latest:{work}/src").out.split()] \
+        == ["a", "c"]
+    (work / "list").write_text(f"{work}/src/b\n\n")
+    local.backup("--files-from", work / "list", "--series", "y")
+    assert local("cat", f"latest:{work}/src/b/f").out == "b"
+    (work / "list0").write_bytes(f"{work}/src/b\0{work}/src/a\0".encode())
+    local.backup("--files-from0", work / "list0", "--series", "z")
+    assert local("cat", f"latest:{work}/src/a/f").out == "a"
+
+
+def test_excludes(local, work):
+    src = work / "src"
+    for name in ("keep.c", "drop.o", "dir/x.o", "dir/y.c", "cache/CACHEDIR.TAG",
+                 "cache/big", "build/out"):
+        (src / name).parent.mkdir(parents=True, exist_ok=True)
+        (src / name).write_text(name)
+    (src / "cache/CACHEDIR.TAG").write_text(
+        "Signature: 8a477f597d28d172789f06886806bc55\n")
+    (work / "patterns").write_text("# comment\n\nbuild/\n")
+    local.backup("--exclude", "*.o", "--exclude-from", work / "patterns",
+                 "--exclude-caches", src, "--series", "x")
+    names = {p[len(str(src)):] for p in local("ls", "-R", f"latest:{src}").out.split()
+             for p in ["/" + p]}
+    assert names == {"/keep.c", "/dir", "/dir/y.c", "/cache", "/cache/CACHEDIR.TAG"}
+
+
+def test_one_file_system(local, work, root):
+    src = work / "src"
+    (src / "mnt").mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "none", src / "mnt"], check=True)
+    try:
+        (src / "mnt" / "inside").write_text("x")
+        local.backup("-x", src, "--series", "x")
+        assert local("ls", f"latest:{src}/mnt").out == ""
+        local.backup(src, "--series", "x")
+        assert "inside" in local("ls", f"latest:{src}/mnt").out
+    finally:
+        subprocess.run(["umount", src / "mnt"], check=True)
+
+
+def test_dry_run(local, source):
+    s = local.backup("--dry-run", source)
+    assert "generation" not in s and s["data_added"] > 0
+    assert local.generations() == []
+    assert not list(local.store_dir().glob("data/*/*"))
+
+
+def test_repository_in_source_is_left_out(local, work):
+    (work / "f").write_text("x")
+    s = local.backup(work, "--series", "w")
+    assert s["errors"] == 0
+    names = local("ls", "-R", f"latest:{work}").out
+    assert "repository" in names and "repository/config" not in names
+
+
+def test_write_only_key(firn, source, work):
+    (work / "wpass").write_text("write only\n")
+    firn("key", "add", "--role", "write-only", "--label", "host", "--new-password-file",
+         work / "wpass")
+    host = firn.client("host")
+    host.env["FIRN_PASSWORD_FILE"] = str(work / "wpass")
+    one = host.backup("--series", "s", source)
+    two = host.backup("--series", "s", source)
+    assert two["unchanged"] == two["files"] and two["bytes_read"] == 0
+    assert two["parent"] == one["generation"]
+    assert "write-only" in host("generations", status=1).err
+    assert host("cat", f"latest:{source}/small", status=1).stdout == b""
+    # An owner reads what it wrote; files it had are stored once.
+    firn("restore", f"latest:{source}", work / "out")
+    assert_same(source, work / "out")
+    three = firn.backup("--series", "other", source)
+    assert three["data_added"] == 0
+
+
+def test_keys(local, work):
+    (work / "p2").write_text("second\n")
+    local("key", "add", "--label", "two", "--new-password-file", work / "p2")
+    keys = local.json("key", "list")
+    assert len(keys) == 2 and sum(k["in_use"] for k in keys) == 1
+    local("generations", env={"FIRN_PASSWORD_FILE": str(work / "p2")})
+    first = next(k for k in keys if k["in_use"])
+    local("key", "remove", first["key"][:8])
+    local("generations", status=12)
+    two = {"FIRN_PASSWORD_FILE": str(work / "p2")}
+    last = local.json("key", "list", env=two)[0]
+    r = local("key", "remove", last["key"], status=1, env=two)
+    assert "last owner" in r.err
+    (work / "p3").write_text("third\n")
+    local("key", "passwd", "--new-password-file", work / "p3", env=two)
+    local("generations", status=12, env=two)
+    local("generations", env={"FIRN_PASSWORD_FILE": str(work / "p3")})

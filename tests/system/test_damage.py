@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Damage is found, named, and never becomes wrong data."""
+import os
+import random
+import shutil
+
+import pytest
+
+from firn_tool import unmount
+
+
+@pytest.fixture
+def source(work):
+    src = work / "src"
+    (src / "d").mkdir(parents=True)
+    r = random.Random(5)
+    (src / "inline").write_text("inline\n")
+    (src / "one").write_bytes(r.randbytes(3000))
+    (src / "two").write_bytes(r.randbytes(900_000))
+    (src / "d" / "three").write_bytes(r.randbytes(2_000_000))
+    return src
+
+
+@pytest.fixture
+def contents(source):
+    return {str(p.relative_to(source)): p.read_bytes()
+            for p in source.rglob("*") if p.is_file()}
+
+
+def read_back(firn, work, source, contents):
+    """Restore without local state: what came is right; returns what is missing."""
+    shutil.rmtree(work / "out", ignore_errors=True)
+    shutil.rmtree(work / "fresh", ignore_errors=True)
+    env = {"FIRN_CACHE_DIR": str(work / "fresh")}
+    r = firn("restore", f"latest:{source}", work / "out", status=None, env=env)
+    assert r.returncode in (0, 1, 10, 12), f"crashed: {r.returncode}\n{r.err}"
+    missing = []
+    for name, data in contents.items():
+        path = work / "out" / name
+        if path.exists():
+            assert path.read_bytes() == data, f"{name} came back wrong"
+        else:
+            missing.append(name)
+    if missing:
+        assert r.returncode != 0 and "error" in r.err
+    return missing, r
+
+
+def objects(firn):
+    return sorted(p for p in firn.store_dir().rglob("*")
+                  if p.is_file() and p.relative_to(firn.store_dir()).parts[0] != "tmp")
+
+
+def hurts(data):
+    """Ways to damage an object."""
+    r = random.Random(len(data))
+    yield "emptied", b""
+    yield "truncated", data[:len(data) // 2]
+    yield "one byte short", data[:-1]
+    places = {0, 8, 9, len(data) - 1, len(data) // 2, min(40, len(data) - 1)}
+    places |= {r.randrange(len(data)) for _ in range(6)}
+    for at in sorted(places):
+        bad = bytearray(data)
+        bad[at] ^= 1 << r.randrange(8)
+        yield f"bit flipped at {at} of {len(data)}", bytes(bad)
+
+
+@pytest.mark.sanitize
+def test_every_object(local, work, source, contents):
+    local.backup("--series", "s", source)
+    for path in objects(local):
+        name = str(path.relative_to(local.store_dir()))
+        data = path.read_bytes()
+        cases = list(hurts(data)) + [("deleted", None)]
+        for what, bad in cases:
+            if bad is None:
+                os.unlink(path)
+            else:
+                path.write_bytes(bad)
+            missing, _ = read_back(local, work, source, contents)
+            r = local("check", "--read-data", status=None,
+                      env={"FIRN_CACHE_DIR": str(work / "fresh2")})
+            shutil.rmtree(work / "fresh2", ignore_errors=True)
+            assert r.returncode in (1, 10, 12), f"{name} {what}: check said all is well"
+            assert name in r.out + r.err or name == "config" or what == "deleted", \
+                f"{name} {what}: not named\n{r.out}\n{r.err}"
+            if name.startswith("data/") and missing:
+                assert "inline" not in missing
+                for m in missing:
+                    assert m in r.out, f"{name} {what}: check does not say that {m} is hit"
+            if name.startswith("index/"):
+                assert missing == [], f"{name} {what}: a bad segment blocked reading"
+            path.write_bytes(data)
+    problems, _ = local.check("--read-data")
+    assert problems == []
+    assert read_back(local, work, source, contents)[0] == []
+
+
+def test_mount_gives_eio(local, work, source, contents, fuse):
+    local.backup("--series", "s", source)
+    for path in local.store_dir().glob("data/*/*"):
+        data = bytearray(path.read_bytes())
+        for at in range(200, len(data) - 70_000, 100_000):
+            data[at] ^= 1
+        path.write_bytes(bytes(data))
+    with local.mount() as mnt:
+        copy = mnt / ("latest" + str(source))
+        assert sorted(os.listdir(copy)) == ["d", "inline", "one", "two"]
+        assert (copy / "inline").read_bytes() == contents["inline"]
+        with pytest.raises(OSError) as e:
+            (copy / "two").read_bytes()
+        assert e.value.errno == 5
+        errors = (mnt / ".firn" / "errors").read_text()
+        assert "two" in errors and "data/" in errors
+
+
+def test_bad_generation_record(local, work, source, contents):
+    """One damaged record hides one generation, and not the others."""
+    one = local.backup("--series", "s", source)
+    two = local.backup("--series", "s", source)
+    record = next(p for p in local.store_dir().glob("gen/*/*")
+                  if p.name.endswith(two["generation"]))
+    record.write_bytes(b"x" + record.read_bytes()[1:])
+    env = {"FIRN_CACHE_DIR": str(work / "fresh")}
+    r = local("generations", status=1, env=env)
+    assert one["generation"] in r.out and record.name in r.err
+    local("restore", f"{one['generation']}:{source}", work / "out", env=env)
+    assert (work / "out" / "two").read_bytes() == contents["two"]
+
+
+def test_bad_segment_does_not_block_backup(local, work, source):
+    local.backup("--series", "s", source)
+    for p in local.store_dir().glob("index/*/*"):
+        p.write_bytes(p.read_bytes()[:-10])
+    local.env["FIRN_CACHE_DIR"] = str(work / "fresh")
+    s = local.backup("--series", "s", source)
+    assert s["data_added"] == 0, "what the packs' own footers list was stored again"
+    local("restore", f"latest:{source}", work / "out")
+
+
+def test_deleted_state_changes_nothing(local, work, source, contents, fuse):
+    """Even while it is mounted."""
+    local.backup("--series", "s", source)
+    mnt = work / "mnt"
+    mnt.mkdir()
+    local("mount", mnt)
+    shutil.rmtree(work / "cache")
+    copy = mnt / ("latest" + str(source))
+    for name, data in contents.items():
+        assert (copy / name).read_bytes() == data
+    unmount(mnt)
+    assert read_back(local, work, source, contents)[0] == []

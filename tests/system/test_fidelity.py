@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nothing about a file is changed: through the mount, and through restore."""
+import hashlib
+import os
+import subprocess
+import threading
+
+import pytest
+
+import everything
+from firn_tool import assert_same, wait_for
+
+
+@pytest.fixture
+def source(work, root):
+    s = work / "source"
+    s.mkdir()
+    # A tmpfs holds names, xattrs and holes of every kind, whatever the disk.
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g,nr_inodes=0", "none", s],
+                   check=True)
+    yield s
+    subprocess.run(["umount", "-l", s], check=True)
+
+
+def compare(source, copy):
+    want, have = everything.snapshot(source), everything.snapshot(copy)
+    assert sorted(want) == sorted(have)
+    for path, w in want.items():
+        assert have[path] == w, f"{path!r}: {have[path]} instead of {w}"
+
+
+def digest(path, limit=1 << 30):
+    h = hashlib.sha256()
+    with open(path, "rb") as f:
+        for begin, end in everything.hole_map(path):
+            f.seek(begin)
+            while begin < end:
+                piece = f.read(min(1 << 20, end - begin))
+                if not piece:
+                    break
+                h.update(piece)
+                begin += len(piece)
+    return h.hexdigest()
+
+
+@pytest.mark.sanitize
+def test_everything(local, source, work, fuse):
+    missing = everything.make(source)
+    s = local.backup("--series", "all", source)
+    assert s["errors"] == 0
+    holes = ["all", "small", "begin", "end", "many", "terabyte"]
+    with local.mount() as mnt:
+        copy = f"{mnt}/latest{source}"
+        compare(source, copy)
+        for h in holes:
+            a, b = f"{source}/holes/{h}", f"{copy}/holes/{h}"
+            assert everything.hole_map(a) == everything.hole_map(b), h
+            assert digest(a) == digest(b)
+            assert os.stat(a).st_blocks == os.stat(b).st_blocks, h
+        assert_same(source, copy, "--exclude=/holes/terabyte")
+        for a, b in (("one/h2", "two/h2"), ("one/h0", "two/h0"), ("special/fifo",
+                                                                  "special/fifo2")):
+            assert os.lstat(f"{copy}/{a}").st_ino == os.lstat(f"{copy}/{b}").st_ino
+    out = work / "out"
+    out.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g,nr_inodes=0", "none", out],
+                   check=True)
+    try:
+        local("restore", f"latest:{source}", out)
+        compare(source, out)
+        for h in holes:
+            a, b = f"{source}/holes/{h}", f"{out}/holes/{h}"
+            assert everything.hole_map(a) == everything.hole_map(b), h
+            assert digest(a) == digest(b)
+        assert_same(source, out, "--exclude=/holes/terabyte")
+    finally:
+        subprocess.run(["umount", "-l", out], check=True)
+    again = local.backup("--series", "all", source)
+    assert again["data_added"] == 0 and again["bytes_read"] <= 20_000
+    assert missing == [] or all(n.startswith("user.large") for n, _ in missing), missing
+
+
+def test_million_entries(local, source, work, fuse):
+    """One directory of a million entries: the right ones, and looked into at once."""
+    d = source / "many"
+    d.mkdir()
+    here = os.open(d, os.O_RDONLY)
+    for i in range(1_000_000):
+        os.close(os.open(f"f{i:07d}", os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=here))
+    os.close(here)
+    s = local.backup("--series", "many", source)
+    assert s["files"] == 1_000_000
+    with local.mount() as mnt:
+        copy = f"{mnt}/latest{d}"
+        assert os.stat(f"{copy}/f0777777").st_size == 0
+        assert not os.path.exists(f"{copy}/f1000000")
+        have = os.listdir(copy)
+        assert len(have) == 1_000_000 and len(set(have)) == 1_000_000
+        assert min(have) == "f0000000" and max(have) == "f0999999"
+    (d / "f0500000x").write_text("one more")
+    s = local.backup("--series", "many", source)
+    assert s["meta_added"] < 500_000, "one new entry rewrote more than a few pages"
+
+
+def test_sources_that_change(local, work):
+    """A file that grows while it is read is kept, reported, and read again."""
+    src = work / "src"
+    src.mkdir()
+    (src / "steady").write_text("steady\n")
+    grows = src / "grows"
+    grows.write_bytes(os.urandom(200_000_000))
+    stop = threading.Event()
+
+    def grow():
+        while not stop.is_set():
+            with open(grows, "ab") as f:
+                f.write(b"more")
+
+    t = threading.Thread(target=grow)
+    t.start()
+    try:
+        size = grows.stat().st_size
+        wait_for(lambda: grows.stat().st_size > size, "the file to grow")
+        r = local("backup", "--series", "s", src, status=3)
+    finally:
+        stop.set()
+        t.join()
+    assert "grows" in r.err and "changed" in r.err
+    assert local("cat", f"latest:{src}/steady").out == "steady\n"
+    assert len(local("cat", f"latest:{src}/grows").stdout) >= 200_000_000
+    local.backup("--series", "s", src)
+    assert local("cat", f"latest:{src}/grows").stdout == grows.read_bytes()
+
+
+def test_unreadable_sources(local, work, root):
+    """What cannot be read is named; the rest is kept; the status is 3."""
+    src = work / "src"
+    (src / "closed").mkdir(parents=True)
+    (src / "closed" / "inside").write_text("x")
+    (src / "open").write_text("open\n")
+    (src / "secret").write_text("secret\n")
+    (src / "secret").chmod(0)
+    (src / "closed").chmod(0)
+    for p in (work, work.parent, local.password, work / "repository"):
+        p.chmod(0o755)
+    subprocess.run(["chown", "-R", "nobody:nogroup", work / "repository"], check=True)
+    local.password.chmod(0o644)
+    firn = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env",
+            f"FIRN_REPOSITORY={local.url}", f"FIRN_PASSWORD_FILE={local.password}",
+            "HOME=/nonexistent", "FIRN_CACHE_DIR=/tmp/firn-nobody-%d" % os.getpid(),
+            f"PATH={local.env['PATH']}", "firn", "backup", "--series", "s", str(src)]
+    parents = [p for p in list(work.parents)[:-1] if not p.stat().st_mode & 0o001]
+    for p in parents:
+        p.chmod(p.stat().st_mode | 0o011)
+    r = subprocess.run(firn, capture_output=True, check=False)
+    err = r.stderr.decode()
+    assert r.returncode == 3, err
+    assert "secret" in err and "closed" in err
+    assert local("cat", f"latest:{src}/open").out == "open\n"
+    names = local("ls", "-R", f"latest:{src}").out
+    assert "closed" in names and "inside" not in names and "secret" not in names
+    everything.remove("/tmp/firn-nobody-%d" % os.getpid())
+
+
+def test_vanishing_sources(local, work):
+    """Files deleted while the walk is under way are reported, nothing else."""
+    src = work / "src"
+    src.mkdir()
+    for i in range(3000):
+        (src / f"f{i:05d}").write_text("x" * 600)
+    p = local.start("backup", "--series", "s", "-v", str(src))
+    p.stdout.readline()
+    for i in range(2999, 1500, -1):
+        os.unlink(src / f"f{i:05d}")
+    _, err = p.communicate()
+    assert p.returncode in (0, 3), err
+    if p.returncode == 3:
+        assert b"cannot read" in err or b"cannot open" in err
+    assert local("cat", f"latest:{src}/f00000").out == "x" * 600
+    problems, _ = local.check("--read-data")
+    assert problems == []

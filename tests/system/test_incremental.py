@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A generation stores little more than what changed."""
+import os
+import random
+
+import pytest
+
+from firn_tool import Firn
+
+MIB = 1 << 20
+
+
+def fill(path, size, seed):
+    r = random.Random(seed)
+    with open(path, "wb") as f:
+        for _ in range(size // MIB):
+            f.write(r.randbytes(MIB))
+
+
+@pytest.mark.parametrize("change", ["append", "insert", "shift", "overwrite"])
+def test_change_of_a_large_file(local, work, change):
+    src = work / "src"
+    src.mkdir()
+    big = src / "big"
+    size = 1024 * MIB
+    fill(big, size, 1)
+    local.backup("--series", "s", src)
+    if change == "append":
+        with open(big, "ab") as f:
+            f.write(os.urandom(MIB))
+    elif change == "overwrite":
+        with open(big, "r+b") as f:
+            f.seek(size // 3)
+            f.write(os.urandom(1000))
+    else:
+        at = size // 2 if change == "insert" else 0
+        with open(big, "rb") as f, open(src / "new", "wb") as out:
+            out.write(f.read(at))
+            out.write(b"seventeen bytes!!")
+            while piece := f.read(16 * MIB):
+                out.write(piece)
+        os.rename(src / "new", big)
+    s = local.backup("--series", "s", src)
+    assert s["data_added"] < 8 * MIB, s
+    assert s["meta_added"] < MIB, s
+
+
+def test_rename_stores_metadata_only(local, work):
+    src = work / "src"
+    (src / "before").mkdir(parents=True)
+    for i in range(200):
+        (src / "before" / f"f{i}").write_bytes(os.urandom(20_000))
+    local.backup("--series", "s", src)
+    os.rename(src / "before", src / "after")
+    s = local.backup("--series", "s", src)
+    assert s["data_added"] == 0 and s["meta_added"] < 100_000
+
+
+def test_two_hosts_store_once(firn, work):
+    src = work / "src"
+    src.mkdir()
+    for i in range(50):
+        (src / f"f{i}").write_bytes(os.urandom(100_000))
+    firn.backup("--host", "one", "--series", "s", src)
+    other = firn.client()
+    s = other.backup("--host", "two", "--series", "s", src)
+    assert s["data_added"] == 0
+
+
+def test_touched_and_changed_in_the_same_tick(local, work):
+    """A change that hides behind the clock's grain is seen by the next run."""
+    src = work / "src"
+    src.mkdir()
+    f = src / "f"
+    for i in range(20):
+        f.write_text(f"a{i}\n")
+        local.backup("--series", "s", src)
+        f.write_text(f"b{i}\n")
+        local.backup("--series", "s", src)
+        assert local("cat", f"latest:{f}").out == f"b{i}\n"
+
+
+def test_force_reads_all(local, work):
+    (work / "f").write_bytes(b"x" * 100_000)
+    local.backup("--series", "s", work / "f")
+    s = local.backup("--series", "s", "--force", work / "f")
+    assert s["unchanged"] == 0 and s["bytes_read"] == 100_000 and s["data_added"] == 0
+
+
+def test_state_can_be_deleted(firn, work):
+    src = work / "src"
+    src.mkdir()
+    (src / "f").write_bytes(os.urandom(1_000_000))
+    firn.backup("--series", "s", src)
+    firn.env["FIRN_CACHE_DIR"] = str(work / "fresh")
+    s = firn.backup("--series", "s", src)
+    assert s["unchanged"] == 1 and s["data_added"] == 0
+    assert isinstance(firn, Firn)

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The mount as a file system: what programs see, and how it comes and goes."""
+import concurrent.futures
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from firn_tool import BUILD, assert_same, mounts_below, unmount, wait_for
+
+pytestmark = pytest.mark.usefixtures("fuse")
+
+
+@pytest.fixture
+def source(work):
+    src = work / "src"
+    (src / "d").mkdir(parents=True)
+    for i in range(50):
+        (src / "d" / f"f{i}").write_bytes(os.urandom(1 + i * 997))
+    (src / "big").write_bytes(os.urandom(9_000_000))
+    (src / "open.txt").write_text("first\n")
+    return src
+
+
+def test_read_only(local, source):
+    local.backup("--series", "s", source)
+    with local.mount() as mnt:
+        for path in (mnt / "x", mnt / ("latest" + str(source)) / "x"):
+            with pytest.raises(OSError) as e:
+                path.write_text("x")
+            assert e.value.errno in (1, 13, 30)
+
+
+def test_new_generations_appear(local, source):
+    one = local.backup("--host", "h", "--series", "s", source)
+    with local.mount(options="refresh=1") as mnt:
+        series = mnt / "hosts" / "h" / "s"
+        assert sorted(os.listdir(series)) == [one["time"], "latest"]
+        f = open(f"{mnt}/latest{source}/open.txt", "rb")
+        (source / "open.txt").write_text("second\n")
+        two = local.backup("--host", "h", "--series", "s", source)
+        wait_for(lambda: two["time"] in os.listdir(series), "the new generation")
+        wait_for(lambda: os.readlink(series / "latest") == two["time"], "latest to move")
+        assert f.read() == b"first\n"
+        f.close()
+        assert open(f"{series}/latest{source}/open.txt").read() == "second\n"
+        assert open(f"{series}/{one['time']}{source}/open.txt").read() == "first\n"
+
+
+def test_programs(local, source, work):
+    """tar, cp -a, find, diff, dd, a loop mount."""
+    image = source / "image"
+    subprocess.run(["truncate", "-s", "8M", image], check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
+    local.backup("--series", "s", source)
+    with local.mount(options="allow_other" if os.geteuid() == 0 else None) as mnt:
+        copy = f"{mnt}/latest{source}"
+        subprocess.run(["diff", "-r", source, copy], check=True)
+        subprocess.run(["cp", "-a", copy, work / "cp"], check=True)
+        assert_same(source, work / "cp")
+        a = subprocess.run(["tar", "-C", source, "--sort=name", "-cf", "-", "."],
+                           capture_output=True, check=True).stdout
+        b = subprocess.run(["tar", "-C", copy, "--sort=name", "-cf", "-", "."],
+                           capture_output=True, check=True).stdout
+        assert a == b
+        found = subprocess.run(["find", copy, "-type", "f"], capture_output=True, check=True)
+        assert len(found.stdout.split()) == 53
+        with open(f"{copy}/big", "rb") as f, open(source / "big", "rb") as g:
+            for off in (8_999_999, 0, 5_000_001, 1_048_575, 8_000_000):
+                f.seek(off)
+                g.seek(off)
+                assert f.read(70_000) == g.read(70_000)
+        if os.geteuid() == 0:
+            loop = work / "loop"
+            loop.mkdir()
+            r = subprocess.run(["mount", "-o", "loop,ro,noload", f"{copy}/image", loop],
+                               capture_output=True, check=False)
+            if r.returncode == 0:
+                assert "lost+found" in os.listdir(loop)
+                unmount(loop)
+            else:
+                pytest.skip(f"no loop devices here: {r.stderr.decode()}")
+
+
+@pytest.mark.threads
+@pytest.mark.sanitize
+def test_parallel_readers(sim, source):
+    """Many readers of the same and of different files see the right bytes."""
+    sim.backup("--series", "s", source)
+    want = {p: p.read_bytes() for p in source.rglob("*") if p.is_file()}
+    with sim.mount() as mnt:
+        def read(path):
+            with open(f"{mnt}/latest{path}", "rb") as f:
+                return f.read() == want[path]
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            results = list(pool.map(read, list(want) * 8))
+        assert all(results)
+        names = subprocess.run(["find", f"{mnt}/latest{source}"], capture_output=True,
+                               check=True).stdout.split()
+        assert len(names) == 54
+
+
+def test_store_away(sim, source):
+    """df, what is known, unmount and cached reads work without the store."""
+    sim.backup("--series", "s", source)
+    mnt = sim.work / "mnt"
+    mnt.mkdir()
+    sim("mount", mnt, "-o", "timeout=2")
+    copy = f"{mnt}/latest{source}"
+    known = open(f"{copy}/d/f1", "rb").read()
+    os.listdir(copy)
+    sim.sim.stop()
+    assert open(f"{copy}/d/f1", "rb").read() == known
+    os.statvfs(mnt)
+    os.listdir(copy)
+    os.listdir(mnt)
+    unmount(mnt)
+    assert mounts_below(mnt) == []
+
+
+def test_signal_unmounts(local, source, work):
+    local.backup("--series", "s", source)
+    mnt = work / "mnt"
+    mnt.mkdir()
+    p = subprocess.Popen([str(BUILD / "firnfs"), local.url, str(mnt), "-f"], env=local.env,
+                         stderr=subprocess.PIPE)
+    wait_for(lambda: mounts_below(mnt), "the mount")
+    wait_for(lambda: os.path.exists(mnt / "latest"), "an answer")
+    p.send_signal(signal.SIGTERM)
+    _, err = p.communicate(timeout=60)
+    assert p.returncode == 0, err
+    assert mounts_below(mnt) == []
+
+
+def test_fstab_form(local, source, work):
+    """mount -t fuse.firnfs, as mount(8) runs it from fstab."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    local.backup("--series", "s", source)
+    mnt = work / "mnt"
+    mnt.mkdir()
+    options = f"ro,noatime,password-file={local.password},cache-dir={work}/cache,allow_other"
+    env = dict(local.env)
+    for k in ("FIRN_PASSWORD_FILE", "FIRN_REPOSITORY", "FIRN_CACHE_DIR"):
+        env.pop(k)
+    subprocess.run(["mount", "-t", "fuse.firnfs", local.url, mnt, "-o", options],
+                   env=env, check=True)
+    try:
+        assert_same(source, f"{mnt}/latest{source}")
+        line = next(x for x in open("/proc/self/mounts") if str(mnt) in x)
+        assert "fuse.firnfs" in line and "ro," in line and "allow_other" in line
+    finally:
+        unmount(mnt)
+
+
+def test_permissions_enforced(local, work, root):
+    """Another user sees with allow_other what modes and ACLs allow, no more."""
+    src = work / "src"
+    src.mkdir()
+    for p in [work, *list(work.parents)[:-1]]:
+        p.chmod(p.stat().st_mode | 0o055)
+    (src / "public").write_text("public\n")
+    (src / "private").write_text("private\n")
+    (src / "private").chmod(0o600)
+    (src / "acl").write_text("acl\n")
+    (src / "acl").chmod(0o600)
+    subprocess.run(["setfacl", "-m", "u:65534:r", src / "acl"], check=True)
+    (src / "denied").write_text("denied\n")
+    subprocess.run(["setfacl", "-m", "u:65534:---", src / "denied"], check=True)
+    (src / "closed").mkdir()
+    (src / "closed" / "f").write_text("x")
+    (src / "closed").chmod(0o700)
+    (src / "group").write_text("group\n")
+    os.chown(src / "group", 0, 65534)
+    (src / "group").chmod(0o640)
+    local.backup("--series", "s", src)
+
+    def nobody(*args):
+        return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534",
+                               "--clear-groups", *map(str, args)],
+                              capture_output=True, check=False)
+
+    with local.mount(options="allow_other") as mnt:
+        copy = f"{mnt}/latest{src}"
+        for where in (src, copy):
+            allowed = {n: nobody("cat", f"{where}/{n}").returncode == 0
+                       for n in ("public", "private", "acl", "denied", "group", "closed/f")}
+            assert allowed == {"public": True, "private": False, "acl": True,
+                               "denied": False, "group": True, "closed/f": False}, where
+        assert nobody("ls", f"{copy}/closed").returncode != 0
+        listed = nobody("getfattr", "-d", "-m", "-", f"{copy}/public").stdout
+        assert b"trusted" not in listed
+    with local.mount() as mnt:
+        assert nobody("ls", mnt).returncode != 0
+
+
+def test_unprivileged(local, work, root):
+    """An ordinary user mounts and unmounts with fusermount3."""
+    home = work / "home"
+    home.mkdir()
+    for p in [work, *list(work.parents)[:-1]]:
+        p.chmod(p.stat().st_mode | 0o055)
+    (home / "password").write_text("user\n")
+    (home / "src").mkdir()
+    (home / "src" / "f").write_text("mine\n")
+    (home / "mnt").mkdir()
+    subprocess.run(["chown", "-R", "65534:65534", home], check=True)
+    env = dict(local.env, FIRN_REPOSITORY=f"{home}/repo", HOME=str(home),
+               FIRN_PASSWORD_FILE=f"{home}/password", FIRN_CACHE_DIR=f"{home}/cache")
+
+    def user(*args):
+        r = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                            *map(str, args)], env=env, capture_output=True, check=False)
+        assert r.returncode == 0, f"{args}: {r.stderr.decode()}"
+        return r.stdout.decode()
+
+    user(BUILD / "firn", "init")
+    user(BUILD / "firn", "backup", home / "src")
+    user(BUILD / "firn", "mount", home / "mnt")
+    try:
+        assert user("cat", f"{home}/mnt/latest{home}/src/f") == "mine\n"
+    finally:
+        user("fusermount3", "-u", home / "mnt")
+    assert mounts_below(home) == []
+
+
+def test_status_files(local, source):
+    local.backup("--series", "s", source)
+    with local.mount() as mnt:
+        for name in ("status", "stats", "errors"):
+            text = (mnt / ".firn" / name).read_text()
+            assert name == "errors" or text != ""
+        assert "repository" in (mnt / ".firn" / "status").read_text()
+
+
+def test_unmount_with_a_blocked_reader(sim, source):
+    """A reader that waits for a stalled store does not keep the mount."""
+    sim.backup("--series", "s", source)
+    mnt = sim.work / "mnt"
+    mnt.mkdir()
+    sim("mount", mnt)
+    os.listdir(f"{mnt}/latest{source}")
+    sim.sim.faults.add("stall", verb="GET", prefix="some/prefix/data", seconds=600)
+    reader = subprocess.Popen(["cat", f"{mnt}/latest{source}/big"], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    wait_for(lambda: any(r.fault for r in sim.sim.requests), "the reader to block")
+    begin = time.monotonic()
+    subprocess.run(["umount", "-l", mnt], check=True)
+    pid = subprocess.run(["pgrep", "-f", f"firnfs .*{mnt}"], capture_output=True, text=True,
+                         check=False).stdout.split()
+    for p in pid:
+        os.kill(int(p), signal.SIGTERM)
+    wait_for(lambda: subprocess.run(["pgrep", "-f", f"firnfs .*{mnt}"], capture_output=True,
+                                    check=False).returncode != 0, "firnfs to end", 60)
+    assert reader.wait() != 0
+    assert time.monotonic() - begin < 60

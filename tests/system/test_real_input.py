@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real trees of this machine come back as they are."""
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+from firn_tool import assert_same
+
+TREES = ["/etc", "/var/lib/dpkg"]
+TARBALL = pathlib.Path("/usr/src/linux-source-6.1.tar.xz")
+
+
+@pytest.fixture(scope="session")
+def linux(tmp_path_factory):
+    if not TARBALL.exists():
+        pytest.skip("package linux-source-6.1 is not installed")
+    where = tmp_path_factory.mktemp("linux")
+    subprocess.run(["tar", "-C", where, "-xf", TARBALL], check=True)
+    return where / "linux-source-6.1"
+
+
+def round_trip(firn, tree):
+    s = firn.backup("--series", "real", tree)
+    assert s["errors"] == 0
+    with firn.mount() as mnt:
+        assert_same(tree, f"{mnt}/latest{tree}")
+    firn("restore", f"latest:{tree}", firn.work / "out")
+    assert_same(tree, firn.work / "out")
+    problems, _ = firn.check()
+    assert problems == []
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_system_trees(firn, tree, fuse):
+    round_trip(firn, tree)
+
+
+@pytest.mark.parametrize("where", ["local", "on_rgw"])
+def test_linux_source(request, where, linux, fuse):
+    firn = request.getfixturevalue(where)
+    round_trip(firn, linux)
+    again = firn.backup("--series", "real", linux)
+    assert again["bytes_read"] == 0 and again["data_added"] == 0
+
+
+def test_usr(local, fuse, root):
+    """All of /usr, as it is on this machine."""
+    s = local.backup("--series", "usr", "/usr")
+    assert s["errors"] == 0
+    with local.mount() as mnt:
+        assert_same("/usr", f"{mnt}/latest/usr")
+    free = os.statvfs(local.work)
+    if free.f_bavail * free.f_frsize < 2 * s["bytes"]:
+        pytest.skip("no room to restore /usr here")
+    local("restore", "latest:/usr", local.work / "out")
+    assert_same("/usr", local.work / "out")

@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Restore, as it should go: all types, running it again, hard links, delete,
+ * dry run, the ways to overwrite.  test_restore_hostile.c has what may go
+ * wrong.
+ */
+#include "restore_test.h"
+
+#include <sys/file.h>
+#include <sys/xattr.h>
+#include <time.h>
+
+/* Directories of one thing, the shortest way. */
+static void
+small_tree(uint8_t id[BLOCK_ID_SIZE])
+{
+	struct dirb d;
+	uint8_t sub[BLOCK_ID_SIZE];
+
+	d = dir_begin();
+	add_text(&d, "b", "text of b");
+	dir_end(&d, sub);
+	d = dir_begin();
+	add_text(&d, "a", "text of a");
+	add_dir(&d, "d", sub);
+	dir_end(&d, id);
+}
+
+static void
+add_special(struct dirb *d)
+{
+	struct entry e;
+	struct buf x = BUF_INIT(1000);
+	struct xattr a = { "user.one", 8, (const uint8_t *)"value", 5 };
+
+	e = make_entry("fifo", S_IFIFO | 0604);
+	add_entry(d, &e);
+	e = make_entry("link", S_IFLNK | 0777);
+	e.flags |= ENTRY_SYMLINK;
+	e.target = "../anywhere";
+	e.targetlen = 11;
+	add_entry(d, &e);
+	if (geteuid() == 0) {
+		e = make_entry("null", S_IFCHR | 0666);
+		e.flags |= ENTRY_RDEV;
+		e.rdev_major = 1;
+		e.rdev_minor = 3;
+		add_entry(d, &e);
+	}
+	e = make_entry("socket", S_IFSOCK | 0700);
+	add_entry(d, &e);
+	e = make_entry("xattr", S_IFREG | 0400);
+	assert_int_equal(xattr_encode(&a, &x), 0);
+	e.flags |= ENTRY_XATTR;
+	e.xattr = x.data;
+	e.xattrlen = x.len;
+	add_inline_entry(d, e, "");
+	buf_release(&x);
+}
+
+static void
+check_special(const char *dir)
+{
+	char buf[100];
+	struct stat st;
+
+	assert_meta(at("%s/fifo", dir), S_IFIFO | 0604);
+	assert_meta(at("%s/link", dir), S_IFLNK | 0777);
+	assert_int_equal(readlink(at("%s/link", dir), buf, 100), 11);
+	assert_memory_equal(buf, "../anywhere", 11);
+	if (geteuid() == 0) {
+		assert_meta(at("%s/null", dir), S_IFCHR | 0666);
+		st = stat_of(at("%s/null", dir));
+		assert_int_equal(st.st_rdev, makedev(1, 3));
+	}
+	assert_meta(at("%s/socket", dir), S_IFSOCK | 0700);
+	assert_meta(at("%s/xattr", dir), S_IFREG | 0400);
+	assert_int_equal(getxattr(at("%s/xattr", dir), "user.one", buf, 100),
+	    5);
+}
+
+static void
+check_blocks(const char *path, const char *values, size_t size)
+{
+	char *buf = malloc(size);
+	size_t i;
+	FILE *f = fopen(path, "r");
+
+	assert_non_null(f);
+	for (; *values != '\0'; values++) {
+		assert_int_equal(fread(buf, 1, size, f), size);
+		for (i = 0; i < size; i++)
+			if (buf[i] != (*values == ' ' ? 0 : *values))
+				fail_msg("%s: wrong byte", path);
+	}
+	assert_int_equal(fgetc(f), EOF);
+	fclose(f);
+	free(buf);
+}
+
+static const char many[] = "abc  defgh i                  jklmnopqrs ";
+
+static void
+everything(uint8_t id[BLOCK_ID_SIZE])
+{
+	struct dirb d;
+	uint8_t inner[BLOCK_ID_SIZE], empty[BLOCK_ID_SIZE];
+
+	d = dir_begin();
+	dir_end(&d, empty);
+	d = dir_begin();
+	add_dir_entry(&d, make_entry("empty", S_IFDIR | 0111), empty);
+	add_special(&d);
+	dir_end(&d, inner);
+	d = dir_begin();
+	add_blocks(&d, "blocks", "xyz", 700000, NULL);
+	add_dir_entry(&d, make_entry("dir", S_IFDIR | 01577), inner);
+	add_blocks(&d, "holes", " a  b ", 1 << 20, NULL);
+	add_text(&d, "inline", "some text");
+	add_blocks(&d, "many", many, 65536, NULL);
+	add_blocks(&d, "only hole", "  ", 1 << 20, NULL);
+	dir_end(&d, id);
+}
+
+static void
+check_everything(void)
+{
+	struct stat st;
+	int fd;
+
+	check_blocks(at("blocks"), "xyz", 700000);
+	check_blocks(at("holes"), " a  b ", 1 << 20);
+	check_blocks(at("many"), many, 65536);
+	assert_text(at("inline"), "some text");
+	assert_meta(at("blocks"), S_IFREG | 0600);
+	assert_meta(at("inline"), S_IFREG | 0644);
+	assert_meta(at("dir"), S_IFDIR | 01577);
+	assert_meta(at("dir/empty"), S_IFDIR | 0111);
+	st = stat_of(at("holes"));
+	assert_true(st.st_blocks <= (2 << 11) + 64);
+	st = stat_of(at("only hole"));
+	assert_int_equal(st.st_size, 2 << 20);
+	assert_int_equal(st.st_blocks, 0);
+	fd = open(at("holes"), O_RDONLY);
+	assert_int_equal(lseek(fd, 0, SEEK_DATA), 1 << 20);
+	assert_int_equal(lseek(fd, 1 << 20, SEEK_HOLE), 2 << 20);
+	close(fd);
+	check_special("dir");
+	assert_int_equal(count_temps(), 0);
+}
+
+static void
+test_everything(void **state)
+{
+	struct restore_conf conf = { .verify = 1 };
+	struct restore_result res;
+	struct stat before, after;
+	uint8_t id[BLOCK_ID_SIZE];
+	unsigned special = geteuid() == 0 ? 5 : 4;
+
+	(void)state;
+	everything(id);
+	res = run(id, "", NULL, 0);
+	check_everything();
+	assert_int_equal(res.failed, 0);
+	assert_int_equal(res.files, 5 + special);
+	assert_int_equal(res.dirs, 2);
+	assert_int_equal(res.bytes, 3 * 700000 + (8 << 20) + 9 +
+	    strlen(many) * 65536);
+	assert_int_equal(res.skipped_owners, 0);
+
+	/* Again: nothing to do, and nothing done. */
+	before = stat_of(at("blocks"));
+	res = run(id, "", NULL, 0);
+	assert_int_equal(res.files, 0);
+	assert_int_equal(res.unchanged, 5 + special);
+	after = stat_of(at("blocks"));
+	assert_int_equal(before.st_ino, after.st_ino);
+	assert_int_equal(before.st_ctim.tv_nsec, after.st_ctim.tv_nsec);
+	check_everything();
+
+	/* Metadata is put right without touching contents. */
+	chmod(at("blocks"), 0777);
+	chmod(at("dir"), 0700);
+	setxattr(at("inline"), "user.extra", "", 0, 0);
+	res = run(id, "/", NULL, 0);
+	assert_int_equal(res.files, 0);
+	assert_true(getxattr(at("inline"), "user.extra", NULL, 0) < 0);
+	assert_int_equal(stat_of(at("blocks")).st_ino, before.st_ino);
+	check_everything();
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.failed, 0);
+	assert_int_equal(res.unchanged, 5 + special);
+}
+
+static void
+test_verify(void **state)
+{
+	struct restore_conf conf = { .verify = 1 };
+	struct timespec ts[2] = { { 1600000000, 123456789 },
+	    { 1600000000, 123456789 } };
+	struct restore_result res;
+	uint8_t id[BLOCK_ID_SIZE];
+	int fd;
+
+	(void)state;
+	everything(id);
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.failed, 0);
+	check_everything();
+	/* One byte in data, and one in a hole, with time and size kept. */
+	fd = open(at("blocks"), O_WRONLY);
+	assert_int_equal(pwrite(fd, "!", 1, 1000000), 1);
+	assert_int_equal(futimens(fd, ts), 0);
+	close(fd);
+	fd = open(at("holes"), O_WRONLY);
+	assert_int_equal(pwrite(fd, "!", 1, 3000000), 1);
+	assert_int_equal(futimens(fd, ts), 0);
+	close(fd);
+	res = run(id, "", NULL, 0);
+	assert_int_equal(res.files, 0);
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.files, 2);
+	assert_int_equal(res.failed, 0);
+	check_everything();
+}
+
+static void
+test_paths(void **state)
+{
+	struct restore_result res;
+	uint8_t id[BLOCK_ID_SIZE];
+
+	(void)state;
+	small_tree(id);
+	res = run(id, "/d/", NULL, 0);
+	assert_int_equal(res.files, 1);
+	assert_text(at("b"), "text of b");
+	assert_meta(target, S_IFDIR | 0750);
+	res = run(id, "a", NULL, 0);
+	assert_int_equal(res.files, 1);
+	assert_text(at("a"), "text of a");
+	res = run(id, "d/b", NULL, 0);
+	assert_int_equal(res.unchanged, 1);
+	run(id, "d/none", NULL, -ENOENT);
+	run(id, "a/b", NULL, -ENOTDIR);
+	run(id, "../a", NULL, -ENOENT);
+}
+
+static void
+add_link(struct dirb *d, const char *name, uint64_t ino, uint32_t nlink,
+    const char *values)
+{
+	struct entry e = make_entry(name, S_IFREG | 0600);
+
+	e.flags |= ENTRY_LINKS;
+	e.ino = ino;
+	e.nlink = nlink;
+	e.fsno = 3;
+	add_blocks_entry(d, e, values, 300000, NULL);
+}
+
+static void
+test_links(void **state)
+{
+	struct restore_conf dry = { .dry_run = 1 };
+	struct restore_result res;
+	struct dirb d;
+	struct entry e;
+	uint8_t id[BLOCK_ID_SIZE], sub[BLOCK_ID_SIZE];
+	struct stat st;
+	char name[20];
+	int i, run_no;
+
+	(void)state;
+	d = dir_begin();
+	for (i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "l%03d", i);
+		add_link(&d, name, (uint64_t)(i % 10), 11, "abc");
+	}
+	dir_end(&d, sub);
+	d = dir_begin();
+	add_dir(&d, "s", sub);
+	for (i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "t%03d", i);
+		add_link(&d, name, (uint64_t)i, 11, "abc");
+	}
+	for (i = 0; i < 2; i++) {
+		e = make_entry(i ? "u1" : "u0", S_IFLNK | 0777);
+		e.flags |= ENTRY_SYMLINK | ENTRY_LINKS;
+		e.target = "x";
+		e.targetlen = 1;
+		e.nlink = 2;
+		e.ino = 77;
+		add_entry(&d, &e);
+	}
+	dir_end(&d, id);
+	res = run(id, "", &dry, 0);
+	assert_int_equal(res.bytes, 10 * 900000);
+	for (run_no = 0; run_no < 4; run_no++) {
+		res = run(id, "", NULL, 0);
+		assert_int_equal(res.failed, 0);
+		for (i = 0; i < 10; i++) {
+			st = stat_of(at("t%03d", i));
+			assert_int_equal(st.st_nlink, 11);
+			assert_int_equal(st.st_ino,
+			    stat_of(at("s/l%03d", i)).st_ino);
+		}
+		assert_int_equal(stat_of(at("u1")).st_nlink, 2);
+		check_blocks(at("s/l055"), "abc", 300000);
+		assert_meta(at("s/l055"), S_IFREG | 0600);
+		assert_int_equal(count_temps(), 0);
+		if (run_no == 0) {
+			assert_int_equal(res.files, 112);
+			assert_int_equal(res.bytes, 10 * 900000);
+			/* The first is missing, and one is another file. */
+			unlink(at("s/l000"));
+			unlink(at("s/l011"));
+			put_file(at("s/l011"), "other");
+		} else if (run_no == 1) {
+			/* Two names of which one is a directory now. */
+			unlink(at("t005"));
+			mkdir(at("t005"), 0700);
+			unlink(at("s/l003"));
+			assert_int_equal(link(at("s/l004"), at("s/l003")),
+			    0);
+		} else if (run_no == 2) {
+			assert_true(res.files >= 2);
+		} else {
+			assert_int_equal(res.files, 0);
+			assert_int_equal(res.unchanged, 112);
+		}
+	}
+}
+
+/* Links in many directories, by many threads at once. */
+static void
+test_links_random(void **state)
+{
+	struct restore_conf conf = { .threads = 8 };
+	unsigned seed = (unsigned)time(NULL);
+	struct restore_result res;
+	struct dirb d, top;
+	uint8_t id[BLOCK_ID_SIZE], sub[BLOCK_ID_SIZE];
+	ino_t inos[100] = { 0 };
+	uint8_t group[40][50];
+	char name[20];
+	int i, k;
+	struct stat st;
+
+	(void)state;
+	print_message("seed %u\n", seed);
+	srand(seed);
+	top = dir_begin();
+	for (i = 0; i < 40; i++) {
+		d = dir_begin();
+		for (k = 0; k < 50; k++) {
+			group[i][k] = (uint8_t)(rand() % 100);
+			snprintf(name, sizeof(name), "f%02d", k);
+			add_link(&d, name, group[i][k], 20000, "a b");
+		}
+		dir_end(&d, sub);
+		snprintf(name, sizeof(name), "d%02d", i);
+		add_dir(&top, name, sub);
+	}
+	dir_end(&top, id);
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.failed, 0);
+	assert_int_equal(res.files, 2000);
+	for (i = 0; i < 40; i++) {
+		assert_meta(at("d%02d", i), S_IFDIR | 0750);
+		for (k = 0; k < 50; k++) {
+			st = stat_of(at("d%02d/f%02d", i, k));
+			if (inos[group[i][k]] == 0)
+				inos[group[i][k]] = st.st_ino;
+			assert_int_equal(st.st_ino, inos[group[i][k]]);
+		}
+	}
+}
+
+static int deleted;
+
+static void
+count_deleted(void *ctx, const char *path, const struct entry *e,
+    const char *what)
+{
+	(void)ctx;
+	if (strcmp(what, "deleted") == 0) {
+		deleted++;
+		assert_null(e);
+		assert_true(strncmp(path, "d/extra", 7) == 0 ||
+		    strcmp(path, "extra") == 0);
+	}
+}
+
+static void
+make_extras(void)
+{
+	put_file(at("extra"), "x");
+	mkdir(at("d/extra"), 0700);
+	mkdir(at("d/extra/deeper"), 0700);
+	put_file(at("d/extra/deeper/file"), "x");
+	put_file(at("d/extra/file"), "x");
+	assert_int_equal(symlink(root, at("d/extra/link")), 0);
+	put_file(at("d/extra2"), "x");
+}
+
+static void
+test_delete(void **state)
+{
+	struct restore_conf conf = { .delete = 1, .dry_run = 1,
+	    .file = count_deleted };
+	const char *sources[] = { "/d/" };
+	uint8_t id[BLOCK_ID_SIZE];
+
+	(void)state;
+	small_tree(id);
+	run(id, "", NULL, 0);
+	make_extras();
+	run(id, "", NULL, 0);
+	assert_true(exists(at("extra")));
+	deleted = 0;
+	run(id, "", &conf, 0);
+	assert_int_equal(deleted, 3);
+	assert_true(exists(at("d/extra/deeper/file")));
+	conf.dry_run = 0;
+	/* Above the source, the generation cannot know. */
+	conf.sources = sources;
+	conf.nsources = 1;
+	deleted = 0;
+	run(id, "", &conf, 0);
+	assert_int_equal(deleted, 2);
+	assert_true(exists(at("extra")));
+	assert_false(exists(at("d/extra")));
+	assert_false(exists(at("d/extra2")));
+	conf.nsources = 0;
+	run(id, "", &conf, 0);
+	assert_false(exists(at("extra")));
+	assert_text(at("d/b"), "text of b");
+	assert_meta(at("d"), S_IFDIR | 0750);
+}
+
+static void
+test_delete_partial(void **state)
+{
+	struct restore_conf conf = { .delete = 1 };
+	struct entry e = make_entry("d", S_IFDIR | 0700);
+	struct dirb d;
+	uint8_t id[BLOCK_ID_SIZE], sub[BLOCK_ID_SIZE];
+
+	(void)state;
+	d = dir_begin();
+	dir_end(&d, sub);
+	d = dir_begin();
+	e.flags |= ENTRY_PARTIAL;
+	add_dir_entry(&d, e, sub);
+	dir_end(&d, id);
+	run(id, "", NULL, 0);
+	put_file(at("d/not seen by the backup"), "x");
+	run(id, "", &conf, 0);
+	assert_true(exists(at("d/not seen by the backup")));
+}
+
+static void
+test_leftovers(void **state)
+{
+	uint8_t id[BLOCK_ID_SIZE];
+	int fd;
+
+	(void)state;
+	small_tree(id);
+	run(id, "", NULL, 0);
+	put_file(at("d/.firn-0123abcd"), "left");
+	put_file(at("d/.firn-0123abcde"), "not ours");
+	put_file(at(".firn-01234567"), "in use");
+	fd = open(at(".firn-01234567"), O_RDONLY);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	run(id, "", NULL, 0);
+	assert_false(exists(at("d/.firn-0123abcd")));
+	assert_true(exists(at("d/.firn-0123abcde")));
+	assert_true(exists(at(".firn-01234567")));
+	close(fd);
+	run(id, "", NULL, 0);
+	assert_false(exists(at(".firn-01234567")));
+}
+
+static void
+test_dry_run(void **state)
+{
+	struct restore_conf conf = { .dry_run = 1 };
+	struct restore_result res;
+	uint8_t id[BLOCK_ID_SIZE];
+
+	(void)state;
+	small_tree(id);
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.files, 2);
+	assert_int_equal(res.bytes, 18);
+	assert_int_equal(res.dirs, 1);
+	assert_false(exists(target));
+	run(id, "", NULL, 0);
+	unlink(at("d/b"));
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.files, 1);
+	assert_int_equal(res.unchanged, 1);
+	assert_false(exists(at("d/b")));
+}
+
+static void
+test_overwrite(void **state)
+{
+	struct restore_conf conf = { .overwrite = RESTORE_NEVER };
+	struct restore_result res;
+	uint8_t id[BLOCK_ID_SIZE];
+	struct stat st;
+
+	(void)state;
+	small_tree(id);
+	mkdir(target, 0700);
+	mkdir(at("d"), 0701);
+	put_file(at("a"), "mine");
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.files, 1);
+	assert_int_equal(res.unchanged, 1);
+	assert_text(at("a"), "mine");
+	assert_text(at("d/b"), "text of b");
+	assert_int_equal(stat_of(at("d")).st_mode, S_IFDIR | 0701);
+	/* A file in the way of a directory stays, too. */
+	unlink(at("d/b"));
+	rmdir(at("d"));
+	put_file(at("d"), "mine");
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.failed, 1);
+	assert_text(at("d"), "mine");
+
+	conf.overwrite = RESTORE_IF_CHANGED;
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.files, 2);
+	assert_text(at("a"), "text of a");
+	st = stat_of(at("a"));
+	conf.overwrite = RESTORE_ALWAYS;
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.files, 2);
+	assert_int_not_equal(st.st_ino, stat_of(at("a")).st_ino);
+}
+
+/* A directory in the way of a file goes when it is empty, or with delete. */
+static void
+test_in_the_way(void **state)
+{
+	struct restore_conf conf = { .delete = 1 };
+	struct restore_result res;
+	uint8_t id[BLOCK_ID_SIZE];
+
+	(void)state;
+	small_tree(id);
+	mkdir(target, 0700);
+	mkdir(at("a"), 0700);
+	res = run(id, "", NULL, 0);
+	assert_int_equal(res.failed, 0);
+	assert_text(at("a"), "text of a");
+	unlink(at("a"));
+	mkdir(at("a"), 0700);
+	put_file(at("a/x"), "x");
+	res = run(id, "", NULL, 0);
+	assert_int_equal(res.failed, 1);
+	assert_text(at("a/x"), "x");
+	assert_int_equal(count_temps(), 0);
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.failed, 0);
+	assert_text(at("a"), "text of a");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_everything),
+		TEST(test_verify),
+		TEST(test_paths),
+		TEST(test_links),
+		TEST(test_links_random),
+		TEST(test_delete),
+		TEST(test_delete_partial),
+		TEST(test_leftovers),
+		TEST(test_dry_run),
+		TEST(test_overwrite),
+		TEST(test_in_the_way),
+	};
+
+	umask(022);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Restore when things go wrong: symlinks put in the target, names that no
+ * file can have, paths deeper than PATH_MAX, damage, a stop, a full disk, no
+ * root.
+ */
+#include "restore_test.h"
+
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+/* top/d/f, top/f */
+static void
+nested(uint8_t id[BLOCK_ID_SIZE])
+{
+	struct dirb d;
+	uint8_t sub[BLOCK_ID_SIZE];
+
+	d = dir_begin();
+	add_text(&d, "f", "inner");
+	dir_end(&d, sub);
+	d = dir_begin();
+	add_dir(&d, "d", sub);
+	add_text(&d, "f", "outer");
+	dir_end(&d, id);
+}
+
+static void
+test_symlinks(void **state)
+{
+	struct restore_conf conf = { .delete = 1 };
+	struct restore_result res;
+	uint8_t id[BLOCK_ID_SIZE];
+	char outside[5000], file[5100];
+
+	(void)state;
+	nested(id);
+	snprintf(outside, sizeof(outside), "%s/outside", root);
+	snprintf(file, sizeof(file), "%s/f", outside);
+	mkdir(outside, 0700);
+	put_file(file, "precious");
+	mkdir(target, 0700);
+	assert_int_equal(symlink(outside, at("d")), 0);
+	assert_int_equal(symlink(file, at("f")), 0);
+	assert_int_equal(symlink(outside, at("extra")), 0);
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.failed, 0);
+	assert_text(file, "precious");
+	assert_int_equal(stat_of(outside).st_mode, S_IFDIR | 0700);
+	assert_true(S_ISDIR(stat_of(at("d")).st_mode));
+	assert_text(at("d/f"), "inner");
+	assert_text(at("f"), "outer");
+	assert_false(exists(at("extra")));
+}
+
+/* Overwrite bytes of stored blocks, as somebody with the key could. */
+static void
+patch_blocks(const char *from, const char *to)
+{
+	size_t i, k, len = strlen(from);
+
+	for (i = 0; i < store.n; i++)
+		for (k = 0; k + len <= store.v[i].len; k++)
+			if (memcmp(store.v[i].data + k, from, len) == 0)
+				memcpy(store.v[i].data + k, to, len);
+}
+
+static void
+test_names(void **state)
+{
+	struct restore_result res;
+	struct dirb d;
+	uint8_t id[BLOCK_ID_SIZE], sub[BLOCK_ID_SIZE];
+
+	(void)state;
+	d = dir_begin();
+	add_text(&d, "QQQQQQQ", "evil");
+	dir_end(&d, sub);
+	d = dir_begin();
+	add_dir(&d, "d", sub);
+	add_text(&d, "f", "good");
+	dir_end(&d, id);
+	patch_blocks("QQQQQQQ", "../evil");
+	res = run(id, "", NULL, 0);
+	assert_true(res.failed >= 1);
+	assert_text(at("f"), "good");
+	assert_false(exists(at("evil")));
+}
+
+/* One directory in another; a file in every 100th and a link at the end. */
+static void
+deep_tree(int depth, uint8_t id[BLOCK_ID_SIZE])
+{
+	struct dirb d;
+	struct entry e;
+	int i;
+
+	for (i = depth; i >= 0; i--) {
+		d = dir_begin();
+		if (i < depth)
+			add_dir(&d, "a directory", id);
+		e = make_entry("link", S_IFREG | 0600);
+		e.flags |= ENTRY_LINKS;
+		e.nlink = 3;
+		e.ino = 5;
+		if (i == 0 || i >= depth - 1)
+			add_inline_entry(&d, e, "linked");
+		if (i % 100 == 0)
+			add_text(&d, "z", "deep");
+		dir_end(&d, id);
+	}
+}
+
+static int
+descend(int fd, int steps)
+{
+	int next;
+
+	for (; steps > 0; steps--) {
+		next = openat(fd, "a directory", O_RDONLY | O_NOFOLLOW);
+		assert_true(next >= 0);
+		close(fd);
+		fd = next;
+	}
+	return fd;
+}
+
+static void
+check_deep(int depth)
+{
+	struct stat st, first;
+	int fd = open(target, O_RDONLY), i;
+
+	for (i = 0; i <= depth; i++) {
+		assert_int_equal(fstat(fd, &st), 0);
+		if (i > 0)
+			assert_int_equal(st.st_mtim.tv_nsec, 123456789);
+		assert_int_equal(fstatat(fd, "z", &st, 0) == 0, i % 100 == 0);
+		if (i < depth)
+			fd = descend(fd, 1);
+	}
+	assert_int_equal(fstatat(fd, "link", &st, 0), 0);
+	first = stat_of(at("link"));
+	assert_int_equal(st.st_ino, first.st_ino);
+	assert_int_equal(st.st_nlink, 3);
+	close(fd);
+}
+
+static void
+remove_deep(void)
+{
+	struct restore_conf conf = { .delete = 1 };
+	struct restore_result res;
+	struct dirb d;
+	uint8_t id[BLOCK_ID_SIZE];
+
+	d = dir_begin();
+	dir_end(&d, id);
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.failed, 0);
+	assert_false(exists(at("a directory")));
+}
+
+static void
+test_deep(void **state)
+{
+	struct restore_conf dry = { .dry_run = 1 };
+	struct restore_result res;
+	struct rlimit old, low;
+	uint8_t id[BLOCK_ID_SIZE];
+	int round;
+
+	(void)state;
+	deep_tree(2000, id);
+	getrlimit(RLIMIT_NOFILE, &old);
+	low = old;
+	low.rlim_cur = 80;
+	for (round = 0; round < 2; round++) {
+		if (round == 1)
+			setrlimit(RLIMIT_NOFILE, &low);
+		res = run(id, "", NULL, 0);
+		assert_int_equal(res.failed, 0);
+		assert_int_equal(res.files, 24);
+		assert_int_equal(res.dirs, 2000);
+		check_deep(2000);
+		res = run(id, "", &dry, 0);
+		assert_int_equal(res.unchanged, 24);
+		res = run(id, "", NULL, 0);
+		assert_int_equal(res.unchanged, 24);
+		remove_deep();
+	}
+	setrlimit(RLIMIT_NOFILE, &old);
+}
+
+static void
+damage(const uint8_t *id)
+{
+	store_find(id)->damaged = 1;
+}
+
+static void
+test_damaged_file(void **state)
+{
+	struct restore_result res;
+	struct dirb d;
+	struct entry e;
+	uint8_t id[BLOCK_ID_SIZE], ids[3][BLOCK_ID_SIZE];
+	int i;
+
+	(void)state;
+	d = dir_begin();
+	add_blocks(&d, "a", "abc", 300000, ids);
+	add_blocks(&d, "b", "xyz", 300000, NULL);
+	for (i = 0; i < 3; i++) {
+		e = make_entry(i == 0 ? "l0" : i == 1 ? "l1" : "l2",
+		    S_IFREG | 0600);
+		e.flags |= ENTRY_LINKS;
+		e.nlink = 3;
+		add_blocks_entry(&d, e, "qbq", 300000, NULL);
+	}
+	add_text(&d, "z", "last");
+	dir_end(&d, id);
+	damage(ids[1]);
+	res = run(id, "", NULL, 0);
+	assert_int_equal(res.failed, 4);
+	assert_int_equal(res.files, 2);
+	assert_false(exists(at("a")));
+	assert_false(exists(at("l0")));
+	assert_text(at("z"), "last");
+	assert_int_equal(stat_of(at("b")).st_size, 900000);
+	assert_int_equal(count_temps(), 0);
+	/* An older version stays when the newer cannot be had. */
+	put_file(at("a"), "older");
+	res = run(id, "", NULL, 0);
+	assert_int_equal(res.failed, 4);
+	assert_text(at("a"), "older");
+}
+
+/* A page of a large directory is gone: the others are restored, and nothing
+ * is removed that it may have held. */
+static void
+test_damaged_page(void **state)
+{
+	struct restore_conf conf = { .delete = 1 };
+	struct restore_result res;
+	struct dirb d;
+	uint8_t id[BLOCK_ID_SIZE];
+	char name[20];
+	size_t i, lost = 0, n = 6000;
+
+	(void)state;
+	d = dir_begin();
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "file %05zu", i);
+		add_text(&d, name, "x");
+	}
+	dir_end(&d, id);
+	for (i = 0; i < store.n; i++)
+		if (memmem(store.v[i].data, store.v[i].len, "file 03000",
+		    10) != NULL && store.v[i].data[1] == 0)
+			store.v[i].damaged = 1;
+	mkdir(target, 0700);
+	put_file(at("file 03000"), "what was there");
+	res = run(id, "", &conf, 0);
+	assert_true(res.failed >= 1);
+	for (i = 0; i < n; i++)
+		lost += !exists(at("file %05zu", i));
+	assert_true(lost > 50 && lost < 3300);
+	assert_true(exists(at("file 00000")));
+	assert_true(exists(at("file 05999")));
+	assert_text(at("file 03000"), "what was there");
+	assert_int_equal(res.files + lost + 1, n);
+}
+
+static volatile int stop;
+static int stop_after;
+
+static void
+stopper(void *ctx, const char *path, const struct entry *e, const char *what)
+{
+	(void)ctx;
+	(void)path;
+	(void)e;
+	(void)what;
+	if (__atomic_sub_fetch(&stop_after, 1, __ATOMIC_RELAXED) == 0)
+		__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+}
+
+static void
+test_stop(void **state)
+{
+	struct restore_conf conf = { .stop = &stop, .file = stopper };
+	struct restore_result res;
+	struct dirb d, top;
+	uint8_t id[BLOCK_ID_SIZE], sub[BLOCK_ID_SIZE];
+	char name[20];
+	uint64_t files = 0;
+	int i, k;
+
+	(void)state;
+	top = dir_begin();
+	for (i = 0; i < 20; i++) {
+		d = dir_begin();
+		for (k = 0; k < 20; k++) {
+			snprintf(name, sizeof(name), "f%02d", k);
+			add_blocks(&d, name, "abc", 50000, NULL);
+		}
+		dir_end(&d, sub);
+		snprintf(name, sizeof(name), "d%02d", i);
+		add_dir(&top, name, sub);
+	}
+	dir_end(&top, id);
+	for (i = 1; i < 200; i *= 3) {
+		stop = 0;
+		stop_after = i + (int)files;
+		res = run(id, "", &conf, -ECANCELED);
+		assert_int_equal(res.failed, 0);
+		assert_int_equal(count_temps(), 0);
+		files += res.files;
+	}
+	stop = 0;
+	stop_after = 0;
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.failed, 0);
+	assert_int_equal(res.files + files, 400);
+	for (i = 0; i < 20; i++)
+		assert_meta(at("d%02d", i), S_IFDIR | 0750);
+}
+
+static void
+test_no_room(void **state)
+{
+	struct restore_conf conf = { .threads = 3 };
+	struct restore_result res;
+	struct dirb d;
+	uint8_t id[BLOCK_ID_SIZE];
+	char name[20];
+	int i;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	d = dir_begin();
+	for (i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "f%02d", i);
+		add_blocks(&d, name, "abc", 50000, NULL);
+	}
+	dir_end(&d, id);
+	mkdir(target, 0700);
+	if (mount("none", target, "tmpfs", 0, "size=4m") != 0)
+		skip();
+	res = run(id, "", &conf, -ENOSPC);
+	assert_true(res.files > 10 && res.files < 30);
+	assert_int_equal(count_temps(), 0);
+	/* With room, it goes on. */
+	assert_int_equal(mount("none", target, "tmpfs", MS_REMOUNT,
+	    "size=40m"), 0);
+	i = (int)res.files;
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.unchanged, i);
+	assert_int_equal(res.files, 100 - i);
+	assert_int_equal(umount(target), 0);
+}
+
+/* Immutable files with many names, and over again. */
+static void
+test_immutable(void **state)
+{
+	struct restore_conf conf = { .overwrite = RESTORE_ALWAYS };
+	struct restore_result res;
+	struct dirb d;
+	struct entry e;
+	uint8_t id[BLOCK_ID_SIZE];
+	char name[20];
+	int i, fd, v = FS_NODUMP_FL;
+
+	(void)state;
+	mkdir(target, 0700);
+	fd = open(target, O_RDONLY);
+	i = ioctl(fd, FS_IOC_SETFLAGS, &v);
+	close(fd);
+	if (geteuid() != 0 || i != 0)
+		skip();
+	d = dir_begin();
+	for (i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "l%02d", i);
+		e = make_entry(name, S_IFREG | 0600);
+		e.flags |= ENTRY_LINKS | ENTRY_ATTRS;
+		e.attrs = FS_IMMUTABLE_FL;
+		e.nlink = 20;
+		add_inline_entry(&d, e, "hard");
+	}
+	dir_end(&d, id);
+	for (i = 0; i < 3; i++) {
+		res = run(id, "", i == 1 ? &conf : NULL, 0);
+		assert_int_equal(res.failed, 0);
+		assert_int_equal(i == 2 ? res.unchanged : res.files, 20);
+		assert_int_equal(stat_of(at("l00")).st_nlink, 20);
+		fd = open(at("l19"), O_RDONLY);
+		assert_int_equal(ioctl(fd, FS_IOC_GETFLAGS, &v), 0);
+		assert_true(v & FS_IMMUTABLE_FL);
+		v &= ~FS_IMMUTABLE_FL;
+		if (i == 2)
+			assert_int_equal(ioctl(fd, FS_IOC_SETFLAGS, &v), 0);
+		close(fd);
+	}
+}
+
+/* In a child that is not root.  Exit status 0 when all is well. */
+static int
+as_nobody(const uint8_t *id)
+{
+	static const struct restore_conf conf;
+	struct restore_result res;
+	struct stat st;
+	int i;
+
+	if (setgid(65534) != 0 || setuid(65534) != 0)
+		return 1;
+	for (i = 0; i < 2; i++) {
+		/* The second time, what the first made is read-only. */
+		if (i == 1 && (chmod(at("d"), 0700) != 0 ||
+		    unlink(at("d/f")) != 0 || chmod(at("d"), 0) != 0))
+			return 2;
+		if (restore_run(tree, id, "", target, &conf, &res) != 0)
+			return 3;
+		if (res.failed != 0 || res.skipped_owners == 0)
+			return 4;
+		if (stat(at("d"), &st) != 0 ||
+		    (st.st_mode & 07777) != 0555)
+			return 5;
+		if (lstat(at("d/f"), &st) != 0)
+			return 6;
+	}
+	return 0;
+}
+
+static void
+test_without_root(void **state)
+{
+	struct dirb d;
+	uint8_t id[BLOCK_ID_SIZE], sub[BLOCK_ID_SIZE];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	d = dir_begin();
+	add_text(&d, "f", "text");
+	dir_end(&d, sub);
+	d = dir_begin();
+	add_dir_entry(&d, make_entry("d", S_IFDIR | 0555), sub);
+	dir_end(&d, id);
+	chmod(root, 0777);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(as_nobody(id));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_symlinks),
+		TEST(test_names),
+		TEST(test_deep),
+		TEST(test_damaged_file),
+		TEST(test_damaged_page),
+		TEST(test_stop),
+		TEST(test_no_room),
+		TEST(test_immutable),
+		TEST(test_without_root),
+	};
+
+	umask(022);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
