@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "fs/lowlevel.h"
 #include "fs/mount.h"
 #include "fs/options.h"
@@ -150,6 +151,7 @@ main(int argc, char **argv)
 
 	descriptors_fill();
 	signal(SIGPIPE, SIG_IGN);
+	process_init();
 	log_init("firnfs", LOG_LEVEL_INFO);
 	err = options_parse(&o, argc, argv);
 	if (err != 0) {

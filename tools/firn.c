@@ -3,10 +3,10 @@
 #include <locale.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "store/store.h"
 #include "tools/tool.h"
 
@@ -50,18 +50,6 @@ signals_init(void)
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
-}
-
-/* Deep trees take a descriptor a level. */
-static void
-limits_init(void)
-{
-	struct rlimit rl;
-
-	if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < rl.rlim_max) {
-		rl.rlim_cur = rl.rlim_max < 65536 ? rl.rlim_max : 65536;
-		setrlimit(RLIMIT_NOFILE, &rl);
-	}
 }
 
 static int
@@ -157,10 +145,10 @@ main(int argc, char **argv)
 	int at, i, status;
 	char *word;
 
+	process_init();
 	setlocale(LC_CTYPE, "");
 	log_init("firn", LOG_LEVEL_INFO);
 	signals_init();
-	limits_init();
 	at = command_at(argc, argv);
 	if (at >= argc) {
 		for (i = 1; i < argc; i++) {

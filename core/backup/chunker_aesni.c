@@ -58,6 +58,7 @@ aesni_scan(const struct chunker_key *key, const uint8_t *p, size_t n)
 	    first, _mm_loadu_si128((const __m128i *)(q + k)));
 		EACH(LOAD)
 #undef LOAD
+#pragma GCC unroll 9
 		for (int r = 1; r < CHUNKER_ROUNDS; r++) {
 			__m128i rk = round_key(key, r);
 

@@ -99,59 +99,55 @@ shift_rows(int i)
 	return (i + 4 * (i % 4)) % 16;
 }
 
-/* Multiplies by x. */
-static inline void
-xtime(word v[8])
-{
-	word top = v[7];
-
-	for (int b = 7; b > 0; b--)
-		v[b] = v[b - 1];
-	v[0] = top;
-	v[1] ^= top;
-	v[3] ^= top;
-	v[4] ^= top;
-}
-
-/* ShiftRows, MixColumns and AddRoundKey for one column of the result. */
+/*
+ * ShiftRows, MixColumns and AddRoundKey for one column of the result.  Row r
+ * is 2 (a[r] + a[r+1]) + a[r+1] + a[r+2] + a[r+3]; twice a byte is its bits one
+ * place up, and the highest one added to bits 0, 1, 3 and 4.
+ */
 static inline void
 mix_column(const uint64_t *plane, const struct slices *in, int column,
     struct slices *out)
 {
-	const word *a[5];
-	word sum[8];
+	const word *a[4];
+	word top[4], below[4];
 
-	for (int r = 0; r < 4; r++)
-		a[r] = in->bit[shift_rows(4 * column + r)];
-	a[4] = a[0];
-	for (int b = 0; b < 8; b++)
-		sum[b] = a[0][b] ^ a[1][b] ^ a[2][b] ^ a[3][b];
 	for (int r = 0; r < 4; r++) {
-		word twice[8];
-		int i = 4 * column + r;
+		a[r] = in->bit[shift_rows(4 * column + r)];
+		below[r] = word_of(0);
+	}
+	for (int r = 0; r < 4; r++)
+		top[r] = a[r][7] ^ a[(r + 1) % 4][7];
+#pragma GCC unroll 8
+	for (int b = 0; b < 8; b++) {
+		word pair[4];
 
-		for (int b = 0; b < 8; b++)
-			twice[b] = a[r][b] ^ a[r + 1][b];
-		xtime(twice);
-		for (int b = 0; b < 8; b++)
-			out->bit[i][b] = a[r][b] ^ sum[b] ^ twice[b] ^
-			    word_of(plane[8 * i + b]);
+		for (int r = 0; r < 4; r++)
+			pair[r] = a[r][b] ^ a[(r + 1) % 4][b];
+		for (int r = 0; r < 4; r++) {
+			int i = 4 * column + r;
+			word v = below[r] ^ a[(r + 1) % 4][b] ^
+			    pair[(r + 2) % 4] ^ word_of(plane[8 * i + b]);
+
+			if (0x1b >> b & 1)
+				v ^= top[r];
+			out->bit[i][b] = v;
+			below[r] = pair[r];
+		}
 	}
 }
 
-/* All rounds but the last, whose first step is done. */
+/* All rounds but the last, of s[0]; s[1] has the result. */
 static void
-encrypt(const struct chunker_key *key, struct slices *s)
+encrypt(const struct chunker_key *key, struct slices s[2])
 {
-	struct slices in;
-
 	add_key(key->plane[0], s);
 	for (int r = 1; r < CHUNKER_ROUNDS; r++) {
-		in = *s;
+		struct slices *in = &s[(r + 1) % 2];
+
 		for (int i = 0; i < 16; i++)
-			sbox(in.bit[i]);
+			sbox(in->bit[i]);
 		for (int column = 0; column < 4; column++)
-			mix_column(key->plane[r], &in, column, s);
+			mix_column(key->plane[r], in, column, &s[r % 2]);
 	}
 }
 
@@ -208,7 +204,7 @@ load(const uint8_t *p, struct slices *s)
 
 /* The windows, a bit each, whose first four bytes are below the threshold. */
 static word
-below(const struct chunker_key *key, const struct slices *s)
+below_threshold(const struct chunker_key *key, const struct slices *s)
 {
 	word less = word_of(0);
 
@@ -231,12 +227,12 @@ static size_t
 soft_scan(const struct chunker_key *key, const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n; i += SOFT_BATCH) {
-		struct slices s;
+		struct slices s[2];
 		word hit;
 
-		load(p + i, &s);
-		encrypt(key, &s);
-		hit = below(key, &s);
+		load(p + i, &s[0]);
+		encrypt(key, s);
+		hit = below_threshold(key, &s[1]);
 		if (hit[0])
 			return i + (size_t)__builtin_ctzll(hit[0]);
 		if (hit[1])
@@ -249,15 +245,15 @@ static void
 soft_block(
     const struct chunker_key *key, const uint8_t in[16], uint8_t out[16])
 {
-	struct slices s;
+	struct slices s[2];
 
 	for (int i = 0; i < 128; i++)
-		s.bit[i / 8][i % 8] = word_of(in[i / 8] >> i % 8 & 1);
-	encrypt(key, &s);
+		s[0].bit[i / 8][i % 8] = word_of(in[i / 8] >> i % 8 & 1);
+	encrypt(key, s);
 	for (int i = 0; i < 16; i++) {
 		word v[8];
 
-		last_round(key, &s, i, v);
+		last_round(key, &s[1], i, v);
 		out[i] = 0;
 		for (int b = 0; b < 8; b++)
 			out[i] |= (uint8_t)((v[b][0] & 1) << b);

@@ -29,17 +29,20 @@
 #define EACH16(X)                                                              \
 	EACH8(X) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 
-/* hit[g] has a bit for each dword of group g; one is set. */
-static size_t
-first_window(const unsigned hit[4])
+/*
+ * Bit 16 * g + 4 * l + w of hits, of which one is set, is for window
+ * 16 * l + 4 * g + w.
+ */
+static __attribute__((noinline)) size_t
+first_window(uint64_t hits)
 {
-	uint64_t window = 0;
+	uint64_t windows = 0;
 
 	for (int g = 0; g < 4; g++)
 		for (int l = 0; l < 4; l++)
-			window |= (uint64_t)(hit[g] >> 4 * l & 15)
+			windows |= (hits >> (16 * g + 4 * l) & 15)
 			    << (16 * l + 4 * g);
-	return (size_t)__builtin_ctzll(window);
+	return (size_t)__builtin_ctzll(windows);
 }
 
 static inline TARGET256 __m256i
@@ -59,7 +62,7 @@ move256(__m256i s, int window)
 }
 
 /* A group of four vectors: its windows that are cuts. */
-static inline TARGET256 unsigned
+static inline TARGET256 uint64_t
 group256(const __m256i s[4], __m256i last, __m256i limit)
 {
 	__m256i v = _mm256_or_si256(
@@ -68,7 +71,7 @@ group256(const __m256i s[4], __m256i last, __m256i limit)
 
 	v = _mm256_aesenclast_epi128(v, last);
 	v = _mm256_cmpgt_epi32(limit, v);
-	return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(v));
+	return (uint64_t)_mm256_movemask_ps(_mm256_castsi256_ps(v));
 }
 
 /* The vectors from p + 0 .. p + 7, before the last round. */
@@ -82,6 +85,7 @@ encrypt256(const struct chunker_key *key, const uint8_t *p, __m256i s[8])
 	    rk, _mm256_loadu_si256((const __m256i *)(p + k)));
 	EACH8(LOAD)
 #undef LOAD
+#pragma GCC unroll 9
 	for (int r = 1; r < CHUNKER_ROUNDS; r++) {
 		rk = round_key256(key, r);
 #define ROUND(k)	s[k] = _mm256_aesenc_epi128(s[k], rk);
@@ -101,18 +105,18 @@ vaes256_scan(const struct chunker_key *key, const uint8_t *p, size_t n)
 	    _mm256_xor_si256(bias, _mm256_set1_epi32((int)key->threshold));
 
 	for (size_t i = 0; i < n; i += BATCH256) {
-		unsigned hit[4];
+		uint64_t hits;
 		__m256i s[8];
 
 		/* Not all sixteen at once: there are sixteen registers. */
 		encrypt256(key, p + i, s);
-		hit[0] = group256(s, last, limit);
-		hit[1] = group256(s + 4, last, limit);
+		hits = group256(s, last, limit) |
+		    group256(s + 4, last, limit) << 16;
 		encrypt256(key, p + i + 8, s);
-		hit[2] = group256(s, last, limit);
-		hit[3] = group256(s + 4, last, limit);
-		if (hit[0] | hit[1] | hit[2] | hit[3])
-			return i + first_window(hit);
+		hits |= group256(s, last, limit) << 32 |
+		    group256(s + 4, last, limit) << 48;
+		if (hits)
+			return i + first_window(hits);
 	}
 	return n;
 }
@@ -142,7 +146,7 @@ round_key512(const struct chunker_key *key, int round)
  * A group of four vectors: its windows that are cuts.  Rotating under a byte
  * mask both moves the four bytes of a state and merges them.
  */
-static inline TARGET512 unsigned
+static inline TARGET512 uint64_t
 group512(const __m512i s[4], __m512i last, __m512i limit)
 {
 	__m512i v = s[0];
@@ -164,12 +168,13 @@ vaes512_scan(const struct chunker_key *key, const uint8_t *p, size_t n)
 
 	for (size_t i = 0; i < n; i += BATCH512) {
 		const uint8_t *q = p + i;
-		unsigned hit[4];
+		uint64_t hits;
 		__m512i s[16];
 
 #define LOAD(k)	s[k] = _mm512_xor_si512(first, _mm512_loadu_si512(q + k));
 		EACH16(LOAD)
 #undef LOAD
+#pragma GCC unroll 9
 		for (int r = 1; r < CHUNKER_ROUNDS; r++) {
 			__m512i rk = round_key512(key, r);
 
@@ -177,12 +182,12 @@ vaes512_scan(const struct chunker_key *key, const uint8_t *p, size_t n)
 			EACH16(ROUND)
 #undef ROUND
 		}
-		hit[0] = group512(s, last, limit);
-		hit[1] = group512(s + 4, last, limit);
-		hit[2] = group512(s + 8, last, limit);
-		hit[3] = group512(s + 12, last, limit);
-		if (hit[0] | hit[1] | hit[2] | hit[3])
-			return i + first_window(hit);
+		hits = group512(s, last, limit) |
+		    group512(s + 4, last, limit) << 16 |
+		    group512(s + 8, last, limit) << 32 |
+		    group512(s + 12, last, limit) << 48;
+		if (hits)
+			return i + first_window(hits);
 	}
 	return n;
 }

@@ -431,6 +431,7 @@ restore_run(struct tree *t, const uint8_t root[BLOCK_ID_SIZE],
 	int err = -ENOMEM;
 
 	memset(result, 0, sizeof(*result));
+	pthread_mutex_init(&r.flags_lock, NULL);
 	pthread_mutex_init(&r.lock, NULL);
 	pthread_cond_init(&r.change, NULL);
 	if (gen_path == NULL || top == NULL)
@@ -454,5 +455,6 @@ out:
 	free(top);
 	pthread_cond_destroy(&r.change);
 	pthread_mutex_destroy(&r.lock);
+	pthread_mutex_destroy(&r.flags_lock);
 	return err;
 }

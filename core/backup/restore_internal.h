@@ -16,8 +16,8 @@
  * the walker, which opens it again before it goes on there.  So the number of
  * open directories is bounded, however deep the tree.
  *
- * There is one lock.  It is never held across a system call on the target or
- * a read from the repository.
+ * There is one lock, never held across a system call on the target or a read
+ * from the repository; and one more for immutable files, which are rare.
  */
 #ifndef FIRN_BACKUP_RESTORE_INTERNAL_H
 #define FIRN_BACKUP_RESTORE_INTERNAL_H
@@ -110,6 +110,9 @@ struct restore {
 	unsigned open_max;
 	uint32_t temp;		/* next temporary name; atomic */
 
+	/* Held, before `lock` and across system calls, while an immutable
+	 * file gets another name, which takes its flag off and on again. */
+	pthread_mutex_t flags_lock;
 	pthread_mutex_t lock;
 	pthread_cond_t change;	/* a job or directory is done */
 	/* all below protected by lock */

@@ -336,17 +336,40 @@ static int
 make_link(struct restore_job *j, const struct first *f, const char *as,
     int *unlocked)
 {
-	int i, err = 0;
+	int err;
 
-	/* Another link of the group may put the flags on again between. */
-	for (i = 0; i < 3; i++) {
-		if (linkat(f->fd, f->base, j->dir->fd, as, 0) == 0)
-			return 0;
-		err = -errno;
-		if (err != -EPERM || fsmeta_unlock(f->fd, f->base) != 1)
-			break;
-		*unlocked = 1;
+	if (linkat(f->fd, f->base, j->dir->fd, as, 0) == 0)
+		return 0;
+	err = -errno;
+	if (err != -EPERM || fsmeta_unlock(f->fd, f->base) != 1)
+		return err;
+	*unlocked = 1;
+	return linkat(f->fd, f->base, j->dir->fd, as, 0) == 0 ? 0 : -errno;
+}
+
+/* Make or replace j's name: 0, OUTCOME_COPY, or -errno, logged. */
+static int
+put_link(struct restore_job *j, const struct first *f, int there,
+    const char *path)
+{
+	char temp[TEMP_NAME_SIZE];
+	int err, unlocked = 0;
+
+	restore_temp_name(j->r, temp);
+	err = make_link(j, f, there ? temp : j->item->name, &unlocked);
+	if (err == -ENOSPC || err == -EDQUOT || err == -EROFS) {
+		restore_local_err(j->r, err, "link", path);
+	} else if (err != 0) {
+		/* As many as it can have is nothing to worry about. */
+		if (err != -EMLINK)
+			log_warn(err, "cannot link '%s' to its other name "
+			    "'%s', copying it", path, f->base);
+		err = OUTCOME_COPY;
+	} else if (there) {
+		err = restore_file_rename(j, temp, path);
 	}
+	if (unlocked)
+		restore_meta(j->r, f->fd, f->base, path, &j->item->e);
 	return err;
 }
 
@@ -354,9 +377,8 @@ make_link(struct restore_job *j, const struct first *f, const char *as,
 static int
 link_to(struct restore_job *j, const struct first *f, const char *path)
 {
-	char temp[TEMP_NAME_SIZE];
 	struct stat st;
-	int there, err, unlocked = 0;
+	int there, locks, err;
 
 	there = fstatat(j->dir->fd, j->item->name, &st,
 	    AT_SYMLINK_NOFOLLOW) == 0;
@@ -364,21 +386,12 @@ link_to(struct restore_job *j, const struct first *f, const char *path)
 		return OUTCOME_UNCHANGED;
 	if (there && j->r->conf->overwrite == RESTORE_NEVER)
 		return OUTCOME_KEPT;
-	restore_temp_name(j->r, temp);
-	err = make_link(j, f, there ? temp : j->item->name, &unlocked);
-	if (err == -EMLINK)
-		return OUTCOME_COPY;
-	if (err == -ENOSPC || err == -EDQUOT || err == -EROFS)
-		return restore_local_err(j->r, err, "link", path);
-	if (err != 0) {
-		log_warn(err, "cannot link '%s' to its other name '%s', "
-		    "copying it", path, f->base);
-		return OUTCOME_COPY;
-	}
-	if (there)
-		err = restore_file_rename(j, temp, path);
-	if (unlocked)
-		restore_meta(j->r, f->fd, f->base, path, &j->item->e);
+	locks = j->item->e.flags & ENTRY_ATTRS;
+	if (locks)
+		pthread_mutex_lock(&j->r->flags_lock);
+	err = put_link(j, f, there, path);
+	if (locks)
+		pthread_mutex_unlock(&j->r->flags_lock);
 	return err;
 }
 

@@ -74,7 +74,7 @@ level_pop(struct treecheck *tc)
 }
 
 static void
-hit(struct treecheck *tc, const char *fmt, int err)
+hit(struct treecheck *tc, const char *what, int err)
 {
 	struct buf object = BUF_INIT(1u << 20);
 
@@ -83,7 +83,8 @@ hit(struct treecheck *tc, const char *fmt, int err)
 	buf_printf(&object, "%s:%s", tc->gen, tc->path.len > 0 ?
 	    buf_cstr(&tc->path) : "/");
 	check_problem(tc->c, buf_cstr(&object) != NULL ?
-	    (char *)object.data : tc->gen, fmt, err_text(err));
+	    (char *)object.data : tc->gen, "cannot be %s whole: %s", what,
+	    err_text(err));
 	buf_release(&object);
 }
 
@@ -149,7 +150,7 @@ entry_check(struct treecheck *tc, const struct entry *e)
 	if (err == -ECANCELED || err == -ENOMEM)
 		return err;
 	if (err != 0)
-		hit(tc, "cannot be read whole: %s", err);
+		hit(tc, "read", err);
 	return 0;
 }
 
@@ -172,7 +173,7 @@ walk(struct treecheck *tc, const uint8_t *root)
 		if (ret == -ECANCELED || ret == -ENOMEM)
 			break;
 		if (ret < 0)
-			hit(tc, "cannot be listed whole: %s", ret);
+			hit(tc, "listed", ret);
 		if (ret <= 0) {
 			level_pop(tc);
 			ret = 0;

@@ -217,7 +217,7 @@ cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
     uint32_t first, uint32_t want, struct lru_node **out)
 {
 	struct cache *cache = repo_cache(c->repo);
-	struct lru_node *node[WINDOW_MAX];
+	struct lru_node *node[REQUEST_MAX];
 	uint8_t key[CELL_KEY_SIZE], *data;
 	char name[STORE_NAME_MAX + 1];
 	size_t len = cell_len(at, first), got = 0;
@@ -225,7 +225,7 @@ cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
 	int err, ret;
 
 	node[0] = *out;
-	for (n = 1; n < want && n < WINDOW_MAX &&
+	for (n = 1; n < want && n < REQUEST_MAX &&
 	    first + n < cell_count(at); n++) {
 		if (cache != NULL && cache_has(cache, at->pack, first + n))
 			break;
@@ -311,6 +311,19 @@ cells_prefetch(struct cells *c, enum pack_kind kind,
 	}
 }
 
+/* Cells to fetch ahead, in jobs of a request each so that several run. */
+static void
+prefetch_window(struct cells *c, enum pack_kind kind,
+    const struct index_place *at, uint32_t number, uint32_t count)
+{
+	uint32_t n;
+
+	for (; count > 0; number += n, count -= n) {
+		n = count < REQUEST_MAX ? count : REQUEST_MAX;
+		cells_prefetch(c, kind, at, number, n);
+	}
+}
+
 int
 cells_get(struct cells *c, enum pack_kind kind, const struct index_place *at,
     uint32_t number, int fresh, struct lru_node **out)
@@ -334,10 +347,15 @@ cells_get(struct cells *c, enum pack_kind kind, const struct index_place *at,
 	if (ret == 0 && fresh)
 		return cells_fetch(c, kind, at, number, 1, out);
 	window = stream_step(c, at, number, ret == 0, &ahead);
-	if (ret == 0)
+	if (ret == 0) {
+		/* The window beyond one request goes to the threads. */
+		if (window > REQUEST_MAX)
+			prefetch_window(c, kind, at, number + REQUEST_MAX,
+			    window - REQUEST_MAX);
 		return cells_fetch(c, kind, at, number, window, out);
+	}
 	if (window > 0)
-		cells_prefetch(c, kind, at, ahead, window);
+		prefetch_window(c, kind, at, ahead, window);
 	return 0;
 }
 

@@ -16,7 +16,8 @@
 #include "repo/reader.h"
 #include "repo/repo.h"
 
-#define WINDOW_MAX	16	/* cells */
+#define WINDOW_MAX	16	/* cells ahead of a reader in order */
+#define REQUEST_MAX	4	/* cells in one request */
 #define STREAMS		32	/* packs whose order of reading is followed */
 
 /* One cell of a pack in memory, as it lies in the store. */

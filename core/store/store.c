@@ -113,12 +113,12 @@ store_open(const char *url, const struct store_conf *conf, int create,
 		if (url[7] != '/')
 			return log_err(-EINVAL, "'%s' names another host; "
 			    "write file:///DIR", url);
-		return store_local_open(url + 7, create, out);
+		return store_local_open(url, url + 7, create, out);
 	}
 	if (scheme != NULL && strcspn(url, "/") > (size_t)(scheme - url))
 		return log_err(-EINVAL, "'%s' is no URL of a store; known are "
 		    "s3://BUCKET/PREFIX, file:///DIR and a path", url);
-	return store_local_open(url, create, out);
+	return store_local_open(url, url, create, out);
 }
 
 void

@@ -57,8 +57,9 @@ store_is_canceled(struct store *s)
 /* Whether `len` bytes are a name, see store.h. */
 int store_name_ok(const char *name, size_t len);
 
-/* Implementations.  `path` and `url` as given by the user; logged. */
-int store_local_open(const char *path, int create, struct store **out);
+/* Implementations.  `url` as given by the user; failures are logged. */
+int store_local_open(const char *url, const char *path, int create,
+    struct store **out);
 int store_s3_open(const char *url, const struct store_conf *conf,
     struct store **out);
 

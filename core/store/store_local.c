@@ -209,7 +209,8 @@ root_open(struct local *l, const char *path, int create)
 }
 
 int
-store_local_open(const char *path, int create, struct store **out)
+store_local_open(const char *url, const char *path, int create,
+    struct store **out)
 {
 	struct local *l = calloc(1, sizeof(*l));
 	int err;
@@ -217,7 +218,7 @@ store_local_open(const char *path, int create, struct store **out)
 	if (l == NULL)
 		return log_err(-ENOMEM, "cannot open '%s'", path);
 	l->root = -1;
-	err = store_init(&l->base, &local_ops, path);
+	err = store_init(&l->base, &local_ops, url);
 	if (err == 0)
 		err = lru_new(FDS_MAX, HASH_SIZE, value_close, &l->fds);
 	if (err != 0)

@@ -354,7 +354,7 @@ static void
 test_alignments(void **state)
 {
 	size_t target = 4096, len = 4 * target;
-	uint8_t *data = rnd_new(len), *copy;
+	uint8_t *data = rnd_new(len), *copy = NULL;
 
 	(void)state;
 	assert_int_equal(posix_memalign((void **)&copy, 64, len + 64), 0);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a program of ours asks of its process before it does anything.
+ */
+#ifndef FIRN_BASE_PROCESS_H
+#define FIRN_BASE_PROCESS_H
+
+/*
+ * Raise the soft limit of open files (deep trees take one a level); no core
+ * dumps, since keys are in memory; and tell the allocator to keep few arenas
+ * and to give large blocks back, since what many threads free would otherwise
+ * stay resident in each one's arena.  Call first in main().
+ */
+void process_init(void);
+
+#endif

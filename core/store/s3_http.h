@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One HTTP request at a time a thread, over connections that are kept.  Wraps
+ * libcurl; its types and error codes stop here.  Nothing is followed, retried
+ * or logged: the caller decides.  Thread-safe.
+ */
+#ifndef FIRN_STORE_S3_HTTP_H
+#define FIRN_STORE_S3_HTTP_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "base/buf.h"
+
+struct s3_http;
+
+struct s3_http_conf {
+	unsigned connections;	/* most at once; further calls wait */
+	unsigned connect_secs;	/* to connect, TLS included */
+	unsigned stall_secs;	/* without a byte in either direction */
+	const char *ca_file;	/* PEM of roots, or NULL for the system's */
+	atomic_int *canceled;	/* non-zero: give up soon; outlives it */
+};
+
+enum s3_http_method { S3_HTTP_GET, S3_HTTP_PUT, S3_HTTP_HEAD,
+    S3_HTTP_DELETE };
+
+struct s3_http_request {
+	enum s3_http_method method;
+	const char *url;	/* sent as it is */
+	const char *const *header;	/* "Name: value" */
+	size_t nheaders;
+	const void *body;	/* PUT */
+	size_t len;
+	/* Where the body of a 200 or 206 goes: to `out`, or when that is NULL
+	 * to `doc`.  That of any other status goes to `doc`. */
+	void *out;
+	size_t outlen;
+	struct buf *doc;	/* emptied first; its ceiling holds */
+};
+
+/* What came of it. */
+enum s3_http_result {
+	S3_HTTP_DONE,		/* a whole answer; see status */
+	S3_HTTP_CANCELED,
+	S3_HTTP_NOMEM,
+	S3_HTTP_DNS,		/* the host's name is not known */
+	S3_HTTP_REFUSED,	/* no connection */
+	S3_HTTP_TLS,		/* no trusted connection */
+	S3_HTTP_STALLED,	/* a time ran out */
+	S3_HTTP_BROKEN,		/* the connection ended early */
+	S3_HTTP_TOO_MUCH,	/* more body than out or doc takes */
+	S3_HTTP_FAILED		/* anything else */
+};
+
+#define S3_HTTP_FIELD	256
+
+struct s3_http_reply {
+	int status;
+	unsigned sent;		/* times the request may have been sent */
+	size_t got;		/* bytes in out, or in doc */
+	uint64_t received;	/* bytes of body that came, for accounting */
+	int has_length;
+	uint64_t length;	/* Content-Length */
+	time_t date;		/* Date, or -1 */
+	time_t modified;	/* Last-Modified, or -1 */
+	unsigned retry_after;	/* Retry-After, seconds; 0 for none */
+	/* Header values, "" for none, cut where too long. */
+	char content_range[S3_HTTP_FIELD];
+	char region[S3_HTTP_FIELD];	/* x-amz-bucket-region */
+	char checksum[S3_HTTP_FIELD];	/* x-amz-checksum-sha256 */
+	char nonce[S3_HTTP_FIELD];	/* x-amz-meta-firn-put */
+	char request_id[S3_HTTP_FIELD];	/* x-amz-request-id */
+	char detail[S3_HTTP_FIELD];	/* cause, when not DONE */
+};
+
+/* Call before there are threads where libcurl is older than 7.84. */
+int s3_http_new(const struct s3_http_conf *conf, struct s3_http **out);
+/* Nobody may be in a call. */
+void s3_http_free(struct s3_http *h);
+
+/* Blocks. */
+enum s3_http_result s3_http_do(struct s3_http *h,
+    const struct s3_http_request *rq, struct s3_http_reply *rp);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The two XML documents of S3 that we read: the result of ListObjectsV2, and
+ * <Error>.  Wraps expat; its types stop here.
+ *
+ * docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html and
+ * ErrorResponses.html.  Unknown elements are skipped.  Total over any bytes:
+ * what is not well-formed, nests deeper than 16, has a document type or a
+ * text longer than we have use for, is -FIRN_ECORRUPT.
+ */
+#ifndef FIRN_STORE_S3_XML_H
+#define FIRN_STORE_S3_XML_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#define S3_KEY_MAX	1024	/* bytes of a key, by S3 */
+#define S3_TOKEN_MAX	4096
+
+/* Texts are cut where they do not fit, control bytes made '?'. */
+struct s3_error {
+	char code[64];		/* "" when the document is no <Error> */
+	char message[256];
+	char region[64];
+	char server_time[32];	/* RequestTimeTooSkewed: ISO 8601 */
+};
+
+/* 0 with an empty code for another, well-formed document. */
+int s3_xml_error(const void *text, size_t len, struct s3_error *out);
+
+struct s3_listed {
+	const char *key;
+	uint64_t size;
+	struct timespec mtime;	/* 0 when there is none we can read */
+};
+
+struct s3_listing {
+	/* Called in the document's order; non-zero ends it. */
+	int (*fn)(void *ctx, const struct s3_listed *object);
+	void *ctx;
+	int truncated;			/* out: there is more, from */
+	char token[S3_TOKEN_MAX + 1];	/* out: here */
+};
+
+/* A failure may come after fn was called.  fn's own non-zero is returned.
+ * A key of over 1,024 bytes, or with a NUL, is passed over: it is none of
+ * ours. */
+int s3_xml_list(const void *text, size_t len, struct s3_listing *l);
+
+#endif
