@@ -179,7 +179,8 @@ chunker_cut_from(const struct chunker *self, const uint8_t *data, size_t len,
 }
 
 size_t
-chunker_cut(const struct chunker *self, const uint8_t *data, size_t len, int eof)
+chunker_cut(
+    const struct chunker *self, const uint8_t *data, size_t len, int eof)
 {
 	return chunker_cut_from(self, data, len, 0, eof);
 }

@@ -54,8 +54,7 @@ aesni_scan(const struct chunker_key *key, const uint8_t *p, size_t n)
 		int hit;
 
 #define LOAD(k)                                                                \
-	s[k] = _mm_xor_si128(                                                  \
-	    first, _mm_loadu_si128((const __m128i *)(q + k)));
+	s[k] = _mm_xor_si128(first, _mm_loadu_si128((const __m128i *)(q + k)));
 		EACH(LOAD)
 #undef LOAD
 #pragma GCC unroll 9

@@ -111,18 +111,22 @@ mix_column(const uint64_t *plane, const struct slices *in, int column,
 	const word *a[4];
 	word top[4], below[4];
 
+#pragma GCC unroll 4
 	for (int r = 0; r < 4; r++) {
 		a[r] = in->bit[shift_rows(4 * column + r)];
 		below[r] = word_of(0);
 	}
+#pragma GCC unroll 4
 	for (int r = 0; r < 4; r++)
 		top[r] = a[r][7] ^ a[(r + 1) % 4][7];
 #pragma GCC unroll 8
 	for (int b = 0; b < 8; b++) {
 		word pair[4];
 
+#pragma GCC unroll 4
 		for (int r = 0; r < 4; r++)
 			pair[r] = a[r][b] ^ a[(r + 1) % 4][b];
+#pragma GCC unroll 4
 		for (int r = 0; r < 4; r++) {
 			int i = 4 * column + r;
 			word v = below[r] ^ a[(r + 1) % 4][b] ^

@@ -171,7 +171,7 @@ vaes512_scan(const struct chunker_key *key, const uint8_t *p, size_t n)
 		uint64_t hits;
 		__m512i s[16];
 
-#define LOAD(k)	s[k] = _mm512_xor_si512(first, _mm512_loadu_si512(q + k));
+#define LOAD(k) s[k] = _mm512_xor_si512(first, _mm512_loadu_si512(q + k));
 		EACH16(LOAD)
 #undef LOAD
 #pragma GCC unroll 9

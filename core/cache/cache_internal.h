@@ -76,7 +76,7 @@ struct slot_list {
 
 struct cache_table {
 	struct slot *slot;
-	uint32_t n;		/* a multiple of CACHE_STEP, or 0 */
+	uint32_t n;
 	uint32_t *bucket;
 	uint32_t mask;		/* buckets - 1 */
 	uint32_t free;		/* head of the free list */
@@ -113,6 +113,7 @@ struct cache {
 	int growing;		/* somebody is in cache_room_grow() */
 	int shrinking;		/* somebody is in cache_room_shrink() */
 	int stopped;		/* writes nothing any more */
+	int gone;		/* the directory was removed */
 	int64_t regrow_at;	/* when to look at a full disk again, ns */
 
 	/* The records in `slots` of slots that have this remainder. */
@@ -149,7 +150,7 @@ int cache_record_decode(const uint8_t in[CACHE_RECORD_SIZE], uint32_t number,
     struct slot *out);
 /* Make the record on disk say what the table says now. */
 void cache_record_sync(struct cache *c, uint32_t number);
-int cache_header_write(struct cache *c, int clean);
+int cache_header_write(struct cache *c, uint32_t slots, int clean);
 /* 1 and the slots it names, 0 for an empty file, -FIRN_ECORRUPT, -errno. */
 int cache_header_read(int fd, uint32_t *slots, int *clean);
 /* Read `n` records into a table that was not initialised; a cell that ends
@@ -187,6 +188,10 @@ void cache_room_init(struct cache *c);
 /* Under lock; both look at the files as they are. */
 void cache_room_measure(struct cache *c);
 int cache_room_fits(const struct cache *c, uint64_t extra);
+/* Bytes on disk, of everything. */
+uint64_t cache_room_used(const struct cache *c);
+/* Found `gone`: the open file still holds the blocks; give them back. */
+void cache_room_abandon(struct cache *c);
 /* A LEAVING slot: forget its record, give its blocks back, make it FREE. */
 void cache_room_vacate(struct cache *c, uint32_t i);
 /* Give back what a WRITING slot has beyond what it needs. */

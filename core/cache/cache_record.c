@@ -106,14 +106,14 @@ cache_record_sync(struct cache *c, uint32_t number)
 }
 
 int
-cache_header_write(struct cache *c, int clean)
+cache_header_write(struct cache *c, uint32_t slots, int clean)
 {
 	uint8_t out[HEADER_LEN + 8];
 
 	memcpy(out, magic, sizeof(magic));
 	le32_put(out + 8, CACHE_VERSION);
 	le32_put(out + 12, CACHE_CELL_SIZE);
-	le32_put(out + 16, c->table.n);
+	le32_put(out + 16, slots);
 	le32_put(out + 20, clean ? 1 : 0);
 	le64_put(out + HEADER_LEN, cache_sum(0, out, HEADER_LEN));
 	return file_pwrite_full(c->slotsfd, out, sizeof(out), 0);

@@ -57,12 +57,24 @@ blocks_of(int fd)
 	return fstat(fd, &st) != 0 ? 0 : (uint64_t)st.st_blocks * SECTOR;
 }
 
+static uint64_t
+fixed_of(const struct cache *c)
+{
+	return blocks_of(c->dirfd) + blocks_of(c->lockfd) +
+	    blocks_of(c->slotsfd);
+}
+
 void
 cache_room_init(struct cache *c)
 {
-	c->fixed = blocks_of(c->dirfd) + blocks_of(c->lockfd) +
-	    blocks_of(c->slotsfd);
+	c->fixed = fixed_of(c);
 	cache_room_measure(c);
+}
+
+uint64_t
+cache_room_used(const struct cache *c)
+{
+	return fixed_of(c) + blocks_of(c->cellsfd);
 }
 
 void
@@ -75,14 +87,20 @@ cache_room_measure(struct cache *c)
 		return;
 	have = (uint64_t)st.st_blocks * SECTOR;
 	c->strays = have > c->table.room ? have - c->table.room : 0;
-	if (st.st_nlink > 0 || c->stopped)
+	if (st.st_nlink == 0)
+		c->gone = c->stopped = 1;
+}
+
+void
+cache_room_abandon(struct cache *c)
+{
+	if (!cache_warn_once(c, WARN_GONE))
 		return;
-	/* Whoever removed it wants the room, which we hold as long as the file
-	 * is open. */
-	c->stopped = 1;
-	if (ftruncate(c->cellsfd, 0) == 0 && cache_warn_once(c, WARN_GONE))
-		log_warn(0, "the cache '%s' was removed: working without it "
-		    "until the next start", c->dir);
+	log_warn(0, "the cache '%s' was removed: working without it until the "
+	    "next start", c->dir);
+	if (ftruncate(c->cellsfd, 0) != 0)
+		log_warn(-errno, "cannot give back room of the cache '%s'",
+		    c->dir);
 }
 
 int
@@ -172,9 +190,9 @@ grown(const struct cache *c)
 uint64_t
 cache_room_grow_cost(const struct cache *c)
 {
-	uint64_t bytes = (uint64_t)(grown(c) - c->table.n) * CACHE_RECORD_SIZE;
-
-	return (bytes + c->reserve) / c->reserve * c->reserve;
+	/* And a block at either end. */
+	return (uint64_t)(grown(c) - c->table.n) * CACHE_RECORD_SIZE +
+	    2 * CACHE_HEADER_SIZE;
 }
 
 void
@@ -190,13 +208,12 @@ cache_room_grow(struct cache *c)
 	if (err == 0 && c->holes && ftruncate(c->cellsfd,
 	    (off_t)n * CACHE_CELL_SIZE) != 0)
 		err = -errno;
+	if (err == 0)
+		err = cache_header_write(c, n, 0);
 	pthread_mutex_lock(&c->lock);
-	c->fixed = blocks_of(c->dirfd) + blocks_of(c->lockfd) +
-	    blocks_of(c->slotsfd);
+	c->fixed = fixed_of(c);
 	if (err == 0)
 		err = cache_table_grow(&c->table, n);
-	if (err == 0)
-		err = cache_header_write(c, 0);
 	if (c->table.n > old)
 		while (n-- > old)
 			cache_free_push(&c->table, n);

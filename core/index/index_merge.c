@@ -21,7 +21,7 @@
 
 #define MERGE_RATIO	4
 #define MERGE_MAX	16		/* sources of one merge */
-#define LEVEL_ENTRIES	(64u << 10)	/* level 0 is below this */
+#define LEVEL_ENTRIES	4096		/* level 0 is below this: a slab */
 #define LEVELS		32
 
 /* --- what is due -------------------------------------------------------- */

@@ -79,7 +79,7 @@ s3_cred_free(struct s3_cred *c)
 {
 	if (c == NULL)
 		return;
-	s3_keys_wipe(&c->keys);
+	explicit_bzero(c, sizeof(*c));
 	free(c);
 }
 

@@ -174,6 +174,7 @@ on_upload(char *buf, size_t size, size_t n, void *ctx)
 	if (room > 0)
 		memcpy(buf, (const char *)x->rq->body + x->sent, room);
 	x->sent += room;
+	x->rp->uploaded += room;
 	return room;
 }
 
@@ -259,11 +260,12 @@ static void
 reply_reset(struct s3_http_reply *rp)
 {
 	unsigned sent = rp->sent;
-	uint64_t received = rp->received;
+	uint64_t received = rp->received, uploaded = rp->uploaded;
 
 	memset(rp, 0, sizeof(*rp));
 	rp->sent = sent;
 	rp->received = received;
+	rp->uploaded = uploaded;
 	rp->date = rp->modified = -1;
 }
 
@@ -292,6 +294,17 @@ on_header(char *line, size_t size, size_t n, void *ctx)
 	return len;
 }
 
+/* One of them may be a session token. */
+static void
+headers_free(struct curl_slist *list)
+{
+	struct curl_slist *p;
+
+	for (p = list; p != NULL; p = p->next)
+		explicit_bzero(p->data, strlen(p->data));
+	curl_slist_free_all(list);
+}
+
 static struct curl_slist *
 headers_make(const struct s3_http_request *rq)
 {
@@ -305,7 +318,7 @@ headers_make(const struct s3_http_request *rq)
 		grown = curl_slist_append(list, i < 2 ? none[i] :
 		    rq->header[i - 2]);
 		if (grown == NULL) {
-			curl_slist_free_all(list);
+			headers_free(list);
 			return NULL;
 		}
 		list = grown;
@@ -398,6 +411,7 @@ result_of(const struct exchange *x, CURLcode code)
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_ISSUER_ERROR:
+		return S3_HTTP_UNTRUSTED;
 	case CURLE_SSL_CONNECT_ERROR:
 		return S3_HTTP_TLS;
 	case CURLE_OPERATION_TIMEDOUT:
@@ -452,6 +466,6 @@ s3_http_do(struct s3_http *h, const struct s3_http_request *rq,
 		    text[0] != '\0' ? text : curl_easy_strerror(code));
 	curl_easy_setopt(x.curl, CURLOPT_ERRORBUFFER, NULL);
 	curl_return(h, x.curl);
-	curl_slist_free_all(headers);
+	headers_free(headers);
 	return result;
 }

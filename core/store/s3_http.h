@@ -48,7 +48,8 @@ enum s3_http_result {
 	S3_HTTP_NOMEM,
 	S3_HTTP_DNS,		/* the host's name is not known */
 	S3_HTTP_REFUSED,	/* no connection */
-	S3_HTTP_TLS,		/* no trusted connection */
+	S3_HTTP_TLS,		/* no encrypted connection */
+	S3_HTTP_UNTRUSTED,	/* the host's certificate is not good */
 	S3_HTTP_STALLED,	/* a time ran out */
 	S3_HTTP_BROKEN,		/* the connection ended early */
 	S3_HTTP_TOO_MUCH,	/* more body than out or doc takes */
@@ -61,13 +62,14 @@ struct s3_http_reply {
 	int status;
 	unsigned sent;		/* times the request may have been sent */
 	size_t got;		/* bytes in out, or in doc */
-	uint64_t received;	/* bytes of body that came, for accounting */
+	uint64_t received;	/* bytes of body that came, all told */
+	uint64_t uploaded;	/* bytes of body that went, all told */
 	int has_length;
 	uint64_t length;	/* Content-Length */
 	time_t date;		/* Date, or -1 */
 	time_t modified;	/* Last-Modified, or -1 */
 	unsigned retry_after;	/* Retry-After, seconds; 0 for none */
-	/* Header values, "" for none, cut where too long. */
+	/* Values of header fields, "" for none, cut where too long. */
 	char content_range[S3_HTTP_FIELD];
 	char region[S3_HTTP_FIELD];	/* x-amz-bucket-region */
 	char checksum[S3_HTTP_FIELD];	/* x-amz-checksum-sha256 */

@@ -1,14 +1,463 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* S3; not here yet. */
+/*
+ * The store in a bucket: what each verb asks of S3, and which answers to
+ * believe.
+ *
+ * An object is one PUT with a signed payload and its SHA-256 as checksum.  A
+ * conditional PUT carries a random nonce as user metadata: when a reply got
+ * lost and the repetition finds the name taken, the nonce tells whether by
+ * ourselves.  A range is believed only with the status and Content-Range that
+ * belong to it.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/base64.h"
 #include "base/err.h"
+#include "base/hex.h"
 #include "base/log.h"
+#include "crypto/hash.h"
+#include "store/s3_client.h"
+#include "store/s3_xml.h"
 #include "store/store_internal.h"
+
+#define DOC_MAX		(64u << 10)	/* error documents */
+#define LIST_MAX	(16u << 20)	/* a page of 1,000 keys */
+#define NONCE_SIZE	16
+
+struct s3 {
+	struct store base;
+	struct s3_client *client;
+};
+
+static struct s3 *
+s3_of(struct store *s)
+{
+	return (struct s3 *)s;
+}
+
+/* An out-of-range answer of S3 that no caller understands. */
+static int
+final(int err)
+{
+	return err == -ERANGE ? -EIO : err;
+}
+
+/* The checksum header's value, or none: some servers ignore it, and one over
+ * parts is no SHA-256 of the object. */
+static int
+checksum_parse(const char *text, uint8_t sha256[STORE_SHA256])
+{
+	struct buf b = BUF_INIT(64);
+	int ok = base64_decode(text, strlen(text), &b) == 0 &&
+	    b.len == STORE_SHA256;
+
+	if (ok)
+		memcpy(sha256, b.data, STORE_SHA256);
+	buf_release(&b);
+	return ok;
+}
+
+static int
+head(struct s3 *s, const char *name, struct s3_http_reply *rp)
+{
+	struct buf doc = BUF_INIT(DOC_MAX);
+	struct s3_call call = {
+		.verb = STORE_STAT, .method = S3_HTTP_HEAD, .name = name,
+		.nheaders = 1,
+		.header = { { "x-amz-checksum-mode", "ENABLED" } },
+		.doc = &doc,
+	};
+	int err = s3_client_do(s->client, &call, rp);
+
+	buf_release(&doc);
+	return final(err);
+}
+
+static int
+s3_stat(struct store *base, const char *name, struct store_stat *out)
+{
+	struct s3_http_reply rp;
+	int err = head(s3_of(base), name, &rp);
+
+	if (err != 0)
+		return err;
+	if (!rp.has_length)
+		return log_err(-EIO, "'%s' in '%s': the server does not tell "
+		    "its size", name, base->url);
+	out->size = rp.length;
+	out->mtime.tv_sec = rp.modified > 0 ? rp.modified : 0;
+	out->has_sha256 = checksum_parse(rp.checksum, out->sha256);
+	return 0;
+}
+
+/* The name is taken; is it our object, of which only the reply was lost? */
+static int
+resolve_taken(struct s3 *s, const char *name, size_t len,
+    const uint8_t *sha256, const char *nonce)
+{
+	uint8_t stored[STORE_SHA256];
+	struct s3_http_reply rp;
+	int err = head(s, name, &rp);
+
+	if (err != 0)
+		return err == -ENOENT ? -EEXIST : err;
+	if (rp.nonce[0] != '\0')
+		return strcmp(rp.nonce, nonce) == 0 ? 0 : -EEXIST;
+	/* A server that keeps no metadata: equal bytes will do. */
+	return rp.has_length && rp.length == len &&
+	    checksum_parse(rp.checksum, stored) &&
+	    memcmp(stored, sha256, STORE_SHA256) == 0 ? 0 : -EEXIST;
+}
+
+static int
+nonce_make(char out[2 * NONCE_SIZE + 1])
+{
+	uint8_t r[NONCE_SIZE];
+
+	if (getrandom(r, sizeof(r), 0) != sizeof(r))
+		return log_err(-EIO, "no random bytes");
+	hex_encode(r, sizeof(r), out);
+	return 0;
+}
+
+static int
+put_call(struct s3 *s, struct s3_call *call, unsigned flags)
+{
+	char nonce[2 * NONCE_SIZE + 1];
+	struct s3_http_reply rp;
+	int err;
+
+	if (flags & STORE_IF_ABSENT) {
+		err = nonce_make(nonce);
+		if (err != 0)
+			return err;
+		call->header[call->nheaders++] =
+		    (struct sigv4_pair){ "if-none-match", "*" };
+		call->header[call->nheaders++] =
+		    (struct sigv4_pair){ "x-amz-meta-firn-put", nonce };
+	}
+	err = s3_client_do(s->client, call, &rp);
+	if (err == -EEXIST && (flags & STORE_IF_ABSENT) && rp.sent > 1)
+		err = resolve_taken(s, call->name, call->len, call->sha256,
+		    nonce);
+	/* No answer to a put that makes sense to a caller. */
+	if (err == -ENOENT || (err == -EEXIST && !(flags & STORE_IF_ABSENT)))
+		err = log_err(-EIO, "cannot write '%s' in '%s': the server's "
+		    "answer makes no sense (status %d)", call->name,
+		    s->base.url, rp.status);
+	return final(err);
+}
+
+static int
+s3_put(struct store *base, const char *name, const void *data, size_t len,
+    const uint8_t *sha256, unsigned flags)
+{
+	struct buf doc = BUF_INIT(DOC_MAX), checksum = BUF_INIT(64);
+	uint8_t sum[HASH_SIZE];
+	struct s3_call call = {
+		.verb = STORE_PUT, .method = S3_HTTP_PUT, .name = name,
+		.body = data, .len = len, .sha256 = sha256, .doc = &doc,
+	};
+	int err = 0;
+
+	if (sha256 == NULL) {
+		err = hash_sha256(data, len, sum);
+		call.sha256 = sum;
+	}
+	if (err == 0)
+		err = base64_encode(call.sha256, HASH_SIZE, &checksum);
+	if (err == 0 && buf_cstr(&checksum) == NULL)
+		err = -ENOMEM;
+	if (err != 0) {
+		log_err(err, "cannot write '%s'", name);
+	} else {
+		call.header[call.nheaders++] = (struct sigv4_pair){
+		    "x-amz-checksum-sha256", (char *)checksum.data };
+		err = put_call(s3_of(base), &call, flags);
+	}
+	buf_release(&doc);
+	buf_release(&checksum);
+	return err;
+}
+
+struct range {
+	uint64_t off;
+	size_t len;
+};
+
+/* A run of digits, then `end`. */
+static int
+number(const char **s, char end, uint64_t *out)
+{
+	size_t n = strspn(*s, "0123456789");
+
+	if (n == 0 || n > 18 || (*s)[n] != end)
+		return 0;
+	*out = strtoull(*s, NULL, 10);
+	*s += n + (end != '\0');
+	return 1;
+}
+
+/* "bytes FIRST-LAST/TOTAL", where TOTAL may be "*", of what was asked. */
+static int
+content_range_ok(const char *s, const struct range *want, size_t got)
+{
+	uint64_t first, last, total = UINT64_MAX, end;
+
+	if (strncmp(s, "bytes ", 6) != 0)
+		return 0;
+	s += 6;
+	if (!number(&s, '-', &first) || !number(&s, '/', &last))
+		return 0;
+	if (strcmp(s, "*") != 0 && !number(&s, '\0', &total))
+		return 0;
+	end = want->off + want->len;
+	if (end > total)
+		end = total;
+	return first == want->off && last < end && last + 1 == end &&
+	    got == last - first + 1;
+}
+
+static int
+get_check(struct s3_call *call, const struct s3_http_reply *rp,
+    const char **why)
+{
+	const struct range *want = call->ctx;
+
+	if (rp->status == 206) {
+		*why = "another range came than was asked for";
+		return content_range_ok(rp->content_range, want, rp->got) ? 0 :
+		    -EIO;
+	}
+	/* The whole object, which is what was asked for if it fits. */
+	*why = "the server ignores ranges";
+	return rp->status == 200 && want->off == 0 && rp->has_length &&
+	    rp->length == rp->got ? 0 : -EIO;
+}
+
+static int
+s3_get(struct store *base, const char *name, uint64_t off, void *buf,
+    size_t len, size_t *got)
+{
+	struct buf doc = BUF_INIT(DOC_MAX);
+	struct range want = { off, len };
+	char range[64];
+	struct s3_call call = {
+		.verb = STORE_GET, .method = S3_HTTP_GET, .name = name,
+		.nheaders = 1, .header = { { "range", range } },
+		.out = buf, .outlen = len, .doc = &doc,
+		.check = get_check, .ctx = &want,
+	};
+	struct s3_http_reply rp;
+	int err;
+
+	snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, off,
+	    off + len - 1);
+	err = s3_client_do(s3_of(base)->client, &call, &rp);
+	if (err == 0)
+		*got = rp.got;
+	if (err == -ERANGE)
+		err = 0;	/* at or past the end */
+	buf_release(&doc);
+	return err;
+}
+
+static int
+s3_del(struct store *base, const char *name)
+{
+	struct buf doc = BUF_INIT(DOC_MAX);
+	struct s3_call call = {
+		.verb = STORE_DEL, .method = S3_HTTP_DELETE, .name = name,
+		.doc = &doc,
+	};
+	struct s3_http_reply rp;
+	int err = s3_client_do(s3_of(base)->client, &call, &rp);
+
+	buf_release(&doc);
+	return final(err);
+}
+
+/* A page of a listing, kept until it is known to be whole. */
+struct page {
+	const char *prefix;	/* asked for, of keys */
+	size_t skip;		/* of it the repository's, not in names */
+	struct buf objects;	/* struct listed and its name with a NUL, each */
+	int truncated;
+	char token[S3_TOKEN_MAX + 1];
+};
+
+struct listed {
+	uint64_t size;
+	struct timespec mtime;
+};
+
+static int
+page_add(void *ctx, const struct s3_listed *o)
+{
+	const struct listed l = { o->size, o->mtime };
+	struct page *p = ctx;
+	const char *name = o->key + p->skip;
+
+	if (strncmp(o->key, p->prefix, strlen(p->prefix)) != 0 ||
+	    !store_name_ok(name, strlen(name)))
+		return 0;	/* somebody else's */
+	buf_add(&p->objects, &l, sizeof(l));
+	return buf_add(&p->objects, name, strlen(name) + 1);
+}
+
+static int
+page_check(struct s3_call *call, const struct s3_http_reply *rp,
+    const char **why)
+{
+	struct page *p = call->ctx;
+	struct s3_listing l = { .fn = page_add, .ctx = p };
+	int err;
+
+	(void)rp;
+	*why = "the answer is no listing";
+	buf_reset(&p->objects);
+	err = s3_xml_list(call->doc->data, call->doc->len, &l);
+	/* Going on from the same place would never end. */
+	if (err == 0 && l.truncated && strcmp(l.token, p->token) == 0)
+		err = -FIRN_ECORRUPT;
+	if (err != 0)
+		return err == -FIRN_ECORRUPT ? -EIO : err;
+	p->truncated = l.truncated;
+	memcpy(p->token, l.token, sizeof(p->token));
+	return 0;
+}
+
+static int
+page_fetch(struct s3 *s, struct page *p)
+{
+	const char *token = p->token;
+	const struct sigv4_pair query[] = {
+		{ "list-type", "2" },
+		{ "encoding-type", "url" },
+		{ "prefix", p->prefix },
+		{ "continuation-token", token },
+	};
+	struct buf doc = BUF_INIT(LIST_MAX);
+	struct s3_call call = {
+		.verb = STORE_LIST, .method = S3_HTTP_GET, .query = query,
+		.nquery = token[0] != '\0' ? 4 : 3, .doc = &doc,
+		.check = page_check, .ctx = p,
+	};
+	struct s3_http_reply rp;
+	int err = s3_client_do(s->client, &call, &rp);
+
+	buf_release(&doc);
+	if (err == -ENOENT || err == -EEXIST || err == -FIRN_ECOLD ||
+	    err == -ERANGE)
+		err = log_err(-EIO, "cannot list '%s': the server's answer "
+		    "makes no sense (status %d)", s->base.url, rp.status);
+	return err;
+}
+
+/* Hands a page out.  `last` is the name before it. */
+static int
+page_report(struct s3 *s, const struct page *p, char *last,
+    int (*fn)(void *ctx, const char *name, const struct store_stat *st),
+    void *ctx)
+{
+	struct store_stat st = { 0 };
+	struct listed l;
+	const char *name;
+	size_t at, len;
+	int ret = 0;
+
+	for (at = 0; at < p->objects.len && ret == 0; at += len + 1) {
+		memcpy(&l, p->objects.data + at, sizeof(l));
+		at += sizeof(l);
+		name = (char *)p->objects.data + at;
+		len = strlen(name);
+		if (strcmp(last, name) >= 0)
+			return log_err(-EIO, "cannot list '%s': the server "
+			    "does not list in order ('%s' after '%s'); "
+			    "directory buckets are not supported", s->base.url,
+			    name, last);
+		memcpy(last, name, len + 1);
+		st.size = l.size;
+		st.mtime = l.mtime;
+		ret = store_is_canceled(&s->base) ? -ECANCELED :
+		    fn(ctx, name, &st);
+	}
+	return ret;
+}
+
+static int
+s3_list(struct store *base, const char *prefix,
+    int (*fn)(void *ctx, const char *name, const struct store_stat *st),
+    void *ctx)
+{
+	struct s3 *s = s3_of(base);
+	struct buf key = BUF_INIT(S3_KEY_MAX);
+	struct page *p = calloc(1, sizeof(*p));
+	char last[STORE_NAME_MAX + 1] = "";
+	int err;
+
+	err = p == NULL ? -ENOMEM : buf_printf(&key, "%s%s",
+	    s3_client_prefix(s->client), prefix);
+	if (err == 0 && buf_cstr(&key) == NULL)
+		err = -ENOMEM;
+	if (err != 0) {
+		log_err(err, "cannot list '%s'", base->url);
+		goto out;
+	}
+	p->prefix = (char *)key.data;
+	p->skip = strlen(s3_client_prefix(s->client));
+	buf_init(&p->objects, LIST_MAX);
+	do {
+		err = page_fetch(s, p);
+		if (err == 0)
+			err = page_report(s, p, last, fn, ctx);
+	} while (err == 0 && p->truncated);
+	buf_release(&p->objects);
+out:
+	buf_release(&key);
+	free(p);
+	return err;
+}
+
+static void
+s3_close(struct store *base)
+{
+	struct s3 *s = s3_of(base);
+
+	s3_client_free(s->client);
+	store_release(base);
+	free(s);
+}
+
+static const struct store_ops s3_ops = {
+	.close = s3_close,
+	.put = s3_put,
+	.get = s3_get,
+	.stat = s3_stat,
+	.list = s3_list,
+	.del = s3_del,
+};
 
 int
 store_s3_open(const char *url, const struct store_conf *conf,
     struct store **out)
 {
-	(void)conf;
-	*out = NULL;
-	return log_err(-ENOSYS, "cannot open '%s'", url);
+	struct s3 *s = calloc(1, sizeof(*s));
+	int err = s == NULL ? -ENOMEM : store_init(&s->base, &s3_ops, url);
+
+	if (err != 0) {
+		free(s);
+		return log_err(err, "cannot open '%s'", url);
+	}
+	err = s3_client_new(&s->base, url, conf, &s->client);
+	if (err != 0) {
+		s3_close(&s->base);
+		return err;
+	}
+	*out = &s->base;
+	return 0;
 }

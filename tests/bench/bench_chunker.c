@@ -80,7 +80,7 @@ main(int argc, char **argv)
 {
 	static const char *const impls[] = { "vaes", "vaes256", "aesni",
 		"portable" };
-	static const size_t targets[] = { 64 << 10, 512 << 10 };
+	static const size_t targets[2] = { 64 << 10, 512 << 10 };
 	size_t len = (argc > 1 ? strtoul(argv[1], NULL, 10) : 1024) << 20;
 	const char *only = argc > 2 ? argv[2] : NULL;
 	uint8_t key[CHUNKER_KEY_SIZE] = { 1, 2, 3 };
@@ -96,7 +96,7 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(impls) / sizeof(*impls); i++) {
 		if (only && strcmp(only, impls[i]) != 0)
 			continue;
-		for (size_t t = 0; t < sizeof(targets) / sizeof(*targets); t++) {
+		for (int t = 0; t < 2; t++) {
 			struct chunker *c;
 
 			if (chunker_new(key, targets[t], &c))

@@ -135,25 +135,38 @@ def test_signal_unmounts(local, source, work):
     assert mounts_below(mnt) == []
 
 
-def test_fstab_form(local, source, work):
+def in_namespace(script, env):
+    """Run a shell script in a mount namespace of its own."""
+    r = subprocess.run(["unshare", "-m", "sh", "-euc", script], env=env,
+                       capture_output=True, check=False)
+    assert r.returncode == 0, f"{script}\n{r.stdout.decode()}\n{r.stderr.decode()}"
+    return r.stdout.decode()
+
+
+def test_fstab_form(local, source, work, root):
     """mount -t fuse.firnfs, as mount(8) runs it from fstab."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
     local.backup("--series", "s", source)
-    mnt = work / "mnt"
-    mnt.mkdir()
-    options = f"ro,noatime,password-file={local.password},cache-dir={work}/cache,allow_other"
+    for name in ("mnt", "upper", "wd"):
+        (work / name).mkdir()
+    os.symlink(BUILD / "firnfs", work / "upper" / "mount.fuse.firnfs")
+    (work / "fstab").write_text(
+        f"{local.url} {work}/mnt fuse.firnfs noauto,ro,noatime,_netdev,x-test=1,"
+        f"password-file={local.password},cache-dir={work}/cache,allow_other 0 0\n")
     env = dict(local.env)
     for k in ("FIRN_PASSWORD_FILE", "FIRN_REPOSITORY", "FIRN_CACHE_DIR"):
         env.pop(k)
-    subprocess.run(["mount", "-t", "fuse.firnfs", local.url, mnt, "-o", options],
-                   env=env, check=True)
-    try:
-        assert_same(source, f"{mnt}/latest{source}")
-        line = next(x for x in open("/proc/self/mounts") if str(mnt) in x)
-        assert "fuse.firnfs" in line and "ro," in line and "allow_other" in line
-    finally:
-        unmount(mnt)
+    # What `make install` puts into /sbin is seen there in this namespace only.
+    out = in_namespace(f"""
+        mount -t overlay -o lowerdir=/usr/sbin,upperdir={work}/upper,workdir={work}/wd \
+            overlay /usr/sbin
+        mount -T {work}/fstab {work}/mnt
+        grep {work}/mnt /proc/self/mounts
+        diff -r {source} {work}/mnt/latest{source}
+        umount {work}/mnt
+        mount -t fuse.firnfs -o ro,password-file={local.password} {local.url} {work}/mnt
+        cat {work}/mnt/latest{source}/open.txt
+        umount {work}/mnt""", env)
+    assert "fuse.firnfs" in out and "allow_other" in out and "first" in out
 
 
 def test_permissions_enforced(local, work, root):
@@ -200,31 +213,27 @@ def test_permissions_enforced(local, work, root):
 def test_unprivileged(local, work, root):
     """An ordinary user mounts and unmounts with fusermount3."""
     home = work / "home"
-    home.mkdir()
+    (home / "src").mkdir(parents=True)
+    (home / "mnt").mkdir()
     for p in [work, *list(work.parents)[:-1]]:
         p.chmod(p.stat().st_mode | 0o055)
     (home / "password").write_text("user\n")
-    (home / "src").mkdir()
     (home / "src" / "f").write_text("mine\n")
-    (home / "mnt").mkdir()
     subprocess.run(["chown", "-R", "65534:65534", home], check=True)
+    # As udev would have it; seen in this namespace only.
+    os.mknod(work / "fuse", 0o020666, os.makedev(10, 229))
+    os.chmod(work / "fuse", 0o666)
     env = dict(local.env, FIRN_REPOSITORY=f"{home}/repo", HOME=str(home),
                FIRN_PASSWORD_FILE=f"{home}/password", FIRN_CACHE_DIR=f"{home}/cache")
-
-    def user(*args):
-        r = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                            *map(str, args)], env=env, capture_output=True, check=False)
-        assert r.returncode == 0, f"{args}: {r.stderr.decode()}"
-        return r.stdout.decode()
-
-    user(BUILD / "firn", "init")
-    user(BUILD / "firn", "backup", home / "src")
-    user(BUILD / "firn", "mount", home / "mnt")
-    try:
-        assert user("cat", f"{home}/mnt/latest{home}/src/f") == "mine\n"
-    finally:
-        user("fusermount3", "-u", home / "mnt")
-    assert mounts_below(home) == []
+    out = in_namespace(f"""
+        mount --bind {work}/fuse /dev/fuse
+        exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -euc '
+            firn init
+            firn backup {home}/src
+            firn mount {home}/mnt
+            cat {home}/mnt/latest{home}/src/f
+            fusermount3 -u {home}/mnt'""", env)
+    assert out.endswith("mine\n")
 
 
 def test_status_files(local, source):

@@ -121,18 +121,19 @@ test_ranges(void **state)
 		{ 11, 16, 0 }, { 1u << 31, 4, 0 }, { 1ull << 62, 16, 0 },
 		{ UINT64_MAX, 16, 0 }, { 2, 0, 0 }, { 10, 0, 0 },
 	};
+	static const char digits[] = "0123456789";
 	struct store *s = ((struct fixture *)*state)->s;
 	uint8_t buf[17];
 	size_t i, got;
 
-	put_text(s, "config", "0123456789");
+	put_text(s, "config", digits);
 	for (i = 0; i < sizeof(r) / sizeof(r[0]); i++) {
 		memset(buf, '#', sizeof(buf));
 		assert_int_equal(store_get(s, "config", r[i].off, buf, r[i].len,
 		    &got), 0);
 		assert_int_equal(got, r[i].got);
 		if (got > 0)
-			assert_memory_equal(buf, "0123456789" + r[i].off, got);
+			assert_memory_equal(buf, &digits[r[i].off], got);
 		assert_int_equal(buf[r[i].len], '#');
 	}
 	assert_int_equal(store_get(s, "none", 0, buf, 0, &got), -ENOENT);

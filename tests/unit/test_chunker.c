@@ -302,7 +302,8 @@ test_definition(void **state)
 static void
 test_low_entropy(void **state)
 {
-	static const size_t periods[] = { 1, 2, 3, 7, 15, 16, 17, 32, 64, 4096 };
+	static const size_t periods[] = { 1, 2, 3, 7, 15, 16, 17, 32, 64,
+		4096 };
 	size_t len = 100000;
 	uint8_t *data = bytes_new(len);
 
@@ -333,14 +334,14 @@ test_lengths(void **state)
 	for (int round = 0; round < 8; round++) {
 		struct chunker *c = chunker(target);
 
-		/* Else a random chunk hardly ever grows to max. */
+		/* A random chunk hardly ever grows to max. */
 		if (round % 2)
 			memset(data, round, max + 200);
 		for (size_t i = 0; i < sizeof(small) / sizeof(*small); i++)
 			check_one(c, target, data, small[i]);
 		for (size_t len = min - 5; len < min + 300; len++)
 			check_one(c, target, data, len);
-		for (size_t len = max - 5; len < max + 140; len += 7 - round % 2)
+		for (size_t len = max - 5; len < max + 140; len += 6)
 			check_one(c, target, data, len);
 		assert_int_equal(chunker_cut(c, NULL, 0, 0), 0);
 		assert_int_equal(chunker_cut(c, NULL, 0, 1), 0);
@@ -423,8 +424,11 @@ test_cut_from(void **state)
 
 	(void)state;
 	for (int e = 0; e < engine_count; e++) {
+		/* It takes its time. */
+		size_t step = engines[e] == &chunker_soft ? 17 : 1;
+
 		c->engine = engines[e];
-		for (size_t scanned = 0; scanned < cut; scanned++) {
+		for (size_t scanned = 0; scanned < cut; scanned += step) {
 			assert_int_equal(chunker_cut_from(
 			    c, data, 16384, scanned, 0), cut);
 			assert_int_equal(chunker_cut_from(
@@ -458,7 +462,8 @@ test_mean(void **state)
 	free(data);
 	want = (double)c->min + (1 - q) * (1 - pow(1 - q, range)) / q;
 	mean = (double)at / (double)n;
-	print_message("mean of %zu chunks %.0f, expected %.0f\n", n, mean, want);
+	print_message("mean of %zu chunks %.0f, expected %.0f\n", n, mean,
+	    want);
 	/* The deviation of the mean of 4096 is 0.9 %. */
 	assert_true(fabs(mean / want - 1) < 0.05);
 	assert_true(fabs(want / (double)target - 1) < 0.003);
@@ -533,7 +538,8 @@ test_guard_pages(void **state)
 static void
 test_golden(void **state)
 {
-	static const size_t want[] = { 1992, 4474, 2296, 4675, 3740, 4162, 11974, 3169 };
+	static const size_t want[] = { 1992, 4474, 2296, 4675, 3740, 4162,
+		11974, 3169 };
 	uint64_t saved = rnd_state;
 	struct chunker *c;
 	uint8_t *data;

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests to one bucket: signed, sent, and repeated until there is a definite
+ * answer or the time is up.
+ *
+ * Repeated, with a random wait of up to 50 ms (1 s when throttled), doubled
+ * each time up to 20 s: failures of the connection, stalls, throttling, 5xx,
+ * broken or implausible answers.  Repeated at once, and each once only: in the
+ * bucket's region when that turns out to be another (kept from then on), by
+ * the server's clock when ours is too far off (kept as well), with renewed
+ * keys.  A server that never answered yet is given up after 10 seconds.
+ * Every failure is logged here with its cause but: -ENOENT, -EEXIST (412),
+ * -ERANGE (416), -FIRN_ECOLD and -ECANCELED.
+ */
+#ifndef FIRN_STORE_S3_CLIENT_H
+#define FIRN_STORE_S3_CLIENT_H
+
+#include "base/buf.h"
+#include "store/s3_http.h"
+#include "store/s3_sigv4.h"
+#include "store/store.h"
+
+#define S3_CALL_HEADERS	4
+
+struct s3_client;
+struct s3_url;
+
+struct s3_call {
+	enum store_verb verb;	/* for accounting and messages */
+	enum s3_http_method method;
+	const char *name;	/* of the object; NULL for the bucket */
+	const struct sigv4_pair *query;
+	size_t nquery;
+	struct sigv4_pair header[S3_CALL_HEADERS];	/* names lower-case */
+	size_t nheaders;
+	const void *body;
+	size_t len;
+	const uint8_t *sha256;	/* of body; NULL when there is none */
+	void *out;		/* as in struct s3_http_request */
+	size_t outlen;
+	struct buf *doc;	/* needed; its ceiling holds for all texts */
+	/*
+	 * Looks at a successful answer.  0, or -errno with a text in *why:
+	 * it is not the answer to this call, which is tried again.
+	 */
+	int (*check)(struct s3_call *call, const struct s3_http_reply *rp,
+	    const char **why);
+	void *ctx;		/* for check */
+};
+
+/* `base` is told of each request, and may cancel.  Logged. */
+int s3_client_new(struct store *base, const char *url,
+    const struct store_conf *conf, struct s3_client **out);
+void s3_client_free(struct s3_client *c);
+/* "some/where/" that names begin with in keys, or "". */
+const char *s3_client_prefix(const struct s3_client *c);
+
+/* Blocks.  rp->sent counts all of the call's requests; see -EEXIST. */
+int s3_client_do(struct s3_client *c, struct s3_call *call,
+    struct s3_http_reply *rp);
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What to make of an answer: two tables, by the code in the error document,
+ * and by the status where there is no code that we know.
+ *
+ * Codes come first.  A status without a document that S3 would have sent comes
+ * from something else on the way, so a mere "404" does not mean that an object
+ * is missing, except for HEAD, which has no document.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/timefmt.h"
+#include "store/s3_verdict.h"
+
+#define SKEW_MAX	(15 * 60)	/* seconds that S3 tolerates */
+
+#define CHECK_POLICY	"allow the key s3:GetObject, s3:PutObject, " \
+	"s3:DeleteObject on the bucket's objects and s3:ListBucket on the " \
+	"bucket, or use another key"
+#define CHECK_SECRET	"check AWS_SECRET_ACCESS_KEY"
+#define CHECK_KEY	"check AWS_ACCESS_KEY_ID, and that it is a key of " \
+	"this server"
+#define CHECK_TOKEN	"set AWS_SESSION_TOKEN anew together with its keys, " \
+	"or unset it for keys that have none"
+
+static const struct {
+	const char *code;
+	struct s3_verdict verdict;
+} by_code[] = {
+	{ "NoSuchKey", { S3_ANSWER, -ENOENT, NULL, NULL } },
+	{ "PreconditionFailed", { S3_ANSWER, -EEXIST, NULL, NULL } },
+	{ "InvalidRange", { S3_ANSWER, -ERANGE, NULL, NULL } },
+	{ "InvalidObjectState", { S3_ANSWER, -FIRN_ECOLD, NULL, NULL } },
+	{ "NoSuchBucket", { S3_GIVE_UP, -ENXIO, "the bucket does not exist",
+	    "make it, or check its name and the region or endpoint" } },
+	{ "InvalidBucketName", { S3_GIVE_UP, -ENXIO,
+	    "the bucket's name is not allowed", "check the URL" } },
+	{ "AccessDenied", { S3_GIVE_UP, -EACCES, "access denied",
+	    CHECK_POLICY } },
+	{ "AllAccessDisabled", { S3_GIVE_UP, -EACCES, "access denied",
+	    CHECK_POLICY } },
+	{ "AccountProblem", { S3_GIVE_UP, -EACCES,
+	    "the account has a problem", "ask the provider" } },
+	{ "SignatureDoesNotMatch", { S3_GIVE_UP, -EACCES,
+	    "the secret key does not belong to the access key",
+	    CHECK_SECRET } },
+	{ "InvalidAccessKeyId", { S3_GIVE_UP, -EACCES,
+	    "the access key is not known", CHECK_KEY } },
+	{ "InvalidToken", { S3_GIVE_UP, -EACCES,
+	    "the session token is not valid", CHECK_TOKEN } },
+	{ "ExpiredToken", { S3_RENEW, -EACCES,
+	    "the session token has expired", CHECK_TOKEN } },
+	{ "TokenRefreshRequired", { S3_RENEW, -EACCES,
+	    "the session token has expired", CHECK_TOKEN } },
+	{ "RequestTimeTooSkewed", { S3_SKEW, -EACCES,
+	    "this machine's clock is wrong", "set the clock" } },
+	{ "RequestExpired", { S3_SKEW, -EACCES,
+	    "this machine's clock is wrong", "set the clock" } },
+	{ "PermanentRedirect", { S3_MOVE, -EIO, NULL, NULL } },
+	{ "TemporaryRedirect", { S3_MOVE, -EIO, NULL, NULL } },
+	{ "Redirect", { S3_MOVE, -EIO, NULL, NULL } },
+	{ "AuthorizationHeaderMalformed", { S3_MOVE, -EIO, NULL, NULL } },
+	{ "IllegalLocationConstraintException", { S3_MOVE, -EIO, NULL,
+	    NULL } },
+	{ "IncorrectEndpoint", { S3_MOVE, -EIO, NULL, NULL } },
+	{ "SlowDown", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
+	{ "Throttling", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
+	{ "ThrottlingException", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
+	{ "RequestThrottled", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
+	{ "RequestThrottledException", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
+	{ "RequestLimitExceeded", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
+	{ "BandwidthLimitExceeded", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
+	{ "TooManyRequests", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
+	{ "TooManyRequestsException", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
+	{ "ServiceUnavailable", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
+	{ "InternalError", { S3_RETRY, -EIO, NULL, NULL } },
+	{ "RequestTimeout", { S3_RETRY, -ETIMEDOUT, NULL, NULL } },
+	{ "RequestTimeoutException", { S3_RETRY, -ETIMEDOUT, NULL, NULL } },
+	{ "PriorRequestNotComplete", { S3_RETRY, -EBUSY, NULL, NULL } },
+	{ "ConditionalRequestConflict", { S3_RETRY, -EBUSY, NULL, NULL } },
+	{ "OperationAborted", { S3_RETRY, -EBUSY, NULL, NULL } },
+	{ "BadDigest", { S3_RETRY, -EIO, NULL, NULL } },
+	{ "XAmzContentSHA256Mismatch", { S3_RETRY, -EIO, NULL, NULL } },
+	{ "XAmzContentChecksumMismatch", { S3_RETRY, -EIO, NULL, NULL } },
+	{ "IncompleteBody", { S3_RETRY, -EIO, NULL, NULL } },
+	{ "QuotaExceeded", { S3_GIVE_UP, -ENOSPC, "the quota is used up",
+	    "free some, or ask for more" } },
+	{ "StorageFull", { S3_GIVE_UP, -ENOSPC, "the server is full", NULL } },
+	{ "EntityTooLarge", { S3_GIVE_UP, -FIRN_ETOOBIG,
+	    "the server takes no object of this size", NULL } },
+	{ "NotImplemented", { S3_GIVE_UP, -EOPNOTSUPP,
+	    "the server cannot do this", "a repository needs a server with "
+	    "conditional writes (If-None-Match)" } },
+};
+
+static const struct {
+	int status;
+	struct s3_verdict verdict;
+} by_status[] = {
+	{ 301, { S3_MOVE, -EIO, NULL, NULL } },
+	{ 302, { S3_MOVE, -EIO, NULL, NULL } },
+	{ 307, { S3_MOVE, -EIO, NULL, NULL } },
+	{ 308, { S3_MOVE, -EIO, NULL, NULL } },
+	{ 401, { S3_GIVE_UP, -EACCES, "access denied", CHECK_KEY } },
+	{ 403, { S3_GIVE_UP, -EACCES, "access denied", CHECK_POLICY } },
+	{ 404, { S3_RETRY, -EIO, "the answer is not that of an S3 server",
+	    "check the endpoint, and for a proxy in between" } },
+	{ 407, { S3_GIVE_UP, -EACCES, "the proxy wants to know who you are",
+	    "set https_proxy to http://USER:PASSWORD@HOST:PORT" } },
+	{ 408, { S3_RETRY, -ETIMEDOUT, NULL, NULL } },
+	{ 412, { S3_ANSWER, -EEXIST, NULL, NULL } },
+	{ 416, { S3_ANSWER, -ERANGE, NULL, NULL } },
+	{ 429, { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
+	{ 500, { S3_RETRY, -EIO, NULL, NULL } },
+	{ 501, { S3_GIVE_UP, -EOPNOTSUPP, "the server cannot do this",
+	    NULL } },
+	{ 502, { S3_RETRY, -EIO, NULL, NULL } },
+	{ 503, { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
+	{ 504, { S3_RETRY, -ETIMEDOUT, NULL, NULL } },
+	{ 507, { S3_GIVE_UP, -ENOSPC, "the server is full", NULL } },
+};
+
+static void
+judge_transport(enum s3_http_result result, struct s3_verdict *out)
+{
+	static const struct s3_verdict by_result[] = {
+		[S3_HTTP_CANCELED] = { S3_ANSWER, -ECANCELED, NULL, NULL },
+		[S3_HTTP_NOMEM] = { S3_GIVE_UP, -ENOMEM, NULL, NULL },
+		[S3_HTTP_DNS] = { S3_RETRY, -EHOSTUNREACH,
+		    "the host's name is not known", "check the endpoint or "
+		    "region, and the network" },
+		[S3_HTTP_REFUSED] = { S3_RETRY, -ECONNREFUSED,
+		    "no connection", "check the endpoint's host and port, and "
+		    "that the server runs" },
+		[S3_HTTP_TLS] = { S3_RETRY, -EPROTO,
+		    "no encrypted connection", "write an endpoint without TLS "
+		    "as http://" },
+		[S3_HTTP_UNTRUSTED] = { S3_GIVE_UP, -EPROTO,
+		    "the server's certificate is not trusted",
+		    "set AWS_CA_BUNDLE to the file of its authority, or "
+		    "correct the endpoint's host" },
+		[S3_HTTP_STALLED] = { S3_RETRY, -ETIMEDOUT,
+		    "the server does not answer", "check the network" },
+		[S3_HTTP_BROKEN] = { S3_RETRY, -ECONNRESET,
+		    "the connection broke off", NULL },
+		[S3_HTTP_TOO_MUCH] = { S3_RETRY, -EIO,
+		    "the answer is longer than what was asked for",
+		    "the server must honour ranges" },
+		[S3_HTTP_FAILED] = { S3_RETRY, -EIO, NULL, NULL },
+	};
+
+	*out = by_result[result];
+}
+
+/* A throttled HEAD and a moved one say so only by status and header. */
+static int
+judge_head(const struct s3_http_reply *rp, struct s3_verdict *out)
+{
+	if (rp->status == 404) {
+		*out = (struct s3_verdict){ S3_ANSWER, -ENOENT, NULL, NULL };
+		return 1;
+	}
+	if (rp->status == 400 && rp->region[0] != '\0') {
+		*out = (struct s3_verdict){ S3_MOVE, -EIO, NULL, NULL };
+		return 1;
+	}
+	return 0;
+}
+
+long
+s3_skew_of(const struct s3_http_reply *rp, const struct s3_error *e,
+    time_t now)
+{
+	struct timespec t;
+
+	if (e->server_time[0] != '\0' && timefmt_parse(e->server_time, &t) == 0)
+		return (long)(t.tv_sec - now);
+	return rp->date > 0 ? (long)(rp->date - now) : 0;
+}
+
+void
+s3_judge(enum s3_http_method method, enum s3_http_result result,
+    const struct s3_http_reply *rp, const struct s3_error *e, time_t now,
+    struct s3_verdict *out)
+{
+	size_t i;
+
+	if (result != S3_HTTP_DONE) {
+		judge_transport(result, out);
+		return;
+	}
+	*out = (struct s3_verdict){ S3_ACCEPT, 0, NULL, NULL };
+	if (e->code[0] == '\0' && rp->status >= 200 && rp->status < 300)
+		return;
+	for (i = 0; i < sizeof(by_code) / sizeof(by_code[0]); i++)
+		if (strcmp(e->code, by_code[i].code) == 0) {
+			*out = by_code[i].verdict;
+			return;
+		}
+	if (method == S3_HTTP_HEAD && judge_head(rp, out))
+		return;
+	if (rp->status == 403 && e->code[0] == '\0' &&
+	    labs(s3_skew_of(rp, e, now)) > SKEW_MAX) {
+		*out = (struct s3_verdict){ S3_SKEW, -EACCES,
+		    "this machine's clock is wrong", "set the clock" };
+		return;
+	}
+	for (i = 0; i < sizeof(by_status) / sizeof(by_status[0]); i++)
+		if (rp->status == by_status[i].status) {
+			*out = by_status[i].verdict;
+			return;
+		}
+	/* An unknown code in a 200 may pass; anything else will not. */
+	*out = (struct s3_verdict){ rp->status < 300 ? S3_RETRY : S3_GIVE_UP,
+	    -EIO, NULL, NULL };
+}
