@@ -23,12 +23,15 @@ static void
 op_init(void *userdata, struct fuse_conn_info *conn)
 {
 	static const unsigned want = FUSE_CAP_READDIRPLUS |
-	    FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO |
-	    FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_PARALLEL_DIROPS |
-	    FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_POSIX_ACL;
+	    FUSE_CAP_ASYNC_READ | FUSE_CAP_AUTO_INVAL_DATA |
+	    FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS |
+	    FUSE_CAP_POSIX_ACL;
+	/* ASYNC_DIO: who reads with O_DIRECT then waits in the kernel without
+	 * an ear for signals, SIGKILL too. */
 	static const unsigned refuse = FUSE_CAP_READDIRPLUS_AUTO |
-	    FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_SPLICE_READ |
-	    FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE;
+	    FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_ASYNC_DIO |
+	    FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+	    FUSE_CAP_SPLICE_MOVE;
 	struct firnfs *fs = userdata;
 
 	conn->want |= want & conn->capable;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,14 +26,37 @@ struct watch {
 	int ending;
 };
 
-/* A line of /proc/TID/status as "SigPnd:\t0000000000000100": is SIGKILL set. */
-static int
-has_kill(const char *status, const char *field)
+/* Of a line of /proc/TID/status as "SigPnd:\t0000000000000100". */
+static uint64_t
+signals_of(const char *status, const char *field)
 {
 	const char *p = strstr(status, field);
 
-	return p != NULL &&
-	    (strtoull(p + strlen(field), NULL, 16) >> (SIGKILL - 1) & 1);
+	return p != NULL ? strtoull(p + strlen(field), NULL, 16) : 0;
+}
+
+/*
+ * Is a signal pending that will end the thread: one that it neither blocks nor
+ * handles, and whose default is not to be ignored or to stop.  (Where the
+ * kernel can, it makes SIGKILL of such a signal at once; not where another was
+ * pending before.)
+ */
+static int
+has_fatal(const char *status)
+{
+	static const int harmless[] = { SIGCHLD, SIGCONT, SIGURG, SIGWINCH,
+	    SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU };
+	uint64_t pending, kept;
+	size_t i;
+
+	pending = signals_of(status, "\nSigPnd:") |
+	    signals_of(status, "\nShdPnd:");
+	kept = signals_of(status, "\nSigBlk:") |
+	    signals_of(status, "\nSigIgn:") |
+	    signals_of(status, "\nSigCgt:");
+	for (i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
+		kept |= 1ull << (harmless[i] - 1);
+	return (pending & ~kept) != 0;
 }
 
 /* 1 when the thread is about to die, is gone, or cannot be seen. */
@@ -54,7 +78,7 @@ is_dying(pid_t tid)
 	if (err != 0)
 		return 1;
 	text[got] = '\0';
-	return has_kill(text, "SigPnd:") || has_kill(text, "ShdPnd:");
+	return has_fatal(text);
 }
 
 /* Take those off the list that need an answer; their requests into req. */

@@ -6,9 +6,9 @@
  * waits.  To answer EINTR to all of them would break programs that use timers,
  * children or profilers (and every Go program): nothing expects EINTR from
  * stat(2) or from read(2) on a file.  So, as NFS does, only a signal that kills
- * counts: SIGKILL is then pending for the thread, which /proc shows.  The kernel
- * tells us of the first signal only; one that did not kill leaves the request
- * on a list which a thread looks through until it is answered.
+ * counts; /proc shows whether one is pending.  The kernel tells us of the first
+ * signal only; one that did not kill leaves the request on a list which a
+ * thread looks through until it is answered.
  *
  * The request is answered EINTR at once and the waiter is gone; the thread
  * that serves it goes on until the store answers, and what it got is cached.

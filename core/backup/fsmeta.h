@@ -26,10 +26,10 @@ void fsmeta_release(struct fsmeta *m);
  * mode, owner, times, ino, size (of regular files), nlink, rdev, and dev.
  * -errno, not logged. */
 int fsmeta_stat(int dirfd, const char *name, struct fsmeta *m);
-/* The rest, after fsmeta_stat(): symlink target, xattrs of all namespaces that we may read (ACLs
- * and capabilities are xattrs), inode flags where `fd` >= 0 (the
- * file, open for reading).  path is for messages.  An xattr that cannot be
- * read is -errno, logged; what could be read stands in m. */
+/* The rest, after fsmeta_stat(): symlink target, xattrs of all namespaces that
+ * we may read (ACLs and capabilities are xattrs), inode flags where `fd` >= 0
+ * (the file, open for reading).  path is for messages.  An xattr that cannot
+ * be read is -errno, logged; what could be read stands in m. */
 int fsmeta_read(int dirfd, const char *name, int fd, const char *path,
     struct fsmeta *m);
 

@@ -80,7 +80,7 @@ target_open(struct target *t, int dirfd, const char *name,
 	return 0;
 }
 
-/* Run once: flags = (flags & ~clear) | set.  Files and directories only. */
+/* flags = (flags & ~clear) | set.  Files and directories only. */
 static int
 change_attrs(struct target *t, uint32_t clear, uint32_t set)
 {
@@ -112,18 +112,17 @@ has_attrs(const struct target *t)
 	return S_ISREG(t->st.stx_mode) || S_ISDIR(t->st.stx_mode);
 }
 
-/* A file from an earlier restore may be immutable already. */
-static void
+/* 1 when an immutable or append-only file is no longer. */
+static int
 unlock(struct target *t)
 {
 	int err;
 
 	if (!has_attrs(t) || (t->st.stx_attributes &
 	    (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND)) == 0)
-		return;
+		return 0;
 	err = change_attrs(t, FS_IMMUTABLE_FL | FS_APPEND_FL, 0);
-	if (err != 0)
-		failed(t, err, "inode flags");
+	return err == 0 ? 1 : err;
 }
 
 int
@@ -137,12 +136,8 @@ fsmeta_unlock(int dirfd, const char *name)
 		return -errno;
 	snprintf(t.proc, sizeof(t.proc), "/proc/self/fd/%d", t.fd);
 	err = target_stat(&t);
-	if (err == 0 && has_attrs(&t) && (t.st.stx_attributes &
-	    (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND)) != 0) {
-		err = change_attrs(&t, FS_IMMUTABLE_FL | FS_APPEND_FL, 0);
-		if (err == 0)
-			err = 1;
-	}
+	if (err == 0)
+		err = unlock(&t);
 	close(t.fd);
 	return err;
 }
@@ -360,8 +355,7 @@ apply_times(struct target *t, const struct entry *e)
 		failed(t, -FIRN_ECORRUPT, "time");
 		return;
 	}
-	/* The steps before may have changed a directory's not at all, and a
-	 * writer the file's; so ask again. */
+	/* Ask again: a stat from before the other steps may be old. */
 	err = target_stat(t);
 	if (err == 0 && t->st.stx_mtime.tv_sec == e->mtime.tv_sec &&
 	    t->st.stx_mtime.tv_nsec == (uint32_t)e->mtime.tv_nsec)
@@ -404,7 +398,9 @@ fsmeta_apply(int dirfd, const char *name, const char *path,
 	err = target_open(&t, dirfd, name, e);
 	if (err != 0)
 		goto out;
-	unlock(&t);
+	err = unlock(&t);
+	if (err < 0)
+		failed(&t, err, "inode flags");
 	apply_owner(&t, e, skipped_owners);
 	if (xattr != NULL)
 		remove_xattrs(&t, xattr);

@@ -167,9 +167,8 @@ place(struct item *it, size_t *used, const void *data, size_t len)
 {
 	char *p = it->bytes + *used;
 
-	if (data == NULL)
-		return NULL;
-	memcpy(p, data, len);
+	if (len > 0)
+		memcpy(p, data, len);
 	*used += len;
 	return p;
 }
@@ -192,11 +191,10 @@ restore_item_new(const struct entry *e, struct item **out)
 	it->name = it->bytes;
 	it->e.name = place(it, &used, e->name, e->namelen);
 	it->bytes[used++] = '\0';
-	it->e.target = place(it, &used, target ? e->target : NULL, target);
-	it->e.xattr = place(it, &used, xattr ? e->xattr : NULL, xattr);
-	it->e.inl = place(it, &used, inl ? e->inl : NULL, inl);
-	it->e.extents = place(it, &used, extents ? e->extents : NULL,
-	    extents);
+	it->e.target = place(it, &used, e->target, target);
+	it->e.xattr = place(it, &used, e->xattr, xattr);
+	it->e.inl = place(it, &used, e->inl, inl);
+	it->e.extents = place(it, &used, e->extents, extents);
 	*out = it;
 	return 0;
 }

@@ -162,7 +162,8 @@ void rdir_leave(struct restore *r);
 void rdir_unref_job(struct restore *r, struct rdir *d);
 
 /* Takes over nothing: e is copied. */
-void restore_job_submit(struct restore *r, struct rdir *dir, const struct entry *e);
+void restore_job_submit(struct restore *r, struct rdir *dir,
+    const struct entry *e);
 void restore_job_done(struct restore_job *j);
 enum outcome {
 	OUTCOME_RESTORED = 0,
@@ -176,7 +177,8 @@ int restore_file_place(struct restore_job *j, const char *path);
 void restore_file_outcome(struct restore_job *j, const char *path, int outcome,
     uint64_t bytes);
 /* Rename a finished temporary over name; removes it on failure. */
-int restore_file_rename(struct restore_job *j, const char *temp, const char *path);
+int restore_file_rename(struct restore_job *j, const char *temp,
+    const char *path);
 
 /* Write the contents under the name temp.  -errno, logged; temp is gone
  * then. */

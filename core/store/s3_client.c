@@ -21,6 +21,8 @@
 #define CONNECTIONS	16
 #define CONNECT_SECS	10
 #define STALL_SECS	30
+#define CALL_MOVES	2	/* to another region, and back if told so */
+#define CLIENT_MOVES	8
 #define WARN_AFTER	3	/* seconds of an outage */
 #define WAIT_RETRY	50	/* ms; the first wait is at most this */
 #define WAIT_SLOW	1000
@@ -38,7 +40,7 @@ struct round {
 	const char *implausible;	/* what check() said */
 	unsigned tries;
 	unsigned sent;
-	int moved, skewed, renewed;	/* each once */
+	int moved, skewed, renewed;	/* so often */
 	int64_t start;			/* ms */
 };
 
@@ -85,13 +87,14 @@ client_place(struct s3_client *c, const char *url,
 static int
 client_http(struct s3_client *c, const struct store_conf *conf)
 {
+	/* A short timeout leaves time to try again after a stall. */
+	unsigned stall = c->timeout < 4 ? 1 : c->timeout / 4;
 	const struct s3_http_conf http = {
 		.connections = conf->connections > 0 ? conf->connections :
 		    CONNECTIONS,
 		.connect_secs = c->timeout < CONNECT_SECS ? c->timeout :
 		    CONNECT_SECS,
-		.stall_secs = c->timeout < STALL_SECS ? c->timeout :
-		    STALL_SECS,
+		.stall_secs = stall < STALL_SECS ? stall : STALL_SECS,
 		.ca_file = either(NULL, "AWS_CA_BUNDLE", "AWS_CA_BUNDLE"),
 		.canceled = &c->base->canceled,
 	};
@@ -235,14 +238,15 @@ move(struct s3_client *c, struct round *r)
 	    r->rp->region;
 	int ret = 0;
 
-	if (region[0] == '\0' || r->moved)
+	if (region[0] == '\0' || r->moved == CALL_MOVES)
 		return 0;
-	r->moved = 1;
+	r->moved++;
 	pthread_mutex_lock(&c->lock);
 	if (strcmp(c->url.region, region) == 0) {
-		ret = c->moved;		/* another call learnt it */
-	} else if (!c->moved && s3_url_set_region(&c->url, region) == 0) {
-		c->moved = 1;
+		ret = c->moved > 0;	/* another call learnt it */
+	} else if (c->moved < CLIENT_MOVES &&
+	    s3_url_set_region(&c->url, region) == 0) {
+		c->moved++;
 		ret = 1;
 	}
 	pthread_mutex_unlock(&c->lock);
@@ -342,6 +346,7 @@ warn_outage(struct s3_client *c, const struct round *r)
 	char detail[512];
 
 	if (now_ms() - r->start < WARN_AFTER * 1000 ||
+	    time_left(c, r) < WARN_AFTER * 1000 ||
 	    atomic_exchange(&c->warned, 1))
 		return;
 	detail_of(r, detail);

@@ -5,10 +5,10 @@
  *
  * Repeated, with a random wait of up to 50 ms (1 s when throttled), doubled
  * each time up to 20 s: failures of the connection, stalls, throttling, 5xx,
- * broken or implausible answers.  Repeated at once, and each once only: in the
- * bucket's region when that turns out to be another (kept from then on), by
- * the server's clock when ours is too far off (kept as well), with renewed
- * keys.  A server that never answered yet is given up after 10 seconds.
+ * broken or implausible answers.  Repeated at once, but once or twice
+ * only: in the bucket's region when that turns out to be another (kept from
+ * then on), by the server's clock when ours is too far off (kept as well), with
+ * renewed keys.  A server that never answered yet is given up after 10 seconds.
  * Every failure is logged here with its cause but: -ENOENT, -EEXIST (412),
  * -ERANGE (416), -FIRN_ECOLD and -ECANCELED.
  */

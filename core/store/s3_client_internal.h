@@ -21,7 +21,7 @@ struct s3_client {
 	unsigned timeout;	/* seconds */
 	pthread_mutex_t lock;
 	struct s3_url url;	/* protected by lock; but prefix is fixed */
-	int moved;		/* the region was learnt; protected by lock */
+	int moved;		/* times a region was learnt; by lock */
 	atomic_long skew;	/* server's clock less ours, seconds */
 	atomic_int reached;	/* a server has answered */
 	atomic_int warned;	/* of the present outage */

@@ -244,6 +244,10 @@ header_field(struct s3_http_reply *rp, const char *name)
 {
 	if (strcasecmp(name, "content-range") == 0)
 		return rp->content_range;
+	if (strcasecmp(name, "content-type") == 0)
+		return rp->content_type;
+	if (strcasecmp(name, "etag") == 0)
+		return rp->etag;
 	if (strcasecmp(name, "x-amz-bucket-region") == 0)
 		return rp->region;
 	if (strcasecmp(name, "x-amz-checksum-sha256") == 0)

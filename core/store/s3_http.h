@@ -71,6 +71,8 @@ struct s3_http_reply {
 	unsigned retry_after;	/* Retry-After, seconds; 0 for none */
 	/* Values of header fields, "" for none, cut where too long. */
 	char content_range[S3_HTTP_FIELD];
+	char content_type[S3_HTTP_FIELD];
+	char etag[S3_HTTP_FIELD];
 	char region[S3_HTTP_FIELD];	/* x-amz-bucket-region */
 	char checksum[S3_HTTP_FIELD];	/* x-amz-checksum-sha256 */
 	char nonce[S3_HTTP_FIELD];	/* x-amz-meta-firn-put */

@@ -16,6 +16,8 @@
 
 #define SKEW_MAX	(15 * 60)	/* seconds that S3 tolerates */
 
+#define FAILED		"the server failed"
+#define TOO_FAST	"the server wants fewer requests"
 #define CHECK_POLICY	"allow the key s3:GetObject, s3:PutObject, " \
 	"s3:DeleteObject on the bucket's objects and s3:ListBucket on the " \
 	"bucket, or use another key"
@@ -65,17 +67,17 @@ static const struct {
 	{ "IllegalLocationConstraintException", { S3_MOVE, -EIO, NULL,
 	    NULL } },
 	{ "IncorrectEndpoint", { S3_MOVE, -EIO, NULL, NULL } },
-	{ "SlowDown", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
-	{ "Throttling", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
-	{ "ThrottlingException", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
-	{ "RequestThrottled", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
-	{ "RequestThrottledException", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
-	{ "RequestLimitExceeded", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
-	{ "BandwidthLimitExceeded", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
-	{ "TooManyRequests", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
-	{ "TooManyRequestsException", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
-	{ "ServiceUnavailable", { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
-	{ "InternalError", { S3_RETRY, -EIO, NULL, NULL } },
+	{ "SlowDown", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
+	{ "Throttling", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
+	{ "ThrottlingException", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
+	{ "RequestThrottled", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
+	{ "RequestThrottledException", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
+	{ "RequestLimitExceeded", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
+	{ "BandwidthLimitExceeded", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
+	{ "TooManyRequests", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
+	{ "TooManyRequestsException", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
+	{ "ServiceUnavailable", { S3_SLOW_DOWN, -EBUSY, FAILED, NULL } },
+	{ "InternalError", { S3_RETRY, -EIO, FAILED, NULL } },
 	{ "RequestTimeout", { S3_RETRY, -ETIMEDOUT, NULL, NULL } },
 	{ "RequestTimeoutException", { S3_RETRY, -ETIMEDOUT, NULL, NULL } },
 	{ "PriorRequestNotComplete", { S3_RETRY, -EBUSY, NULL, NULL } },
@@ -110,15 +112,16 @@ static const struct {
 	{ 407, { S3_GIVE_UP, -EACCES, "the proxy wants to know who you are",
 	    "set https_proxy to http://USER:PASSWORD@HOST:PORT" } },
 	{ 408, { S3_RETRY, -ETIMEDOUT, NULL, NULL } },
+	{ 409, { S3_RETRY, -EBUSY, NULL, NULL } },
 	{ 412, { S3_ANSWER, -EEXIST, NULL, NULL } },
 	{ 416, { S3_ANSWER, -ERANGE, NULL, NULL } },
-	{ 429, { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
-	{ 500, { S3_RETRY, -EIO, NULL, NULL } },
+	{ 429, { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
+	{ 500, { S3_RETRY, -EIO, FAILED, NULL } },
 	{ 501, { S3_GIVE_UP, -EOPNOTSUPP, "the server cannot do this",
 	    NULL } },
-	{ 502, { S3_RETRY, -EIO, NULL, NULL } },
-	{ 503, { S3_SLOW_DOWN, -EBUSY, NULL, NULL } },
-	{ 504, { S3_RETRY, -ETIMEDOUT, NULL, NULL } },
+	{ 502, { S3_RETRY, -EIO, FAILED, NULL } },
+	{ 503, { S3_SLOW_DOWN, -EBUSY, FAILED, NULL } },
+	{ 504, { S3_RETRY, -ETIMEDOUT, FAILED, NULL } },
 	{ 507, { S3_GIVE_UP, -ENOSPC, "the server is full", NULL } },
 };
 

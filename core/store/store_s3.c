@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 
 #include "base/base64.h"
@@ -61,6 +62,34 @@ checksum_parse(const char *text, uint8_t sha256[STORE_SHA256])
 	return ok;
 }
 
+/* A 200 may also come from a proxy's or portal's page.  S3 gives every object
+ * an ETag, and ours no type of text. */
+static int
+is_object(const struct s3_http_reply *rp)
+{
+	return rp->etag[0] != '\0' &&
+	    strncasecmp(rp->content_type, "text/html", 9) != 0;
+}
+
+static int
+head_check(struct s3_call *call, const struct s3_http_reply *rp,
+    const char **why)
+{
+	(void)call;
+	*why = "the answer is not that of an S3 server";
+	return is_object(rp) && rp->has_length ? 0 : -EIO;
+}
+
+/* These are answered without a body. */
+static int
+bare_check(struct s3_call *call, const struct s3_http_reply *rp,
+    const char **why)
+{
+	(void)call;
+	*why = "the answer is not that of an S3 server";
+	return rp->got == 0 ? 0 : -EIO;
+}
+
 static int
 head(struct s3 *s, const char *name, struct s3_http_reply *rp)
 {
@@ -69,7 +98,7 @@ head(struct s3 *s, const char *name, struct s3_http_reply *rp)
 		.verb = STORE_STAT, .method = S3_HTTP_HEAD, .name = name,
 		.nheaders = 1,
 		.header = { { "x-amz-checksum-mode", "ENABLED" } },
-		.doc = &doc,
+		.doc = &doc, .check = head_check,
 	};
 	int err = s3_client_do(s->client, &call, rp);
 
@@ -85,9 +114,6 @@ s3_stat(struct store *base, const char *name, struct store_stat *out)
 
 	if (err != 0)
 		return err;
-	if (!rp.has_length)
-		return log_err(-EIO, "'%s' in '%s': the server does not tell "
-		    "its size", name, base->url);
 	out->size = rp.length;
 	out->mtime.tv_sec = rp.modified > 0 ? rp.modified : 0;
 	out->has_sha256 = checksum_parse(rp.checksum, out->sha256);
@@ -161,6 +187,7 @@ s3_put(struct store *base, const char *name, const void *data, size_t len,
 	struct s3_call call = {
 		.verb = STORE_PUT, .method = S3_HTTP_PUT, .name = name,
 		.body = data, .len = len, .sha256 = sha256, .doc = &doc,
+		.check = bare_check,
 	};
 	int err = 0;
 
@@ -234,9 +261,10 @@ get_check(struct s3_call *call, const struct s3_http_reply *rp,
 		    -EIO;
 	}
 	/* The whole object, which is what was asked for if it fits. */
-	*why = "the server ignores ranges";
-	return rp->status == 200 && want->off == 0 && rp->has_length &&
-	    rp->length == rp->got ? 0 : -EIO;
+	*why = is_object(rp) ? "the server ignores ranges" :
+	    "the answer is not that of an S3 server";
+	return rp->status == 200 && is_object(rp) && want->off == 0 &&
+	    rp->has_length && rp->length == rp->got ? 0 : -EIO;
 }
 
 static int
@@ -272,7 +300,7 @@ s3_del(struct store *base, const char *name)
 	struct buf doc = BUF_INIT(DOC_MAX);
 	struct s3_call call = {
 		.verb = STORE_DEL, .method = S3_HTTP_DELETE, .name = name,
-		.doc = &doc,
+		.doc = &doc, .check = bare_check,
 	};
 	struct s3_http_reply rp;
 	int err = s3_client_do(s3_of(base)->client, &call, &rp);

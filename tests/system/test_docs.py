@@ -105,6 +105,8 @@ class Sandbox:
 
     def local_path(self, path):
         """Where a path of an example lies here."""
+        if path.startswith(str(self.root)):
+            return path
         for p in self.PATHS:
             if path == p or path.startswith(p + "/"):
                 return f"{self.root}{path}"
@@ -143,7 +145,7 @@ class Sandbox:
             return
         if "add" in words and "--new-password-file" not in words:
             # What would be typed at the prompt.
-            words += ["--new-password-file", str(self.root / "cwd/web1.password")]
+            words += ["--new-password-file", "web1.password"]
         if any(w.startswith("s3://") for w in words):
             self.env.update(s3_environment(self.sim.url))
         r = subprocess.run([self.word(w) for w in words], env=self.env, capture_output=True,

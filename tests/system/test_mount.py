@@ -252,10 +252,10 @@ def test_unmount_with_a_blocked_reader(sim, source):
     mnt.mkdir()
     sim("mount", mnt)
     os.listdir(f"{mnt}/latest{source}")
-    sim.sim.faults.add("stall", verb="GET", prefix="some/prefix/data", seconds=600)
+    rule = sim.sim.faults.add("stall", verb="GET", prefix="some/prefix/data", seconds=600)
     reader = subprocess.Popen(["cat", f"{mnt}/latest{source}/big"], stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL)
-    wait_for(lambda: any(r.fault for r in sim.sim.requests), "the reader to block")
+    wait_for(lambda: rule.fired, "the reader to block")
     begin = time.monotonic()
     subprocess.run(["umount", "-l", mnt], check=True)
     pid = subprocess.run(["pgrep", "-f", f"firnfs .*{mnt}"], capture_output=True, text=True,

@@ -260,19 +260,16 @@ add_link(struct dirb *d, const char *name, uint64_t ino, uint32_t nlink,
 	add_blocks_entry(d, e, values, 300000, NULL);
 }
 
+/* 110 names of ten files, and two of a symlink. */
 static void
-test_links(void **state)
+linked_tree(uint8_t id[BLOCK_ID_SIZE])
 {
-	struct restore_conf dry = { .dry_run = 1 };
-	struct restore_result res;
 	struct dirb d;
 	struct entry e;
-	uint8_t id[BLOCK_ID_SIZE], sub[BLOCK_ID_SIZE];
-	struct stat st;
+	uint8_t sub[BLOCK_ID_SIZE];
 	char name[20];
-	int i, run_no;
+	int i;
 
-	(void)state;
 	d = dir_begin();
 	for (i = 0; i < 100; i++) {
 		snprintf(name, sizeof(name), "l%03d", i);
@@ -295,42 +292,57 @@ test_links(void **state)
 		add_entry(&d, &e);
 	}
 	dir_end(&d, id);
+}
+
+static struct restore_result
+run_linked(const uint8_t *id)
+{
+	struct restore_result res = run(id, "", NULL, 0);
+	struct stat st;
+	int i;
+
+	assert_int_equal(res.failed, 0);
+	for (i = 0; i < 10; i++) {
+		st = stat_of(at("t%03d", i));
+		assert_int_equal(st.st_nlink, 11);
+		assert_int_equal(st.st_ino, stat_of(at("s/l%03d", i)).st_ino);
+	}
+	assert_int_equal(stat_of(at("u1")).st_nlink, 2);
+	check_blocks(at("s/l055"), "abc", 300000);
+	assert_meta(at("s/l055"), S_IFREG | 0600);
+	assert_int_equal(count_temps(), 0);
+	return res;
+}
+
+static void
+test_links(void **state)
+{
+	struct restore_conf dry = { .dry_run = 1 };
+	struct restore_result res;
+	uint8_t id[BLOCK_ID_SIZE];
+
+	(void)state;
+	linked_tree(id);
 	res = run(id, "", &dry, 0);
 	assert_int_equal(res.bytes, 10 * 900000);
-	for (run_no = 0; run_no < 4; run_no++) {
-		res = run(id, "", NULL, 0);
-		assert_int_equal(res.failed, 0);
-		for (i = 0; i < 10; i++) {
-			st = stat_of(at("t%03d", i));
-			assert_int_equal(st.st_nlink, 11);
-			assert_int_equal(st.st_ino,
-			    stat_of(at("s/l%03d", i)).st_ino);
-		}
-		assert_int_equal(stat_of(at("u1")).st_nlink, 2);
-		check_blocks(at("s/l055"), "abc", 300000);
-		assert_meta(at("s/l055"), S_IFREG | 0600);
-		assert_int_equal(count_temps(), 0);
-		if (run_no == 0) {
-			assert_int_equal(res.files, 112);
-			assert_int_equal(res.bytes, 10 * 900000);
-			/* The first is missing, and one is another file. */
-			unlink(at("s/l000"));
-			unlink(at("s/l011"));
-			put_file(at("s/l011"), "other");
-		} else if (run_no == 1) {
-			/* Two names of which one is a directory now. */
-			unlink(at("t005"));
-			mkdir(at("t005"), 0700);
-			unlink(at("s/l003"));
-			assert_int_equal(link(at("s/l004"), at("s/l003")),
-			    0);
-		} else if (run_no == 2) {
-			assert_true(res.files >= 2);
-		} else {
-			assert_int_equal(res.files, 0);
-			assert_int_equal(res.unchanged, 112);
-		}
-	}
+	res = run_linked(id);
+	assert_int_equal(res.files, 112);
+	assert_int_equal(res.bytes, 10 * 900000);
+	/* The first is missing, and one is another file. */
+	unlink(at("s/l000"));
+	unlink(at("s/l011"));
+	put_file(at("s/l011"), "other");
+	run_linked(id);
+	/* One is a directory now, and one a name of another group. */
+	unlink(at("t005"));
+	mkdir(at("t005"), 0700);
+	unlink(at("s/l003"));
+	assert_int_equal(link(at("s/l004"), at("s/l003")), 0);
+	res = run_linked(id);
+	assert_true(res.files >= 2);
+	res = run_linked(id);
+	assert_int_equal(res.files, 0);
+	assert_int_equal(res.unchanged, 112);
 }
 
 /* Links in many directories, by many threads at once. */

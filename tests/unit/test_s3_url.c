@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where requests for a bucket go.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "store/s3_url.h"
+
+static void
+test_places(void **state)
+{
+	static const struct {
+		const char *url, *region, *endpoint;
+		int style;
+		const char *host, *path, *root;
+		int http;
+	} t[] = {
+		{ "s3://bucket", "us-east-1", NULL, -1,
+		    "bucket.s3.us-east-1.amazonaws.com", "/", "/", 0 },
+		{ "s3://bucket/", "eu-west-3", "", -1,
+		    "bucket.s3.eu-west-3.amazonaws.com", "/", "/", 0 },
+		{ "s3://bucket/a//b/", "us-east-1", NULL, -1,
+		    "bucket.s3.us-east-1.amazonaws.com", "/a/b/", "/", 0 },
+		{ "s3://bucket/a", "us-east-1", NULL, 1,
+		    "s3.us-east-1.amazonaws.com", "/bucket/a/", "/bucket", 0 },
+		{ "s3://bucket", "cn-north-1", NULL, -1,
+		    "bucket.s3.cn-north-1.amazonaws.com.cn", "/", "/", 0 },
+		{ "s3://my.bucket/x", "us-east-1", NULL, -1,
+		    "s3.us-east-1.amazonaws.com", "/my.bucket/x/",
+		    "/my.bucket", 0 },
+		{ "s3://my_bucket", "us-east-1", NULL, -1,
+		    "s3.us-east-1.amazonaws.com", "/my_bucket/",
+		    "/my_bucket", 0 },
+		{ "s3://Bucket", "us-east-1", NULL, -1,
+		    "s3.us-east-1.amazonaws.com", "/Bucket/", "/Bucket", 0 },
+		{ "s3://bucket", "us-east-1", "http://127.0.0.1:9000", -1,
+		    "127.0.0.1:9000", "/bucket/", "/bucket", 1 },
+		{ "s3://bucket", "us-east-1", "http://[::1]:9000/", -1,
+		    "[::1]:9000", "/bucket/", "/bucket", 1 },
+		{ "s3://bucket", "us-east-1", "https://[fe80::1]", -1,
+		    "[fe80::1]", "/bucket/", "/bucket", 0 },
+		{ "s3://bucket", "us-east-1", "HTTP://localhost:080", -1,
+		    "localhost", "/bucket/", "/bucket", 1 },
+		{ "s3://bucket", "us-east-1", "https://minio:443", -1,
+		    "minio", "/bucket/", "/bucket", 0 },
+		{ "s3://bucket", "us-east-1", "s3.example.com", -1,
+		    "bucket.s3.example.com", "/", "/", 0 },
+		{ "s3://bucket", "us-east-1", "https://s3.example.com:8443",
+		    -1, "bucket.s3.example.com:8443", "/", "/", 0 },
+		{ "s3://bucket", "us-east-1", "https://s3.example.com", 1,
+		    "s3.example.com", "/bucket/", "/bucket", 0 },
+		{ "s3://bucket", "us-east-1", "http://127.0.0.1", 0,
+		    "bucket.127.0.0.1", "/", "/", 1 },
+		{ "s3://bucket/a b/\xc3\xbc+%41&", "us-east-1", NULL, -1,
+		    "bucket.s3.us-east-1.amazonaws.com",
+		    "/a%20b/%C3%BC%2B%2541%26/", "/", 0 },
+	};
+	struct s3_url u;
+	const char *why;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		assert_int_equal(s3_url_init(&u, t[i].url, t[i].region,
+		    t[i].endpoint, t[i].style, &why), 0);
+		assert_string_equal(u.host, t[i].host);
+		assert_string_equal(u.path, t[i].path);
+		assert_string_equal(u.root, t[i].root);
+		assert_int_equal(u.http, t[i].http);
+	}
+}
+
+static void
+test_bad(void **state)
+{
+	static const char *const urls[] = { "s3://", "s3:/bucket", "s3://ab",
+	    "S3://bucket", "s3://-bucket", "s3://..", "s3://.bucket",
+	    "s3://buc ket", "s3://buc@ket", "s3://bucket:80", "s3://bucket?x",
+	    "s3://bucket/a/../b", "s3://bucket/.", "s3://bucket/a\nb",
+	    "s3://0123456789012345678901234567890123456789"
+	    "012345678901234567890123" };
+	static const char *const endpoints[] = { "ftp://h", "http://",
+	    "https://:9000", "http://h:0", "http://h:65536", "http://h:",
+	    "http://h:9x", "http://h:999999", "http://u@h", "http://h/path",
+	    "http://h?q", "http://[::1", "http://[::g]", "http://[]",
+	    "http://::1", "http://-h", "http://h-", "http://a..b",
+	    "http://a b", "http://h#", "http://[127.0.0.1]" };
+	static const char *const regions[] = { "", "a/b", "a.b", "-a", "a-",
+	    "a b", "us-east-1\r\n", "a@b" };
+	char big[1000];
+	struct s3_url u;
+	const char *why;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+		assert_int_equal(s3_url_init(&u, urls[i], "us-east-1", NULL,
+		    -1, &why), -EINVAL);
+		assert_non_null(why);
+	}
+	for (i = 0; i < sizeof(endpoints) / sizeof(endpoints[0]); i++)
+		assert_int_equal(s3_url_init(&u, "s3://bucket", "us-east-1",
+		    endpoints[i], -1, &why), -EINVAL);
+	assert_int_equal(s3_url_init(&u, "s3://bucket", "us-east-1", NULL, -1,
+	    &why), 0);
+	for (i = 0; i < sizeof(regions) / sizeof(regions[0]); i++)
+		assert_int_equal(s3_url_set_region(&u, regions[i]), -EINVAL);
+	assert_string_equal(u.region, "us-east-1");
+	/* Too long, each. */
+	memset(big, 'a', sizeof(big) - 1);
+	big[sizeof(big) - 1] = '\0';
+	assert_int_equal(s3_url_set_region(&u, big), -EINVAL);
+	assert_int_equal(s3_url_init(&u, "s3://bucket", "us-east-1", big, -1,
+	    &why), -EINVAL);
+	memcpy(big, "s3://bucket/", 12);
+	assert_int_equal(s3_url_init(&u, big, "us-east-1", NULL, -1, &why),
+	    -EINVAL);
+}
+
+static void
+test_region(void **state)
+{
+	struct s3_url u;
+	const char *why;
+
+	(void)state;
+	assert_int_equal(s3_url_init(&u, "s3://bucket/a", "us-east-1", NULL,
+	    -1, &why), 0);
+	assert_int_equal(s3_url_set_region(&u, "eu-central-1"), 0);
+	assert_string_equal(u.host, "bucket.s3.eu-central-1.amazonaws.com");
+	assert_string_equal(u.path, "/a/");
+	/* A host of one's own is not left for it. */
+	assert_int_equal(s3_url_init(&u, "s3://bucket/a", "us-east-1",
+	    "https://s3.example.com", -1, &why), 0);
+	assert_int_equal(s3_url_set_region(&u, "eu-central-1"), 0);
+	assert_string_equal(u.host, "bucket.s3.example.com");
+	assert_string_equal(u.region, "eu-central-1");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_region),
+	};
+
+	return cmocka_run_group_tests_name("s3_url", tests, NULL, NULL) != 0;
+}

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The store in a bucket when things go wrong, against the simulator in
+ * tests/s3sim, which FIRN_TEST_S3SIM names (http://127.0.0.1:PORT, with a
+ * bucket "bucket" and its usual keys).  Skipped without it.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "store_contract.h"
+
+#define BIG	(3u << 20)
+
+struct fixture {
+	struct store *s;
+	char last[1024];	/* what was logged last */
+};
+
+static void
+hook(void *ctx, enum log_level level, const char *line)
+{
+	struct fixture *f = ctx;
+
+	(void)level;
+	snprintf(f->last, sizeof(f->last), "%s", line);
+}
+
+static int
+sim_port(void)
+{
+	return atoi(strrchr(getenv("FIRN_TEST_S3SIM"), ':') + 1);
+}
+
+/* One request to the simulator's control. */
+static void
+sim(const char *method, const char *path, const char *body)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+	    .sin_port = htons((uint16_t)sim_port()),
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char text[1024], status[13] = "";
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	snprintf(text, sizeof(text), "%s /-sim/%s HTTP/1.1\r\nHost: s\r\n"
+	    "Connection: close\r\nContent-Length: %zu\r\n\r\n%s", method,
+	    path, strlen(body), body);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(recv(fd, status, 12, MSG_WAITALL), 12);
+	assert_string_equal(status, "HTTP/1.1 200");
+	while (read(fd, text, sizeof(text)) > 0)
+		continue;
+	close(fd);
+}
+
+/* The next request of this verb fails so, or all of them. */
+static void
+fault(const char *kind, const char *verb, int times)
+{
+	char body[256];
+
+	snprintf(body, sizeof(body), "{\"kind\": \"%s\", \"verb\": \"%s\", "
+	    "\"times\": %d, \"seconds\": 3}", kind, verb, times);
+	sim("DELETE", "faults", "");
+	sim("POST", "faults", body);
+}
+
+static struct store *
+open_store(unsigned timeout)
+{
+	struct store_conf conf = STORE_CONF_DEFAULT;
+	unsigned long long r = 0;
+	struct store *s;
+	char url[64];
+
+	setenv("AWS_ACCESS_KEY_ID", "AKIDTEST", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "SECRETTEST", 1);
+	assert_int_equal(getrandom(&r, sizeof(r), 0), sizeof(r));
+	snprintf(url, sizeof(url), "s3://bucket/%016llx", r);
+	conf.endpoint = getenv("FIRN_TEST_S3SIM");
+	conf.timeout = timeout;
+	assert_int_equal(store_open(url, &conf, 0, &s), 0);
+	return s;
+}
+
+static int
+setup(void **state)
+{
+	struct fixture *f;
+
+	if (getenv("FIRN_TEST_S3SIM") == NULL) {
+		*state = NULL;
+		return 0;
+	}
+	f = test_calloc(1, sizeof(*f));
+	f->s = open_store(4);
+	log_set_hook(hook, f);
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	if (f == NULL)
+		return 0;
+	sim("DELETE", "faults", "");
+	sim("POST", "clock", "{\"skew\": 0}");
+	log_set_hook(NULL, NULL);
+	store_close(f->s);
+	test_free(f);
+	return 0;
+}
+
+/* Its store, or the test is skipped. */
+static struct store *
+store_of(void **state)
+{
+	if (*state == NULL) {
+		print_message("FIRN_TEST_S3SIM is not set\n");
+		skip();
+	}
+	return ((struct fixture *)*state)->s;
+}
+
+static void
+assert_object(struct store *s, const char *name, const char *text)
+{
+	char buf[64];
+	size_t got;
+
+	assert_int_equal(store_get(s, name, 0, buf, sizeof(buf), &got), 0);
+	assert_int_equal(got, strlen(text));
+	assert_memory_equal(buf, text, got);
+}
+
+/* What passes: one request fails, the call does not. */
+static const char *const passing[] = { "500", "503-slowdown",
+    "409-conflict", "500-after-commit", "200-error", "html", "reset-before",
+    "reset-mid-body", "lost-reply", "stall" };
+#define PASSING	(sizeof(passing) / sizeof(passing[0]))
+
+static void
+test_put(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_counters n;
+	char name[64];
+	size_t i;
+
+	for (i = 0; i < PASSING; i++) {
+		print_message("put: %s\n", passing[i]);
+		snprintf(name, sizeof(name), "gen/%zu", i);
+		fault(passing[i], "PUT", 1);
+		assert_int_equal(store_put(s, name, "ours", 4, NULL,
+		    STORE_IF_ABSENT), 0);
+		fault(passing[i], "PUT", 1);
+		assert_int_equal(store_put(s, name, "other", 5, NULL,
+		    STORE_IF_ABSENT), -EEXIST);
+		/* Equal bytes are not ours either. */
+		fault(passing[i], "PUT", 1);
+		assert_int_equal(store_put(s, name, "ours", 4, NULL,
+		    STORE_IF_ABSENT), -EEXIST);
+		sim("DELETE", "faults", "");
+		assert_object(s, name, "ours");
+		snprintf(name, sizeof(name), "data/%zu", i);
+		fault(passing[i], "PUT", 1);
+		assert_int_equal(store_put(s, name, "data", 4, NULL, 0), 0);
+		assert_object(s, name, "data");
+	}
+	store_count(s, &n);
+	assert_true(n.retries >= 2 * PASSING);
+}
+
+static void
+test_get(void **state)
+{
+	static const char *const more[] = { "truncate", "reset-mid-body" };
+	struct store *s = store_of(state);
+	char *data = test_malloc(BIG), *back = test_malloc(BIG);
+	const char *kind;
+	size_t got, i;
+
+	memset(data, 'x', BIG);
+	memset(data + BIG / 2, 'y', BIG / 2);
+	assert_int_equal(store_put(s, "big", data, BIG, NULL, 0), 0);
+	assert_int_equal(store_put(s, "small", "small", 5, NULL, 0), 0);
+	for (i = 0; i < PASSING + 2; i++) {
+		kind = i < PASSING ? passing[i] : more[i - PASSING];
+		print_message("get: %s\n", kind);
+		fault(kind, "GET", 1);
+		memset(back, 0, BIG);
+		assert_int_equal(store_get(s, "big", 100, back, BIG, &got), 0);
+		assert_int_equal(got, BIG - 100);
+		assert_memory_equal(back, data + 100, got);
+		fault(kind, "GET", 1);
+		assert_object(s, "small", "small");
+		fault(kind, "GET", 1);
+		assert_int_equal(store_get(s, "none", 0, back, 1, &got),
+		    -ENOENT);
+	}
+	test_free(data);
+	test_free(back);
+}
+
+static int
+count_one(void *ctx, const char *name, const struct store_stat *st)
+{
+	(void)name;
+	(void)st;
+	++*(int *)ctx;
+	return 0;
+}
+
+static void
+test_others(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_stat st;
+	size_t i;
+	int n;
+
+	assert_int_equal(store_put(s, "keys/1", "1", 1, NULL, 0), 0);
+	assert_int_equal(store_put(s, "keys/2", "2", 1, NULL, 0), 0);
+	for (i = 0; i < PASSING; i++) {
+		print_message("stat, list, del: %s\n", passing[i]);
+		/* A HEAD in place of an error would be believed by none. */
+		fault(passing[i], "HEAD", 1);
+		assert_int_equal(store_stat(s, "keys/1", &st), 0);
+		assert_int_equal(st.size, 1);
+		assert_true(st.has_sha256);
+		fault(passing[i], "GET", 1);
+		n = 0;
+		assert_int_equal(store_list(s, "keys/", count_one, &n), 0);
+		assert_int_equal(n, 2);
+		fault(passing[i], "DELETE", 1);
+		assert_int_equal(store_del(s, "keys/none"), 0);
+	}
+	fault("truncate", "GET", 1);
+	n = 0;
+	assert_int_equal(store_list(s, "", count_one, &n), 0);
+	assert_int_equal(n, 2);
+}
+
+static double
+seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void
+assert_logged(void **state, const char *text)
+{
+	struct fixture *f = *state;
+
+	if (strstr(f->last, text) == NULL)
+		print_message("'%s' is not in: %s\n", text, f->last);
+	assert_non_null(strstr(f->last, text));
+	assert_null(strstr(f->last, "SECRETTEST"));
+	f->last[0] = '\0';
+}
+
+static void
+test_lasting(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_stat st;
+	double start;
+	char b;
+	size_t got;
+	int n = 0;
+
+	fault("403", "PUT", 100);
+	assert_int_equal(store_put(s, "a", "a", 1, NULL, 0), -EACCES);
+	assert_logged(state, "s3:PutObject");
+	fault("403", "HEAD", 100);
+	sim("POST", "faults", "{\"kind\": \"403\", \"verb\": \"GET\"}");
+	assert_int_equal(store_stat(s, "a", &st), -EACCES);
+	assert_logged(state, "AccessDenied");
+	fault("expired-token", "GET", 100);
+	assert_int_equal(store_get(s, "a", 0, &b, 1, &got), -EACCES);
+	assert_logged(state, "AWS_SESSION_TOKEN");
+	fault("html", "GET", 1000);
+	assert_int_equal(store_list(s, "", count_one, &n), -EIO);
+	assert_logged(state, "no listing");
+	/* The time is kept. */
+	fault("500", "GET", 1000);
+	start = seconds();
+	assert_int_equal(store_get(s, "a", 0, &b, 1, &got), -EIO);
+	assert_true(seconds() - start < 6 && seconds() - start > 3);
+	assert_logged(state, "InternalError");
+}
+
+static void
+test_region(void **state)
+{
+	struct store *s = store_of(state);
+
+	/* Sent elsewhere, and told there that it was right before. */
+	fault("redirect", "PUT", 1);
+	assert_int_equal(store_put(s, "a", "a", 1, NULL, 0), 0);
+	fault("redirect", "PUT", 100);
+	assert_int_equal(store_put(s, "a", "a", 1, NULL, 0), -EIO);
+	assert_logged(state, "AWS_REGION");
+}
+
+static void
+test_clock(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_stat st;
+	struct store *other;
+
+	sim("POST", "clock", "{\"skew\": 5000}");
+	assert_int_equal(store_put(s, "a", "a", 1, NULL, 0), 0);
+	assert_logged(state, "clock is");
+	assert_object(s, "a", "a");
+	sim("POST", "clock", "{\"skew\": -90000}");
+	assert_object(s, "a", "a");
+	/* First seen by HEAD, which tells nothing but the date. */
+	other = open_store(4);
+	assert_int_equal(store_stat(other, "a", &st), -ENOENT);
+	store_close(other);
+}
+
+static void
+test_keys(void **state)
+{
+	struct store *s = store_of(state), *other;
+	struct store_stat st;
+	struct store_conf conf = STORE_CONF_DEFAULT;
+	char b;
+	size_t got;
+
+	(void)s;
+	conf.endpoint = getenv("FIRN_TEST_S3SIM");
+	setenv("AWS_SECRET_ACCESS_KEY", "wrong-one", 1);
+	assert_int_equal(store_open("s3://bucket", &conf, 0, &other), 0);
+	assert_int_equal(store_get(other, "a", 0, &b, 1, &got), -EACCES);
+	assert_logged(state, "check AWS_SECRET_ACCESS_KEY");
+	assert_int_equal(store_stat(other, "a", &st), -EACCES);
+	assert_logged(state, "check AWS_SECRET_ACCESS_KEY");
+	store_close(other);
+	setenv("AWS_SECRET_ACCESS_KEY", "SECRETTEST", 1);
+	setenv("AWS_ACCESS_KEY_ID", "NOBODY", 1);
+	assert_int_equal(store_open("s3://bucket", &conf, 0, &other), 0);
+	assert_int_equal(store_get(other, "a", 0, &b, 1, &got), -EACCES);
+	assert_logged(state, "check AWS_ACCESS_KEY_ID");
+	store_close(other);
+	setenv("AWS_ACCESS_KEY_ID", "AKIDTEST", 1);
+	assert_int_equal(store_open("s3://no-such-bucket", &conf, 0, &other),
+	    0);
+	assert_int_equal(store_get(other, "a", 0, &b, 1, &got), -ENXIO);
+	assert_logged(state, "does not exist");
+	store_close(other);
+}
+
+static void *
+cancel_when_sent(void *arg)
+{
+	struct store_counters n;
+	struct timespec t = { 0, 300000000 };
+
+	/* Requests are counted when answered; this one will not be. */
+	do {
+		nanosleep(&t, NULL);
+		store_count(arg, &n);
+	} while (n.requests[STORE_PUT] == 0);
+	store_cancel(arg);
+	return NULL;
+}
+
+static void
+test_cancel(void **state)
+{
+	struct store *s = store_of(state);
+	double start = seconds();
+	pthread_t t;
+	char b;
+	size_t got;
+
+	assert_int_equal(store_put(s, "a", "a", 1, NULL, 0), 0);
+	fault("stall", "GET", 100);
+	assert_int_equal(pthread_create(&t, NULL, cancel_when_sent, s), 0);
+	assert_int_equal(store_get(s, "a", 0, &b, 1, &got), -ECANCELED);
+	assert_true(seconds() - start < 2.5);
+	pthread_join(t, NULL);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_put),
+		CASE(test_get),
+		CASE(test_others),
+		CASE(test_lasting),
+		CASE(test_region),
+		CASE(test_clock),
+		CASE(test_keys),
+		CASE(test_cancel),
+	};
+
+	return cmocka_run_group_tests_name("store_s3 faults", tests, NULL,
+	    NULL) != 0;
+}
