@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -413,10 +414,13 @@ is_empty(const char *path)
 int
 options_mountpoint(struct options *o)
 {
+	struct statvfs vfs;
 	struct stat st;
 	int ret;
 
-	if (stat(o->dir, &st) != 0) {
+	/* statvfs: of a mount whose program died, stat may still answer from
+	 * what the kernel remembers. */
+	if (statvfs(o->dir, &vfs) != 0 || stat(o->dir, &st) != 0) {
 		ret = -errno;
 		if (ret == -ENOENT)
 			return log_err(ret, "cannot mount on '%s'; make it "

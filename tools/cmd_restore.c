@@ -118,6 +118,9 @@ restore(struct tool *t, const struct generation *g, const char *path,
 	struct tree *tree = NULL;
 	int err;
 
+	/* What lies above the sources is not the generation's to delete. */
+	conf->sources = (const char *const *)g->rec.paths;
+	conf->nsources = g->rec.npaths;
 	conf->progress = job_progress;
 	conf->ctx = &j;
 	conf->stop = &tool_stop;

@@ -89,10 +89,32 @@ bad_value(const char *name, const char *value, const char *want)
 	return log_err(-EINVAL, "--%s '%s': %s", name, value, want);
 }
 
+/* A flag is on without a value, as on the command line; a profile says. */
+static int
+flag_value(const char *name, const char *value, int *out)
+{
+	static const char *const on[] = { "yes", "true", "on", "1", "" };
+	static const char *const off[] = { "no", "false", "off", "0" };
+	size_t i;
+
+	*out = 1;
+	if (value == NULL)
+		return 1;
+	for (i = 0; i < sizeof(on) / sizeof(on[0]); i++)
+		if (strcmp(value, on[i]) == 0)
+			return 1;
+	*out = 0;
+	for (i = 0; i < sizeof(off) / sizeof(off[0]); i++)
+		if (strcmp(value, off[i]) == 0)
+			return 1;
+	return bad_value(name, value, "want yes or no");
+}
+
 int
 tool_set(struct tool *t, const char *name, const char *value)
 {
 	uint64_t v;
+	int flag, ret;
 
 	if (strcmp(name, "repo") == 0) {
 		t->conf.url = value;
@@ -108,13 +130,17 @@ tool_set(struct tool *t, const char *name, const char *value)
 			    "want a size of at least 64M, such as 20G");
 		t->conf.cache_limit = v;
 	} else if (strcmp(name, "no-cache") == 0) {
-		t->conf.no_cache = 1;
+		ret = flag_value(name, value, &t->conf.no_cache);
+		return ret;
 	} else if (strcmp(name, "region") == 0) {
 		t->conf.store.region = value;
 	} else if (strcmp(name, "endpoint") == 0) {
 		t->conf.store.endpoint = value;
 	} else if (strcmp(name, "path-style") == 0) {
-		t->conf.store.path_style = 1;
+		ret = flag_value(name, value, &flag);
+		if (ret == 1)
+			t->conf.store.path_style = flag ? 1 : -1;
+		return ret;
 	} else if (strcmp(name, "timeout") == 0) {
 		if (tool_parse_uint(value, 86400, &v) != 0 || v == 0)
 			return bad_value(name, value,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Opening and closing.  Who has the lock owns the directory: it makes the
- * files, reads the records (64 bytes for each MiB of the limit, never the
- * cells) and evicts what is above the limit.  A file that is damaged is emptied
+ * files, reads the records (64 bytes a slot, never the cells) and evicts what
+ * is above the limit.  A file that is damaged is emptied
  * rather than replaced, so that a second opener keeps following it.
  */
 #include <errno.h>
@@ -21,6 +21,7 @@
 
 #define BLOCK_MIN	4096u
 #define BLOCK_MAX	65536u
+#define SLOTS_FIRST	131072u	/* at most, to begin with: 8 MiB */
 
 /* The lock: 1 when it is ours, 0 when it is not to be had, or -errno. */
 static int
@@ -110,9 +111,10 @@ read_header(struct cache *c, uint32_t *slots, int *clean)
 	if (ret <= 0 && (ftruncate(c->slotsfd, 0) != 0 ||
 	    ftruncate(c->cellsfd, 0) != 0))
 		return -errno;
+	if (want > SLOTS_FIRST)
+		want = SLOTS_FIRST;
 	if (*slots < want)
-		*slots = want < CACHE_SLOTS_MAX ? (uint32_t)want :
-		    CACHE_SLOTS_MAX;
+		*slots = (uint32_t)want;
 	if (*slots > c->slots_max)
 		*slots = c->slots_max;
 	return 0;

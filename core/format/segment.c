@@ -126,6 +126,7 @@ head_write(const struct segment_entry *entries, size_t nentries,
 	for (i = 0; i < npacks; i++) {
 		buf_add(out, packs[i].id, OBJECT_ID_SIZE);
 		buf_add_u32(out, packs[i].size);
+		buf_add(out, packs[i].header, PACK_HEADER_SIZE);
 	}
 	for (i = 0; i < nentries; i += SEGMENT_PAGE_ENTRIES) {
 		id = entries[i].id;
@@ -208,7 +209,7 @@ prefix_write(enum pack_kind kind, size_t sealed,
 
 int
 segment_encode(const struct keys *keys, enum pack_kind kind,
-    struct segment_entry *entries, size_t nentries,
+    struct segment_entry *entries, size_t *nentries,
     const struct segment_pack *packs, size_t npacks,
     const uint8_t (*replaced)[OBJECT_ID_SIZE], size_t nreplaced,
     struct buf *out)
@@ -219,12 +220,12 @@ segment_encode(const struct keys *keys, enum pack_kind kind,
 	size_t start = out->len;
 	int err;
 
-	err = input_valid(entries, nentries, packs, npacks, nreplaced);
+	err = input_valid(entries, *nentries, packs, npacks, nreplaced);
 	if (err != 0)
 		return err;
-	err = sort_unique(entries, &nentries);
+	err = sort_unique(entries, nentries);
 	if (err == 0)
-		err = head_write(entries, nentries, packs, npacks, replaced,
+		err = head_write(entries, *nentries, packs, npacks, replaced,
 		    nreplaced, &head);
 	if (err != 0)
 		goto out;
@@ -238,7 +239,7 @@ segment_encode(const struct keys *keys, enum pack_kind kind,
 		err = seal(a, key, SEGMENT_HEAD_NONCE, prefix, head.data,
 		    head.len, out);
 	if (err == 0)
-		err = pages_write(a, key, prefix, entries, nentries, out);
+		err = pages_write(a, key, prefix, entries, *nentries, out);
 	if (err != 0)
 		out->len = start;
 out:

@@ -9,7 +9,9 @@
  *	head	AES-256-GCM(segment key, nonce = 2^64 - 1, aad = prefix) over
  *		u64 entries; u32 pages; u32 replaced, then the 32-byte names of
  *		the segments that this one replaces; u32 packs, then a pack
- *		each: 32-byte name, u32 size; fan-out: a page each: the first
+ *		each: 32-byte name, u32 size, its PACK_HEADER_SIZE bytes of
+ *		header (so that opening a frame takes no read but the
+ *		frame's own); fan-out: a page each: the first
  *		8 bytes (big-endian order, as bytes) of its first id
  *	pages	AES-256-GCM(segment key, nonce = page number, aad = prefix) over
  *		SEGMENT_PAGE_ENTRIES entries (fewer in the last page)
@@ -38,6 +40,7 @@
 #include "base/buf.h"
 #include "crypto/keys.h"
 #include "format/format.h"
+#include "format/pack.h"
 
 #define SEGMENT_PREFIX_SIZE	32
 #define SEGMENT_ENTRY_SIZE	36
@@ -59,6 +62,7 @@ struct segment_entry {
 struct segment_pack {
 	uint8_t id[OBJECT_ID_SIZE];
 	uint32_t size;
+	uint8_t header[PACK_HEADER_SIZE];	/* as the pack has it */
 };
 
 /* What a decoded head holds. */
@@ -78,11 +82,11 @@ struct segment_head {
 
 /*
  * Encode whole.  `entries` are sorted here, in place; of equal ids the first
- * is kept.  Appends to out.  -EINVAL when an entry names no pack of the table
+ * is kept, and *nentries becomes what is left.  Appends to out.  -EINVAL when an entry names no pack of the table
  * or breaks a rule above, -FIRN_ETOOBIG over a ceiling; out is as before then.
  */
 int segment_encode(const struct keys *keys, enum pack_kind kind,
-    struct segment_entry *entries, size_t nentries,
+    struct segment_entry *entries, size_t *nentries,
     const struct segment_pack *packs, size_t npacks,
     const uint8_t (*replaced)[OBJECT_ID_SIZE], size_t nreplaced,
     struct buf *out);

@@ -11,7 +11,7 @@
 #define SEGMENT_MAGIC_SIZE	8
 #define SEGMENT_SALT_OFF	16	/* in the prefix */
 #define SEGMENT_HEAD_FIXED	20	/* its five counts */
-#define SEGMENT_PACK_BYTES	(OBJECT_ID_SIZE + 4)
+#define SEGMENT_PACK_BYTES	(OBJECT_ID_SIZE + 4 + PACK_HEADER_SIZE)
 #define SEGMENT_FANOUT_BYTES	8
 #define SEGMENT_PAGES_MAX	(SEGMENT_ENTRIES_MAX / SEGMENT_PAGE_ENTRIES)
 /* Plain bytes of the largest head. */

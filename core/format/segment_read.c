@@ -64,6 +64,7 @@ packs_parse(struct rd *r, struct segment_head *out)
 	for (i = 0; i < n; i++) {
 		rd_copy(r, out->packs[i].id, OBJECT_ID_SIZE);
 		out->packs[i].size = rd_u32(r);
+		rd_copy(r, out->packs[i].header, PACK_HEADER_SIZE);
 		if (!segment_pack_valid(&out->packs[i]))
 			return -FIRN_ECORRUPT;
 	}

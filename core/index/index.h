@@ -119,6 +119,9 @@ int index_stats(struct index *ix, enum pack_kind kind,
 int index_each_pack(struct index *ix, enum pack_kind kind,
     int (*fn)(void *ctx, const uint8_t pack[OBJECT_ID_SIZE], uint32_t size),
     void *ctx);
+/* The header of a pack that a loaded segment lists: 1, 0, -errno. */
+int index_pack_header(struct index *ix, enum pack_kind kind,
+    const uint8_t pack[OBJECT_ID_SIZE], uint8_t header[PACK_HEADER_SIZE]);
 /* Does a loaded segment list this pack: 1, 0, -errno. */
 int index_has_pack(struct index *ix, enum pack_kind kind,
     const uint8_t pack[OBJECT_ID_SIZE]);

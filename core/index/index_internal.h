@@ -46,7 +46,7 @@
 
 #include "index/index.h"
 
-#define INDEX_LAYOUT	1
+#define INDEX_LAYOUT	2
 #define INDEX_HALVES	2
 #define INDEX_SLOTS	64		/* look-ups at once in a process */
 #define INDEX_RUNS_MAX	256		/* in a half, dead ones included */

@@ -13,8 +13,8 @@
 #include "base/bytes.h"
 #include "index/index_internal.h"
 
-#define ROW_SIZE	(OBJECT_ID_SIZE + 4)
-#define PAGE_ROWS	113
+#define ROW_SIZE	(OBJECT_ID_SIZE + 4 + PACK_HEADER_SIZE)
+#define PAGE_ROWS	27	/* fill a page of LMDB's */
 #define PACK_BATCH	512	/* packs that each_pack reads at once */
 
 /* A page's rows: *n of them; 0 and n = 0 when there is no such page. */
@@ -56,6 +56,7 @@ row_decode(const uint8_t *row, struct segment_pack *out)
 {
 	memcpy(out->id, row, OBJECT_ID_SIZE);
 	out->size = le32_get(row + OBJECT_ID_SIZE);
+	memcpy(out->header, row + OBJECT_ID_SIZE + 4, PACK_HEADER_SIZE);
 }
 
 int
@@ -116,6 +117,8 @@ pack_put(struct index *ix, MDB_txn *txn, unsigned h, uint32_t first,
 			row = rows + (size_t)have++ * ROW_SIZE;
 			memcpy(row, packs[i].id, OBJECT_ID_SIZE);
 			le32_put(row + OBJECT_ID_SIZE, packs[i].size);
+			memcpy(row + OBJECT_ID_SIZE + 4,
+			    packs[i].header, PACK_HEADER_SIZE);
 			le32_put(le, first + i);
 			k = (MDB_val){ OBJECT_ID_SIZE, row };
 			v = (MDB_val){ sizeof(le), le };
@@ -193,6 +196,35 @@ pack_sweep(struct index *ix, MDB_txn *txn, unsigned h, uint32_t valid)
 }
 
 /* --- for callers -------------------------------------------------------- */
+
+int
+index_pack_header(struct index *ix, enum pack_kind kind,
+    const uint8_t pack[OBJECT_ID_SIZE], uint8_t header[PACK_HEADER_SIZE])
+{
+	unsigned h = half_of(kind);
+	struct segment_pack row;
+	struct half_rec rec;
+	uint32_t number;
+	struct slot *s;
+	int ret, err;
+
+	ret = slot_get(ix, &s);
+	if (ret != 0)
+		return ret;
+	ret = pack_number(ix, s->txn, h, pack, &number);
+	if (ret == 1) {
+		err = half_get(ix, s->txn, h, &rec);
+		ret = err != 0 ? err : number < rec.packs;
+	}
+	if (ret == 1) {
+		err = pack_get(ix, s->txn, h, number, &row);
+		ret = err != 0 ? err : 1;
+		if (ret == 1)
+			memcpy(header, row.header, PACK_HEADER_SIZE);
+	}
+	slot_put(s);
+	return ret;
+}
 
 int
 index_has_pack(struct index *ix, enum pack_kind kind,

@@ -165,9 +165,24 @@ tools_give(struct reader *rd, struct tools *t)
 	pthread_mutex_unlock(&rd->lock);
 }
 
+/* The header as the index has it. */
+static int
+pack_key_indexed(struct reader *rd, enum pack_kind kind,
+    const struct index_place *at, struct pack_key *pk)
+{
+	int ret;
+
+	ret = index_pack_header(repo_index(rd->repo), kind, at->pack,
+	    pk->header);
+	if (ret != 1)
+		return ret < 0 ? ret : -FIRN_ECORRUPT;
+	return pack_header_decode(repo_keys(rd->repo), pk->header, kind,
+	    pk->key);
+}
+
 /*
- * The key of a pack, by its header: in memory, else from its first cell.
- * `fresh` passes the caches by, after a header that did not open.
+ * The key of a pack, by its header: from the index, else from the pack's first
+ * cell; there past the caches when what they have does not open.
  */
 static int
 pack_key_get(struct reader *rd, enum pack_kind kind,
@@ -182,7 +197,9 @@ pack_key_get(struct reader *rd, enum pack_kind kind,
 	if (err != 0)
 		return err < 0 ? err : 0;
 	pk = calloc(1, sizeof(*pk));
-	for (fresh = 0; pk != NULL && fresh < 2; fresh++) {
+	if (pk != NULL)
+		err = pack_key_indexed(rd, kind, at, pk);
+	for (fresh = 0; err == -FIRN_ECORRUPT && fresh < 2; fresh++) {
 		err = cells_get(&rd->cells, kind, at, 0, fresh, &cell_node);
 		if (err != 0)
 			break;
@@ -194,11 +211,10 @@ pack_key_get(struct reader *rd, enum pack_kind kind,
 			    pk->header, kind, pk->key);
 		}
 		lru_release(rd->cells.lru, cell_node);
-		if (err != -FIRN_ECORRUPT)
-			break;
-		cells_drop(&rd->cells, at, 0);
+		if (err == -FIRN_ECORRUPT)
+			cells_drop(&rd->cells, at, 0);
 	}
-	if (err != 0 || pk == NULL) {
+	if (err != 0) {
 		if (pk != NULL)
 			pack_key_free(pk);
 		lru_failed(rd->packs, *out, err);
@@ -361,6 +377,9 @@ block_find(struct reader *rd, enum block_type type,
 		if (ret == 0)
 			ret = index_find(repo_index(rd->repo), kind, id, at);
 	}
+	/* A segment may be gone altogether, and its packs still there. */
+	if (ret == 0 && repo_adopt_once(rd->repo, kind) == 1)
+		ret = index_find(repo_index(rd->repo), kind, id, at);
 	if (ret == 0) {
 		hex_encode(id, BLOCK_ID_SIZE, hex);
 		ret = log_err(-FIRN_EMISSING,

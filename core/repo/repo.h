@@ -84,6 +84,8 @@ int repo_sync_once(struct repo *r, enum pack_kind kind);
  * read are left alone.  *packs counts those added.
  */
 int repo_adopt(struct repo *r, enum pack_kind kind, unsigned *packs);
+/* The same the first time since open only: 1 when packs were added. */
+int repo_adopt_once(struct repo *r, enum pack_kind kind);
 
 /* The id of a block: HMAC(K, type || content).  mac is a thread's own over
  * keys->block_id. */

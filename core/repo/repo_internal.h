@@ -17,7 +17,7 @@ struct repo {
 	char *state_dir;	/* NULL: none that can be used */
 	char *private_dir;	/* index lives here instead; removed at close */
 	pthread_mutex_t sync_lock;	/* one sync at a time; protects: */
-	int synced[3];			/* by kind */
+	int synced[3], adopted[3];	/* by kind */
 };
 
 /* repo_state.c: index and cache of this host, as well as it can be had. */

@@ -158,6 +158,10 @@ segment_load(struct repo *r, enum pack_kind kind,
 			err = index_load_begin(r->index, kind, id, head.packs,
 			    head.npacks, &ld);
 		if (err == 0)
+			err = index_load_replaces(ld,
+			    (const uint8_t (*)[OBJECT_ID_SIZE])head.replaced,
+			    head.nreplaced);
+		if (err == 0)
 			err = segment_pages(r, name, &head, ld);
 		if (err == 0)
 			err = index_load_commit(ld);
@@ -185,13 +189,16 @@ sync_locked(struct repo *r, enum pack_kind kind, unsigned *damaged)
 	struct names s = { 0 };
 	char prefix[32];
 	unsigned bad = 0, adopted;
+	uint64_t mark;
 	size_t i;
 	int err, ret;
 
 	snprintf(prefix, sizeof(prefix), "index/%s/", pack_kind_name(kind));
-	err = store_list(r->store, prefix, name_note, &s);
+	err = index_mark(r->index, kind, &mark);
+	if (err == 0)
+		err = store_list(r->store, prefix, name_note, &s);
 	if (err == 0) {
-		err = index_retain(r->index, kind,
+		err = index_retain_since(r->index, kind, mark,
 		    (const uint8_t (*)[OBJECT_ID_SIZE])s.id, s.n);
 		if (err == 1)
 			err = 0;
@@ -227,6 +234,21 @@ repo_sync(struct repo *r, enum pack_kind kind, unsigned *damaged)
 }
 
 int
+repo_adopt_once(struct repo *r, enum pack_kind kind)
+{
+	unsigned adopted = 0;
+	int err = 0;
+
+	pthread_mutex_lock(&r->sync_lock);
+	if (!r->adopted[kind]) {
+		r->adopted[kind] = 1;
+		err = repo_adopt(r, kind, &adopted);
+	}
+	pthread_mutex_unlock(&r->sync_lock);
+	return err != 0 ? err : adopted > 0;
+}
+
+int
 repo_sync_once(struct repo *r, enum pack_kind kind)
 {
 	int err = 0;
@@ -238,12 +260,12 @@ repo_sync_once(struct repo *r, enum pack_kind kind)
 	return err;
 }
 
-/* A pack's footer, read from its ends. */
+/* A pack's header and footer, read from its ends. */
 static int
 footer_read(struct repo *r, const char *name, uint64_t size,
-    struct pack_footer *out)
+    uint8_t header[PACK_HEADER_SIZE], struct pack_footer *out)
 {
-	uint8_t header[PACK_HEADER_SIZE], trailer[PACK_TRAILER_SIZE];
+	uint8_t trailer[PACK_TRAILER_SIZE];
 	uint64_t off;
 	uint32_t len;
 	uint8_t *sealed;
@@ -257,7 +279,7 @@ footer_read(struct repo *r, const char *name, uint64_t size,
 	if (err == 0)
 		err = pack_trailer_decode(trailer, size, &off, &len);
 	if (err == 0)
-		err = segment_read(r, name, 0, sizeof(header), header);
+		err = segment_read(r, name, 0, PACK_HEADER_SIZE, header);
 	if (err == 0)
 		err = pack_header_decode(&r->keys, header, 0, NULL);
 	if (err != 0)
@@ -296,7 +318,7 @@ adopt_flush(struct adoption *a)
 
 	if (a->npacks == 0)
 		return 0;
-	err = segment_encode(&a->r->keys, a->kind, a->entries, a->nentries,
+	err = segment_encode(&a->r->keys, a->kind, a->entries, &a->nentries,
 	    a->packs, a->npacks, NULL, 0, &bytes);
 	if (err == 0)
 		err = hash_sha256(bytes.data, bytes.len, id);
@@ -319,7 +341,8 @@ adopt_flush(struct adoption *a)
 
 static int
 adopt_note(struct adoption *a, const uint8_t id[OBJECT_ID_SIZE],
-    uint64_t size, const struct pack_footer *f)
+    uint64_t size, const uint8_t header[PACK_HEADER_SIZE],
+    const struct pack_footer *f)
 {
 	struct segment_entry *e;
 	const struct pack_block *b;
@@ -342,6 +365,7 @@ adopt_note(struct adoption *a, const uint8_t id[OBJECT_ID_SIZE],
 	}
 	memcpy(a->packs[a->npacks].id, id, OBJECT_ID_SIZE);
 	a->packs[a->npacks].size = (uint32_t)size;
+	memcpy(a->packs[a->npacks].header, header, PACK_HEADER_SIZE);
 	for (i = 0; i < f->nblocks; i++) {
 		b = &f->blocks[i];
 		e = &a->entries[a->nentries++];
@@ -361,7 +385,7 @@ adopt_pack(void *ctx, const char *name, const struct store_stat *st)
 {
 	struct adoption *a = ctx;
 	struct pack_footer footer;
-	uint8_t id[OBJECT_ID_SIZE];
+	uint8_t id[OBJECT_ID_SIZE], header[PACK_HEADER_SIZE];
 	const char *base = strrchr(name, '/');
 	int err;
 
@@ -370,9 +394,9 @@ adopt_pack(void *ctx, const char *name, const struct store_stat *st)
 	err = index_has_pack(a->r->index, a->kind, id);
 	if (err != 0)
 		return err < 0 ? err : 0;
-	err = footer_read(a->r, name, st->size, &footer);
+	err = footer_read(a->r, name, st->size, header, &footer);
 	if (err == 0) {
-		err = adopt_note(a, id, st->size, &footer);
+		err = adopt_note(a, id, st->size, header, &footer);
 		pack_footer_release(&footer);
 	} else if (is_damage(err) || err == -FIRN_ECOLD || err == -EACCES) {
 		log_warn(err, "cannot read back '%s'; left alone", name);

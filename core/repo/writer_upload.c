@@ -61,6 +61,7 @@ segment_note(struct wsegment *g, const struct wpack *p,
 		g->since = monotonic();
 	memcpy(g->packs[g->npacks].id, id, OBJECT_ID_SIZE);
 	g->packs[g->npacks].size = (uint32_t)p->bytes.len;
+	memcpy(g->packs[g->npacks].header, p->header, PACK_HEADER_SIZE);
 	for (i = 0; i < p->footer.nblocks; i++) {
 		b = &p->footer.blocks[i];
 		f = &p->footer.frames[b->frame];
@@ -96,7 +97,7 @@ segment_put(struct writer *w, enum pack_kind kind, struct wsegment *g)
 	int err;
 
 	err = segment_encode(repo_keys(w->repo), kind, g->entries,
-	    g->nentries, g->packs, g->npacks, NULL, 0, &bytes);
+	    &g->nentries, g->packs, g->npacks, NULL, 0, &bytes);
 	if (err == 0)
 		err = hash_sha256(bytes.data, bytes.len, id);
 	if (err == 0) {

@@ -184,3 +184,57 @@ def test_keys(local, work):
     local("key", "passwd", "--new-password-file", work / "p3", env=two)
     local("generations", status=12, env=two)
     local("generations", env={"FIRN_PASSWORD_FILE": str(work / "p3")})
+
+
+def test_restore_delete(local, source, work):
+    """--delete removes what is not in the generation, and nothing above the sources."""
+    local.backup("--series", "s", source)
+    out = work / "out"
+    (out / "other").mkdir(parents=True)
+    (out / "other" / "mine").write_text("not the generation's")
+    local("restore", "latest", out)
+    copy = work / ("out" + str(source))
+    (copy / "extra").write_text("x")
+    local("restore", "--delete", "--dry-run", "latest", out)
+    assert (copy / "extra").exists()
+    local("restore", "--delete", "latest", out)
+    assert not (copy / "extra").exists()
+    assert (out / "other" / "mine").exists()
+    assert_same(source, copy)
+
+
+def test_restore_again_does_the_rest(local, source, work):
+    local.backup("--series", "s", source)
+    local("restore", f"latest:{source}", work / "out")
+    (work / "out" / "small").write_text("spoilt, and another size\n")
+    os.unlink(work / "out" / "sub" / "big")
+    r = local.json("restore", f"latest:{source}", work / "out")[-1]
+    assert r["files"] == 2 and r["failed"] == 0
+    assert_same(source, work / "out")
+
+
+def test_profile(local, work):
+    config = work / "config" / "firn"
+    config.mkdir(parents=True)
+    (config / "mine.conf").write_text(
+        f"repo = {local.url}\npassword-file = {local.password}\nno-cache = no\n")
+    env = {"XDG_CONFIG_HOME": str(work / "config"), "FIRN_REPOSITORY": "",
+           "FIRN_PASSWORD_FILE": ""}
+    local("-p", "mine", "generations", env=env)
+    (config / "bad.conf").write_text("nonsense = 1\n")
+    assert "nonsense" in local("-p", "bad", "generations", status=2, env=env).err
+    (config / "bad2.conf").write_text("no-cache = perhaps\n")
+    assert "perhaps" in local("-p", "bad2", "generations", status=2, env=env).err
+    assert "absent" in local("-p", "absent", "generations", status=2, env=env).err
+
+
+def test_progress_on_a_signal(local, work):
+    """SIGUSR1 prints a line where there is no terminal."""
+    import signal
+    from firn_tool import wait_for
+    (work / "big").write_bytes(os.urandom(300_000_000))
+    p = local.start("backup", "--series", "s", str(work / "big"))
+    wait_for(lambda: any(local.store_dir().glob("data/*/*")), "the first pack")
+    p.send_signal(signal.SIGUSR1)
+    _, err = p.communicate()
+    assert p.returncode == 0 and b"files" in err, err

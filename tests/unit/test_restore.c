@@ -6,7 +6,6 @@
  */
 #include "restore_test.h"
 
-#include <sys/file.h>
 #include <sys/xattr.h>
 #include <time.h>
 
@@ -474,29 +473,6 @@ test_delete_partial(void **state)
 }
 
 static void
-test_leftovers(void **state)
-{
-	uint8_t id[BLOCK_ID_SIZE];
-	int fd;
-
-	(void)state;
-	small_tree(id);
-	run(id, "", NULL, 0);
-	put_file(at("d/.firn-0123abcd"), "left");
-	put_file(at("d/.firn-0123abcde"), "not ours");
-	put_file(at(".firn-01234567"), "in use");
-	fd = open(at(".firn-01234567"), O_RDONLY);
-	assert_int_equal(flock(fd, LOCK_EX), 0);
-	run(id, "", NULL, 0);
-	assert_false(exists(at("d/.firn-0123abcd")));
-	assert_true(exists(at("d/.firn-0123abcde")));
-	assert_true(exists(at(".firn-01234567")));
-	close(fd);
-	run(id, "", NULL, 0);
-	assert_false(exists(at(".firn-01234567")));
-}
-
-static void
 test_dry_run(void **state)
 {
 	struct restore_conf conf = { .dry_run = 1 };
@@ -594,7 +570,6 @@ main(void)
 		TEST(test_links_random),
 		TEST(test_delete),
 		TEST(test_delete_partial),
-		TEST(test_leftovers),
 		TEST(test_dry_run),
 		TEST(test_overwrite),
 		TEST(test_in_the_way),

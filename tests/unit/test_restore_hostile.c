@@ -7,6 +7,7 @@
 #include "restore_test.h"
 
 #include <linux/fs.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -54,6 +55,30 @@ test_symlinks(void **state)
 	assert_text(at("d/f"), "inner");
 	assert_text(at("f"), "outer");
 	assert_false(exists(at("extra")));
+}
+
+/* Temporaries of a run that was killed, and of one that goes on. */
+static void
+test_leftovers(void **state)
+{
+	uint8_t id[BLOCK_ID_SIZE];
+	int fd;
+
+	(void)state;
+	nested(id);
+	run(id, "", NULL, 0);
+	put_file(at("d/.firn-0123abcd"), "left");
+	put_file(at("d/.firn-0123abcde"), "not ours");
+	put_file(at(".firn-01234567"), "in use");
+	fd = open(at(".firn-01234567"), O_RDONLY);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	run(id, "", NULL, 0);
+	assert_false(exists(at("d/.firn-0123abcd")));
+	assert_true(exists(at("d/.firn-0123abcde")));
+	assert_true(exists(at(".firn-01234567")));
+	close(fd);
+	run(id, "", NULL, 0);
+	assert_false(exists(at(".firn-01234567")));
 }
 
 /* Overwrite bytes of stored blocks, as somebody with the key could. */
@@ -470,6 +495,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_symlinks),
+		TEST(test_leftovers),
 		TEST(test_names),
 		TEST(test_deep),
 		TEST(test_damaged_file),

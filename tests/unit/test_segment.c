@@ -45,13 +45,13 @@ segment_release(struct segment *s)
 static void
 make_segment(struct segment *s, struct segment_entry *e, size_t n)
 {
-	struct segment_pack packs[3] = { { { 1 }, 65536 }, { { 2 }, 131072 },
-	    { { 3 }, FORMAT_PACK_MAX } };
+	struct segment_pack packs[3] = { { { 1 }, 65536, { 7 } }, { { 2 }, 131072, { 7 } },
+	    { { 3 }, FORMAT_PACK_MAX, { 7 } } };
 	uint8_t replaced[2][OBJECT_ID_SIZE] = { { 4 }, { 5 } };
 	size_t headlen;
 
 	buf_init(&s->data, 1u << 30);
-	assert_int_equal(segment_encode(&keys, PACK_DATA, e, n, packs, 3,
+	assert_int_equal(segment_encode(&keys, PACK_DATA, e, &n, packs, 3,
 	    (const uint8_t (*)[OBJECT_ID_SIZE])replaced, 2, &s->data), 0);
 	assert_int_equal(segment_head_len(s->data.data, &headlen), 0);
 	assert_int_equal(segment_head_decode(&keys, s->data.data, headlen,
@@ -163,7 +163,7 @@ encode_one(struct segment_entry *e, size_t n, struct segment_pack *pack)
 	struct buf b = BUF_INIT(1u << 20);
 	int err;
 
-	err = segment_encode(&keys, PACK_META, e, n, pack, 1, NULL, 0, &b);
+	err = segment_encode(&keys, PACK_META, e, &n, pack, 1, NULL, 0, &b);
 	if (err != 0)
 		assert_int_equal(b.len, 0);
 	buf_release(&b);
@@ -171,7 +171,7 @@ encode_one(struct segment_entry *e, size_t n, struct segment_pack *pack)
 }
 
 #define REFUSED(change) do { \
-	struct segment_pack pack = { { 9 }, 131072 }; \
+	struct segment_pack pack = { { 9 }, 131072, { 7 } }; \
 	struct segment_entry e = { { 7 }, 0, 112, 1000, 5, 500 }; \
 	assert_int_equal(encode_one(&e, 1, &pack), 0); \
 	change; \
@@ -203,7 +203,7 @@ static void
 test_alike(void **state)
 {
 	struct segment_entry many[SEGMENT_PAGE_ENTRIES + 1];
-	struct segment_pack pack = { { 9 }, 131072 };
+	struct segment_pack pack = { { 9 }, 131072, { 7 } };
 	size_t i;
 
 	(void)state;
@@ -221,18 +221,20 @@ test_alike(void **state)
 static void
 test_ceilings(void **state)
 {
-	static const struct segment_pack pack = { { 9 }, 131072 };
+	static const struct segment_pack pack = { { 9 }, 131072, { 7 } };
 	struct buf b = BUF_INIT(100);
 	struct segment_entry e = { { 7 }, 0, 112, 1000, 5, 500 };
+	size_t n = SEGMENT_ENTRIES_MAX + 1;
 
 	(void)state;
-	assert_int_equal(segment_encode(&keys, PACK_DATA, &e,
-	    SEGMENT_ENTRIES_MAX + 1, &pack, 1, NULL, 0, &b), -FIRN_ETOOBIG);
-	assert_int_equal(segment_encode(&keys, PACK_DATA, &e, 1, &pack,
+	assert_int_equal(segment_encode(&keys, PACK_DATA, &e, &n, &pack, 1,
+	    NULL, 0, &b), -FIRN_ETOOBIG);
+	n = 1;
+	assert_int_equal(segment_encode(&keys, PACK_DATA, &e, &n, &pack,
 	    SEGMENT_PACKS_MAX + 1, NULL, 0, &b), -FIRN_ETOOBIG);
-	assert_int_equal(segment_encode(&keys, PACK_DATA, &e, 1, &pack, 1,
+	assert_int_equal(segment_encode(&keys, PACK_DATA, &e, &n, &pack, 1,
 	    NULL, SEGMENT_REPLACED_MAX + 1, &b), -FIRN_ETOOBIG);
-	assert_int_equal(segment_encode(&keys, PACK_DATA, &e, 1, &pack, 1,
+	assert_int_equal(segment_encode(&keys, PACK_DATA, &e, &n, &pack, 1,
 	    NULL, 0, &b), -FIRN_ETOOBIG);
 	assert_int_equal(b.len, 0);
 	buf_release(&b);
@@ -251,6 +253,7 @@ static int
 head_parse(const struct plain_head *p)
 {
 	static const uint8_t id[OBJECT_ID_SIZE];
+	static const uint8_t header[PACK_HEADER_SIZE];
 	struct buf b = BUF_INIT(100000);
 	struct segment_head h;
 	size_t i;
@@ -265,6 +268,7 @@ head_parse(const struct plain_head *p)
 	for (i = 0; i < p->npacks && i < 2; i++) {
 		buf_add(&b, id, sizeof(id));
 		buf_add_u32(&b, p->pack_size);
+		buf_add(&b, header, sizeof(header));
 	}
 	for (i = 0; i < p->fanouts; i++)
 		buf_add(&b, p->fanout[i], 8);
@@ -311,7 +315,7 @@ test_head_rules(void **state)
 
 /* Plain pages, made by hand. */
 #define PAGE_REFUSED(change) do { \
-	struct segment_pack pack = { { 9 }, 131072 }; \
+	struct segment_pack pack = { { 9 }, 131072, { 7 } }; \
 	uint8_t fanout[2][8] = { { 1 }, { 9 } }; \
 	struct segment_head h = { .nentries = SEGMENT_PAGE_ENTRIES + 3, \
 	    .npages = 2, .packs = &pack, .npacks = 1, .fanout = fanout }; \
@@ -481,7 +485,7 @@ golden_entries(struct segment_entry e[3])
 }
 
 static const struct segment_pack golden_packs[2] = {
-	{ { 0xa1 }, 65536 }, { { 0xa2 }, 1u << 25 }
+	{ { 0xa1 }, 65536, { 7 } }, { { 0xa2 }, 1u << 25, { 7 } }
 };
 
 static void
