@@ -209,7 +209,8 @@ list_replace(struct vtree *v, struct vnode *n)
 	struct timespec now;
 	size_t i;
 
-	qsort(n->fresh.v, n->fresh.n, sizeof(*n->fresh.v), by_number);
+	if (n->fresh.n > 0)
+		qsort(n->fresh.v, n->fresh.n, sizeof(*n->fresh.v), by_number);
 	if (old.n == n->fresh.n && (old.n == 0 || memcmp(old.v, n->fresh.v,
 	    old.n * sizeof(*old.v)) == 0))
 		return;

@@ -81,7 +81,11 @@ is_dying(pid_t tid)
 	return has_fatal(text);
 }
 
-/* Take those off the list that need an answer; their requests into req. */
+/*
+ * Take those off the list that need an answer; their requests into req.  With
+ * the lock held: a thread whose request is listed comes for the lock before it
+ * forgets it, unless it finds it answered, and that is the last we do with it.
+ */
 static size_t
 collect(struct watch *w, fuse_req_t req[BATCH])
 {
@@ -90,15 +94,12 @@ collect(struct watch *w, fuse_req_t req[BATCH])
 	size_t n = 0;
 
 	while ((r = *at) != NULL && n < BATCH) {
-		if (!is_dying(r->tid)) {
+		if (!atomic_load(&r->begun) || !is_dying(r->tid)) {
 			at = &r->next;
 			continue;
 		}
 		*at = r->next;
-		r->listed = 0;
 		one = r->req;
-		/* Ours, or its thread is about to answer; r may be gone
-		 * after. */
 		if (atomic_exchange(&r->done, 1) == 0)
 			req[n++] = one;
 	}
@@ -172,26 +173,24 @@ watch_free(struct watch *w)
 	free(w);
 }
 
-/* libfuse calls it with its lock of the request held, from the thread that
- * read FUSE_INTERRUPT, or out of request_begin(). */
+/*
+ * libfuse calls it with its lock of the request held, so it does not answer
+ * here: from the thread that read FUSE_INTERRUPT, or out of request_begin(),
+ * when that was read before.  At most once a request.
+ */
 static void
 on_interrupt(fuse_req_t req, void *ctx)
 {
 	struct request *r = ctx;
+	struct watch *w = r->watch;
 
-	if (is_dying(r->tid)) {
-		if (atomic_exchange(&r->done, 1) == 0)
-			fuse_reply_err(req, EINTR);
-		return;
-	}
-	pthread_mutex_lock(&r->watch->lock);
-	if (!r->listed) {
-		r->listed = 1;
-		r->next = r->watch->list;
-		r->watch->list = r;
-		pthread_cond_signal(&r->watch->changed);
-	}
-	pthread_mutex_unlock(&r->watch->lock);
+	(void)req;
+	pthread_mutex_lock(&w->lock);
+	r->listed = 1;
+	r->next = w->list;
+	w->list = r;
+	pthread_cond_signal(&w->changed);
+	pthread_mutex_unlock(&w->lock);
 }
 
 void
@@ -199,11 +198,14 @@ request_begin(struct request *r, struct watch *w, fuse_req_t req)
 {
 	r->req = req;
 	r->watch = w;
+	atomic_init(&r->begun, 0);
 	atomic_init(&r->done, 0);
 	r->tid = fuse_req_ctx(req)->pid;
 	r->next = NULL;
 	r->listed = 0;
 	fuse_req_interrupt_func(req, on_interrupt, r);
+	/* Answered before, the request would be freed under libfuse's feet. */
+	atomic_store(&r->begun, 1);
 }
 
 static void

@@ -26,10 +26,11 @@ struct watch;
 struct request {
 	struct fuse_req *req;
 	struct watch *watch;
+	atomic_int begun;	/* may be answered */
 	atomic_int done;	/* whoever sets it answers */
 	pid_t tid;		/* who waits; 0 unknown */
-	struct request *next;	/* protected by watch->lock, as below */
-	int listed;
+	struct request *next;	/* protected by watch->lock */
+	int listed;		/* ever; set in libfuse's callback */
 };
 
 /* Starts a thread. */

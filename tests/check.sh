@@ -42,14 +42,15 @@ make_in() {
 # Run the unit tests of a build and add their counts.
 unit() {
 	dir=$1
-	(cd "$dir" && make -j"$(nproc)" $(unit_names)) \
+	names=$(unit_names)
+	(cd "$dir" && make -j"$(nproc)" $names) \
 	    >"$logs/unit-build.log" 2>&1 || {
 		tail -n 40 "$logs/unit-build.log"
 		failed=$((failed + 1))
 		say "FAILED  unit tests of $dir do not build"
 		return
 	}
-	for t in $(unit_names); do
+	for t in $names; do
 		log=$logs/$(basename "$dir")-$t.log
 		status=0
 		(cd "$dir" && CMOCKA_MESSAGE_OUTPUT=STDOUT TMPDIR=$scratch \
@@ -69,7 +70,7 @@ unit() {
 			tail -n 60 "$log"
 		fi
 	done
-	say "ok      unit tests in $(basename "$dir")"
+	say "        unit tests in $(basename "$dir") done"
 }
 
 unit_names() {

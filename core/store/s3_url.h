@@ -4,11 +4,11 @@
  * the host that requests go to and the path in front of an object's name.
  * Pure.
  *
- * A bucket is addressed as a virtual host, BUCKET.HOST, but by path, HOST/
- * BUCKET, where that cannot work: a name with dots (the certificate's wildcard
- * covers one label) or with what host names have not, an endpoint that is an
- * IP address or one label, such as localhost.  Requests are in the clear only for an endpoint
- * that begins "http://".
+ * A bucket is addressed as a virtual host, BUCKET.HOST, but by path,
+ * HOST/BUCKET, where that cannot work: a name with dots (the certificate's
+ * wildcard covers one label) or with what host names have not, an endpoint
+ * that is an IP address or one label, such as localhost.  Requests are in the
+ * clear only for an endpoint that begins "http://".
  */
 #ifndef FIRN_STORE_S3_URL_H
 #define FIRN_STORE_S3_URL_H
@@ -27,9 +27,9 @@ struct s3_url {
 	int path_style;			/* as asked: 1, 0, or -1 by rule */
 	/* What follows from the above. */
 	char host[S3_BUCKET_MAX + 1 + S3_HOST_MAX + 1];	/* the Host header */
+	/* In front of a name, encoded: "/bucket/prefix/", "/prefix/" or "/". */
 	char path[S3_BUCKET_MAX + 3 + 3 * (S3_PREFIX_MAX + 1) + 1];
-					/* encoded: "/bucket/" or "/" */
-	char root[S3_BUCKET_MAX + 2];	/* the same without prefix */
+	char root[S3_BUCKET_MAX + 2];	/* the bucket's: "/bucket" or "/" */
 };
 
 /*

@@ -313,7 +313,7 @@ s3_del(struct store *base, const char *name)
 struct page {
 	const char *prefix;	/* asked for, of keys */
 	size_t skip;		/* of it the repository's, not in names */
-	struct buf objects;	/* struct listed and its name with a NUL, each */
+	struct buf objects;	/* each a struct listed, its name, a NUL */
 	int truncated;
 	char token[S3_TOKEN_MAX + 1];
 };

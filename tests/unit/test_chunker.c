@@ -7,7 +7,6 @@
  * once more with the two instructions made up of AES-NI.  That takes AVX2, or
  * AVX-512, only.
  */
-#define _GNU_SOURCE
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

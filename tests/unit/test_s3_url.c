@@ -14,67 +14,69 @@
 #include "base/err.h"
 #include "store/s3_url.h"
 
+static const struct {
+	const char *url, *region, *endpoint;
+	int style;
+	const char *host, *path, *root;
+	int http;
+} places[] = {
+	{ "s3://bucket", "us-east-1", NULL, -1,
+	    "bucket.s3.us-east-1.amazonaws.com", "/", "/", 0 },
+	{ "s3://bucket/", "eu-west-3", "", -1,
+	    "bucket.s3.eu-west-3.amazonaws.com", "/", "/", 0 },
+	{ "s3://bucket/a//b/", "us-east-1", NULL, -1,
+	    "bucket.s3.us-east-1.amazonaws.com", "/a/b/", "/", 0 },
+	{ "s3://bucket/a", "us-east-1", NULL, 1,
+	    "s3.us-east-1.amazonaws.com", "/bucket/a/", "/bucket", 0 },
+	{ "s3://bucket", "cn-north-1", NULL, -1,
+	    "bucket.s3.cn-north-1.amazonaws.com.cn", "/", "/", 0 },
+	{ "s3://my.bucket/x", "us-east-1", NULL, -1,
+	    "s3.us-east-1.amazonaws.com", "/my.bucket/x/",
+	    "/my.bucket", 0 },
+	{ "s3://my_bucket", "us-east-1", NULL, -1,
+	    "s3.us-east-1.amazonaws.com", "/my_bucket/",
+	    "/my_bucket", 0 },
+	{ "s3://Bucket", "us-east-1", NULL, -1,
+	    "s3.us-east-1.amazonaws.com", "/Bucket/", "/Bucket", 0 },
+	{ "s3://bucket", "us-east-1", "http://127.0.0.1:9000", -1,
+	    "127.0.0.1:9000", "/bucket/", "/bucket", 1 },
+	{ "s3://bucket", "us-east-1", "http://[::1]:9000/", -1,
+	    "[::1]:9000", "/bucket/", "/bucket", 1 },
+	{ "s3://bucket", "us-east-1", "https://[fe80::1]", -1,
+	    "[fe80::1]", "/bucket/", "/bucket", 0 },
+	{ "s3://bucket", "us-east-1", "HTTP://localhost:080", -1,
+	    "localhost", "/bucket/", "/bucket", 1 },
+	{ "s3://bucket", "us-east-1", "https://minio:443", -1,
+	    "minio", "/bucket/", "/bucket", 0 },
+	{ "s3://bucket", "us-east-1", "s3.example.com", -1,
+	    "bucket.s3.example.com", "/", "/", 0 },
+	{ "s3://bucket", "us-east-1", "https://s3.example.com:8443",
+	    -1, "bucket.s3.example.com:8443", "/", "/", 0 },
+	{ "s3://bucket", "us-east-1", "https://s3.example.com", 1,
+	    "s3.example.com", "/bucket/", "/bucket", 0 },
+	{ "s3://bucket", "us-east-1", "http://127.0.0.1", 0,
+	    "bucket.127.0.0.1", "/", "/", 1 },
+	{ "s3://bucket/a b/\xc3\xbc+%41&", "us-east-1", NULL, -1,
+	    "bucket.s3.us-east-1.amazonaws.com",
+	    "/a%20b/%C3%BC%2B%2541%26/", "/", 0 },
+};
+
 static void
 test_places(void **state)
 {
-	static const struct {
-		const char *url, *region, *endpoint;
-		int style;
-		const char *host, *path, *root;
-		int http;
-	} t[] = {
-		{ "s3://bucket", "us-east-1", NULL, -1,
-		    "bucket.s3.us-east-1.amazonaws.com", "/", "/", 0 },
-		{ "s3://bucket/", "eu-west-3", "", -1,
-		    "bucket.s3.eu-west-3.amazonaws.com", "/", "/", 0 },
-		{ "s3://bucket/a//b/", "us-east-1", NULL, -1,
-		    "bucket.s3.us-east-1.amazonaws.com", "/a/b/", "/", 0 },
-		{ "s3://bucket/a", "us-east-1", NULL, 1,
-		    "s3.us-east-1.amazonaws.com", "/bucket/a/", "/bucket", 0 },
-		{ "s3://bucket", "cn-north-1", NULL, -1,
-		    "bucket.s3.cn-north-1.amazonaws.com.cn", "/", "/", 0 },
-		{ "s3://my.bucket/x", "us-east-1", NULL, -1,
-		    "s3.us-east-1.amazonaws.com", "/my.bucket/x/",
-		    "/my.bucket", 0 },
-		{ "s3://my_bucket", "us-east-1", NULL, -1,
-		    "s3.us-east-1.amazonaws.com", "/my_bucket/",
-		    "/my_bucket", 0 },
-		{ "s3://Bucket", "us-east-1", NULL, -1,
-		    "s3.us-east-1.amazonaws.com", "/Bucket/", "/Bucket", 0 },
-		{ "s3://bucket", "us-east-1", "http://127.0.0.1:9000", -1,
-		    "127.0.0.1:9000", "/bucket/", "/bucket", 1 },
-		{ "s3://bucket", "us-east-1", "http://[::1]:9000/", -1,
-		    "[::1]:9000", "/bucket/", "/bucket", 1 },
-		{ "s3://bucket", "us-east-1", "https://[fe80::1]", -1,
-		    "[fe80::1]", "/bucket/", "/bucket", 0 },
-		{ "s3://bucket", "us-east-1", "HTTP://localhost:080", -1,
-		    "localhost", "/bucket/", "/bucket", 1 },
-		{ "s3://bucket", "us-east-1", "https://minio:443", -1,
-		    "minio", "/bucket/", "/bucket", 0 },
-		{ "s3://bucket", "us-east-1", "s3.example.com", -1,
-		    "bucket.s3.example.com", "/", "/", 0 },
-		{ "s3://bucket", "us-east-1", "https://s3.example.com:8443",
-		    -1, "bucket.s3.example.com:8443", "/", "/", 0 },
-		{ "s3://bucket", "us-east-1", "https://s3.example.com", 1,
-		    "s3.example.com", "/bucket/", "/bucket", 0 },
-		{ "s3://bucket", "us-east-1", "http://127.0.0.1", 0,
-		    "bucket.127.0.0.1", "/", "/", 1 },
-		{ "s3://bucket/a b/\xc3\xbc+%41&", "us-east-1", NULL, -1,
-		    "bucket.s3.us-east-1.amazonaws.com",
-		    "/a%20b/%C3%BC%2B%2541%26/", "/", 0 },
-	};
 	struct s3_url u;
 	const char *why;
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
-		assert_int_equal(s3_url_init(&u, t[i].url, t[i].region,
-		    t[i].endpoint, t[i].style, &why), 0);
-		assert_string_equal(u.host, t[i].host);
-		assert_string_equal(u.path, t[i].path);
-		assert_string_equal(u.root, t[i].root);
-		assert_int_equal(u.http, t[i].http);
+	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		assert_int_equal(s3_url_init(&u, places[i].url,
+		    places[i].region, places[i].endpoint, places[i].style,
+		    &why), 0);
+		assert_string_equal(u.host, places[i].host);
+		assert_string_equal(u.path, places[i].path);
+		assert_string_equal(u.root, places[i].root);
+		assert_int_equal(u.http, places[i].http);
 	}
 }
 

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one contract suite of all stores, over the simulator and over Ceph RGW."""
+import os
+import re
+import subprocess
+
+import pytest
+
+from firn_tool import BUILD
+from s3sim import S3Sim
+
+
+def run(program, env):
+    binary = BUILD / program
+    if not binary.exists():
+        pytest.skip(f"{program} is not built; `make check` builds it")
+    r = subprocess.run([str(binary)], env=dict(os.environ, CMOCKA_MESSAGE_OUTPUT="STDOUT", **env),
+                       capture_output=True, check=False)
+    out = (r.stdout + r.stderr).decode("utf-8", "replace")
+    assert r.returncode == 0, out
+    passed = re.findall(r"\[  PASSED  \] (\d+) test", out)
+    assert passed and sum(map(int, passed)) > 5, f"hardly a test ran:\n{out}"
+    assert "SKIPPED" not in out, out
+
+
+def test_simulator():
+    with S3Sim(["bucket"]) as sim:
+        run("test_store_s3", {
+            "FIRN_TEST_S3_URL": "s3://bucket/contract", "AWS_ENDPOINT_URL": sim.url,
+            "AWS_ACCESS_KEY_ID": "AKIDTEST", "AWS_SECRET_ACCESS_KEY": "SECRETTEST"})
+
+
+def test_rgw(rgw):
+    rgw.create_bucket("contract")
+    run("test_store_s3", {
+        "FIRN_TEST_S3_URL": "s3://contract/odd prefix", "AWS_ENDPOINT_URL": rgw.url,
+        "AWS_ACCESS_KEY_ID": rgw.access_key, "AWS_SECRET_ACCESS_KEY": rgw.secret_key})
+
+
+def test_faults():
+    with S3Sim(["bucket"]) as sim:
+        run("test_store_s3_faults", {
+            "FIRN_TEST_S3SIM": sim.url, "AWS_ENDPOINT_URL": sim.url,
+            "AWS_ACCESS_KEY_ID": "AKIDTEST", "AWS_SECRET_ACCESS_KEY": "SECRETTEST"})
