@@ -28,8 +28,8 @@ struct known {
 #define FIELD(f) offsetof(struct options, f)
 
 /* mount(8) says rw, suid, dev, exec to every helper unless told otherwise, so
- * they say nothing about what the user wants: the mount is read-only, and set-id
- * bits and device nodes in backups are shown but not honoured. */
+ * they say nothing about what the user wants: the mount is read-only, and
+ * set-id bits and device nodes in backups are shown but not honoured. */
 static const struct known known[] = {
 	{ "password-file", ACT_STR, 1, FIELD(password_file) },
 	{ "password-command", ACT_STR, 1, FIELD(password_command) },
@@ -391,7 +391,7 @@ options_usage(void)
 	    "  allow_other, allow_root, auto_unmount, nonempty, nosuid, nodev, "
 	    "noexec, context=...\n"
 	    "                         as other FUSE file systems\n"
-	    "  ro, rw, suid, dev, exec, noauto, user, _netdev, nofail, x-* ...\n"
+	    "  ro, rw, suid, dev, exec, noauto, user, _netdev, nofail, x-*\n"
 	    "                         taken from mount(8) and without effect\n",
 	    stdout);
 }

@@ -82,7 +82,7 @@ files_from(struct job *j, const char *name, char end)
 	int err;
 
 	if (j->nlists == sizeof(j->lists) / sizeof(j->lists[0]))
-		return log_err(-EINVAL, "too many --files-from");
+		return log_plain(-EINVAL, "too many --files-from");
 	b = &j->lists[j->nlists++];
 	buf_init(b, 1u << 30);
 	err = file_load(AT_FDCWD, strcmp(name, "-") == 0 ? "/dev/stdin" : name,
@@ -210,7 +210,7 @@ series_default(struct job *j)
 		if (*p == '/')
 			*p = '-';
 	j->conf.series = j->series;
-	return genrec_name_ok(j->series) ? 0 : log_err(-EINVAL,
+	return genrec_name_ok(j->series) ? 0 : log_plain(-EINVAL,
 	    "no series can be named after '%s'; give --series NAME", path);
 }
 
@@ -266,9 +266,9 @@ on_stdin_done(void *ctx)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	if (WIFEXITED(status))
-		return log_err(-EIO, "the command ended with status %d; no "
+		return log_plain(-EIO, "the command ended with status %d; no "
 		    "generation was made", WEXITSTATUS(status));
-	return log_err(-EIO, "the command was killed by signal %d; no "
+	return log_plain(-EIO, "the command was killed by signal %d; no "
 	    "generation was made", WTERMSIG(status));
 }
 

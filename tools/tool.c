@@ -86,7 +86,7 @@ tool_parse_uint(const char *text, uint64_t max, uint64_t *value)
 static int
 bad_value(const char *name, const char *value, const char *want)
 {
-	return log_err(-EINVAL, "--%s '%s': %s", name, value, want);
+	return log_plain(-EINVAL, "--%s '%s': %s", name, value, want);
 }
 
 /* A flag is on without a value, as on the command line; a profile says. */

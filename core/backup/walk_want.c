@@ -143,6 +143,6 @@ want_build(const char *const *paths, size_t n, struct want *root,
 		if (err != 0)
 			return err;
 	}
-	return found > 0 ? 0 : log_err(-ENOENT,
+	return found > 0 ? 0 : log_plain(-ENOENT,
 	    "none of the paths can be read; nothing to back up");
 }

@@ -168,6 +168,17 @@ log_err(int err, const char *fmt, ...)
 }
 
 int
+log_plain(int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	message(LOG_LEVEL_ERR, 0, fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+int
 log_warn(int err, const char *fmt, ...)
 {
 	va_list ap;

@@ -35,6 +35,9 @@ void log_set_hook(void (*hook)(void *ctx, enum log_level, const char *line),
  */
 int log_err(int err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/* The same without ": reason", where the text says all there is to say. */
+int log_plain(int err, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 /* The same at warning level. */
 int log_warn(int err, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

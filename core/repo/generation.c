@@ -342,10 +342,10 @@ generation_find(const struct generation_list *l, const char *what,
 			n = find_time(l, NULL, 0, NULL, 0, what, out);
 	}
 	if (n == 0)
-		return log_err(-ENOENT, "no generation '%s'; `firn "
+		return log_plain(-ENOENT, "no generation '%s'; `firn "
 		    "generations` lists them", what);
 	if (n > 1)
-		return log_err(-EEXIST, "'%s' means %u generations; give more "
+		return log_plain(-EEXIST, "'%s' means %u generations; give more "
 		    "digits, or HOST/SERIES/TIME", what, n);
 	return 0;
 }

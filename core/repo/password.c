@@ -24,7 +24,7 @@ first_line(struct buf *b, const char *from)
 	if (b->len > 0 && b->data[b->len - 1] == '\r')
 		b->len--;
 	if (b->len == 0)
-		return log_err(-EINVAL, "the password from %s is empty", from);
+		return log_plain(-EINVAL, "the password from %s is empty", from);
 	return 0;
 }
 
@@ -58,10 +58,10 @@ from_command(const char *command, struct buf *out)
 	explicit_bzero(piece, sizeof(piece));
 	status = pclose(f);
 	if (status == -1 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return log_err(-EIO, "the password command failed; run it by "
+		return log_plain(-EIO, "the password command failed; run it by "
 		    "hand to see why: %s", command);
 	if (buf_err(out) != 0)
-		return log_err(-EINVAL, "the password is longer than %d bytes",
+		return log_plain(-EINVAL, "the password is longer than %d bytes",
 		    PASSWORD_MAX);
 	return first_line(out, "the password command");
 }
@@ -99,7 +99,7 @@ from_terminal(const char *prompt, int again, struct buf *out)
 
 	tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (tty < 0)
-		return log_err(-ENOTTY, "no password: there is no terminal to "
+		return log_plain(-ENOTTY, "no password: there is no terminal to "
 		    "ask on; set FIRN_PASSWORD_FILE or FIRN_PASSWORD_COMMAND");
 	err = ask(tty, prompt, out);
 	if (err == 0 && again) {
@@ -107,7 +107,7 @@ from_terminal(const char *prompt, int again, struct buf *out)
 		err = ask(tty, repeat, &second);
 		if (err == 0 && (second.len != out->len ||
 		    memcmp(second.data, out->data, out->len) != 0))
-			err = log_err(-EINVAL, "the two passwords differ");
+			err = log_plain(-EINVAL, "the two passwords differ");
 	}
 	close(tty);
 	if (second.data != NULL)

@@ -124,7 +124,7 @@ config_load(struct repo *r, struct buf *bytes)
 
 	err = store_load(r->store, CONFIG_NAME, bytes);
 	if (err == -ENOENT)
-		return log_err(-FIRN_ENOREPO, "'%s' holds no repository; make "
+		return log_plain(-FIRN_ENOREPO, "'%s' holds no repository; make "
 		    "one with `firn -r %s init`", store_url(r->store),
 		    store_url(r->store));
 	if (err == 0)
@@ -147,7 +147,7 @@ repo_open_keyless(const struct repo_conf *conf, struct repo **out)
 		return -ENOMEM;
 	err = store_open(conf->url, &conf->store, 0, &r->store);
 	if (err == -ENOENT)
-		err = log_err(-FIRN_ENOREPO, "no repository at '%s'; make one "
+		err = log_plain(-FIRN_ENOREPO, "no repository at '%s'; make one "
 		    "with `firn -r %s init`", conf->url, conf->url);
 	if (err == 0)
 		err = config_load(r, &bytes);
@@ -171,7 +171,7 @@ repo_open(const struct repo_conf *conf, struct repo **out)
 		return -ENOMEM;
 	err = store_open(conf->url, &conf->store, 0, &r->store);
 	if (err == -ENOENT)
-		err = log_err(-FIRN_ENOREPO, "no repository at '%s'; make one "
+		err = log_plain(-FIRN_ENOREPO, "no repository at '%s'; make one "
 		    "with `firn -r %s init`", conf->url, conf->url);
 	if (err == 0)
 		err = config_load(r, &bytes);
@@ -213,13 +213,13 @@ init_refuse(struct repo *r)
 
 	ret = store_stat(r->store, CONFIG_NAME, &st);
 	if (ret == 0)
-		return log_err(-EEXIST, "'%s' holds a repository already; use "
+		return log_plain(-EEXIST, "'%s' holds a repository already; use "
 		    "it, or choose another place", store_url(r->store));
 	if (ret != -ENOENT)
 		return ret;
 	ret = store_list(r->store, "", found_something, name);
 	if (ret == 1)
-		return log_err(-ENOTEMPTY, "'%s' holds something else ('%s'); "
+		return log_plain(-ENOTEMPTY, "'%s' holds something else ('%s'); "
 		    "choose an empty place", store_url(r->store), name);
 	return ret;
 }

@@ -30,7 +30,7 @@ slot_note(void *ctx, const char *name, const struct store_stat *st)
 
 	(void)st;
 	if (s->n == SLOTS_MAX)
-		return log_err(-FIRN_ETOOBIG, "more than %d key slots",
+		return log_plain(-FIRN_ETOOBIG, "more than %d key slots",
 		    SLOTS_MAX);
 	snprintf(s->name[s->n++], STORE_NAME_MAX + 1, "%s", name);
 	return 0;
@@ -80,7 +80,7 @@ repo_unlock(struct repo *r, const struct repo_conf *conf)
 
 	err = slots_list(r, &s);
 	if (err == 0 && s.n == 0)
-		err = log_err(-FIRN_EMISSING, "'%s' has no key slots; restore "
+		err = log_plain(-FIRN_EMISSING, "'%s' has no key slots; restore "
 		    "keys/ from a copy of the repository", store_url(r->store));
 	if (err == 0)
 		err = conf->password(conf->password_ctx, 0, &password);
@@ -99,7 +99,7 @@ repo_unlock(struct repo *r, const struct repo_conf *conf)
 		}
 	}
 	if (err == 0 && !done)
-		err = log_err(-FIRN_EWRONGKEY, damaged > 0 ? "the password "
+		err = log_plain(-FIRN_EWRONGKEY, damaged > 0 ? "the password "
 		    "opens no readable key of '%s' (%u of %zu slots cannot be "
 		    "read)" : "the password opens no key of '%s'",
 		    store_url(r->store), damaged, s.n);
@@ -164,7 +164,7 @@ repo_key_add(struct repo *r, enum key_role role, const char *label,
 	int err;
 
 	if (role == KEY_OWNER && !r->keys.has_sk)
-		return log_err(-FIRN_ENOKEY, "a write-only key cannot make an "
+		return log_plain(-FIRN_ENOKEY, "a write-only key cannot make an "
 		    "owner key; use the password of an owner key");
 	if (role == KEY_WRITE_ONLY) {
 		kdf_wipe(copy.sk, sizeof(copy.sk));
@@ -206,19 +206,19 @@ repo_key_remove(struct repo *r, const char *slot)
 	int err;
 
 	if (!r->keys.has_sk)
-		return log_err(-FIRN_ENOKEY, "a write-only key cannot remove "
+		return log_plain(-FIRN_ENOKEY, "a write-only key cannot remove "
 		    "keys; use the password of an owner key");
 	err = repo_key_list(r, slot_choose, &c);
 	if (err != 0)
 		return err;
 	if (c.matches == 0 || *slot == '\0')
-		return log_err(-ENOENT, "no key slot '%s'; `firn key list` "
+		return log_plain(-ENOENT, "no key slot '%s'; `firn key list` "
 		    "shows them", slot);
 	if (c.matches > 1)
-		return log_err(-EEXIST, "'%s' is the beginning of %u key "
+		return log_plain(-EEXIST, "'%s' is the beginning of %u key "
 		    "slots; give more digits", slot, c.matches);
 	if (c.found.role == KEY_OWNER && c.owners < 2)
-		return log_err(-EBUSY, "'%s' is the last owner key; without "
+		return log_plain(-EBUSY, "'%s' is the last owner key; without "
 		    "one nothing could be read any more", c.found.name);
 	snprintf(name, sizeof(name), "keys/%s", c.found.name);
 	return store_del(r->store, name);

@@ -61,7 +61,8 @@ def test_kill_backup(request, work, where, rounds):
         if n % 10 == 0:
             make_source(src, seed + n + 1)
         killed += kill_at(firn, src, rand.uniform(0.3 * whole, 1.05 * whole)) != 0
-        assert firn("cat", f"{sealed}:{first}/f").out == "sealed before all the kills\n"
+        if n % 5 == 4:
+            assert firn("cat", f"{sealed}:{first}/f").out == "sealed before all the kills\n"
         if n % 20 == 19:
             problems, _ = firn.check("--read-data")
             assert problems == []

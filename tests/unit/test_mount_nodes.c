@@ -375,8 +375,8 @@ test_vtree_listing(void **state)
 static int
 parse(struct options *o, const char *list)
 {
-	char program[] = "firnfs", flag[] = "-o", repo[] = "repo",
-	    dir[] = "dir";
+	static char program[] = "firnfs", flag[] = "-o", repo[] = "repo",
+	    dir[] = "dir";	/* options point there */
 	char *copy = strdup(list);
 	char *argv[] = { program, repo, dir, flag, copy, NULL };
 	int err;
