@@ -64,14 +64,17 @@ signals_catch(void)
 {
 	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction sa = { .sa_handler = on_signal,
-	    .sa_flags = SA_RESTART };
+	    .sa_flags = SA_RESTART }, old;
 	size_t i;
 
 	signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (signal_fd < 0)
 		return log_err(-errno, "cannot make an eventfd");
 	for (i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
-		sigaction(sigs[i], &sa, NULL);
+		sigaction(sigs[i], &sa, &old);
+	/* The last is SIGHUP, which nohup(1) has ignored. */
+	if (old.sa_handler == SIG_IGN)
+		sigaction(SIGHUP, &old, NULL);
 	return 0;
 }
 

@@ -6,12 +6,13 @@
 #include "base/log.h"
 #include "tools/tool.h"
 
-enum { O_LABEL = 256, O_BLOCK, O_PACK };
+enum { O_LABEL = 256, O_BLOCK, O_PACK, O_KDF };
 
 static const struct option options[] = {
 	{ "label", required_argument, NULL, O_LABEL },
 	{ "block-size", required_argument, NULL, O_BLOCK },
 	{ "pack-size", required_argument, NULL, O_PACK },
+	{ "kdf-memory", required_argument, NULL, O_KDF },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -47,6 +48,8 @@ run(struct tool *t, int argc, char **argv)
 		else if (c == O_PACK)
 			status = size_option(t, "pack-size", optarg,
 			    &config.data_pack);
+		else if (c == O_KDF)
+			status = tool_kdf_memory(t, optarg);
 		else
 			return tool_usage_status(t);
 		if (status != 0)
@@ -89,5 +92,8 @@ const struct command command_init = { "init", run, "",
 	"\n"
 	"      --pack-size SIZE    size of a data pack (32M; 128M suits Deep "
 	"Archive)\n"
+	"      --kdf-memory SIZE   memory that trying a password takes (128M); "
+	"less for small\n"
+	"                          machines, more against guessing\n"
 	"\n"
 	"The sizes cannot be changed later." };

@@ -6,13 +6,15 @@
 #include "base/timefmt.h"
 #include "tools/tool.h"
 
-enum { O_ROLE = 256, O_LABEL, O_NEW_FILE, O_NEW_COMMAND };
+enum { O_ROLE = 256, O_LABEL, O_NEW_FILE, O_NEW_COMMAND,
+    O_KDF };
 
 static const struct option options[] = {
 	{ "role", required_argument, NULL, O_ROLE },
 	{ "label", required_argument, NULL, O_LABEL },
 	{ "new-password-file", required_argument, NULL, O_NEW_FILE },
 	{ "new-password-command", required_argument, NULL, O_NEW_COMMAND },
+	{ "kdf-memory", required_argument, NULL, O_KDF },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -129,6 +131,8 @@ run(struct tool *t, int argc, char **argv)
 			j.fresh.file = optarg;
 		else if (c == O_NEW_COMMAND)
 			j.fresh.command = optarg;
+		else if (c == O_KDF)
+			status = tool_kdf_memory(t, optarg);
 		else
 			return tool_usage_status(t);
 		if (status != 0)
@@ -180,5 +184,7 @@ const struct command command_key = { "key", run,
 	"      --label TEXT\n"
 	"      --new-password-file FILE, --new-password-command COMMAND\n"
 	"                  the new password; else it is asked for\n"
+	"      --kdf-memory SIZE\n"
+	"                  memory that trying the new password takes (128M)\n"
 	"\n"
 	"Example: firn key add --role write-only --label web1" };

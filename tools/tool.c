@@ -276,6 +276,19 @@ tool_exit(int err)
 }
 
 int
+tool_kdf_memory(struct tool *t, const char *value)
+{
+	uint64_t v;
+
+	if (tool_parse_size(value, &v) != 0 || v < REPO_KDF_MIN ||
+	    v > REPO_KDF_MAX || (v & (v - 1)) != 0)
+		return tool_usage(t, "--kdf-memory '%s': want a power of two "
+		    "from 16M to 1G", value);
+	t->conf.kdf_memory = v;
+	return 0;
+}
+
+int
 tool_need_repo(struct tool *t)
 {
 	int status;

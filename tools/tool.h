@@ -75,6 +75,9 @@ int tool_usage(const struct tool *t, const char *fmt, ...)
 int tool_parse_size(const char *text, uint64_t *bytes);
 int tool_parse_uint(const char *text, uint64_t max, uint64_t *value);
 
+/* --kdf-memory: 0, or EXIT_USAGE with a message. */
+int tool_kdf_memory(struct tool *t, const char *value);
+
 /* Open the repository of the options into t->repo, once.  0 or an exit
  * status. */
 int tool_open(struct tool *t);

@@ -145,6 +145,7 @@ repo_open_keyless(const struct repo_conf *conf, struct repo **out)
 
 	if (r == NULL)
 		return -ENOMEM;
+	r->kdf_memory = conf->kdf_memory;
 	err = store_open(conf->url, &conf->store, 0, &r->store);
 	if (err == -ENOENT)
 		err = log_plain(-FIRN_ENOREPO, "no repository at '%s'; make one "
@@ -169,6 +170,7 @@ repo_open(const struct repo_conf *conf, struct repo **out)
 
 	if (r == NULL)
 		return -ENOMEM;
+	r->kdf_memory = conf->kdf_memory;
 	err = store_open(conf->url, &conf->store, 0, &r->store);
 	if (err == -ENOENT)
 		err = log_plain(-FIRN_ENOREPO, "no repository at '%s'; make one "
@@ -276,6 +278,7 @@ repo_init(const struct repo_conf *conf, const struct config *config,
 	if (r == NULL)
 		return -ENOMEM;
 	r->config = *config;
+	r->kdf_memory = conf->kdf_memory;
 	err = store_open(conf->url, &conf->store, 1, &r->store);
 	if (err == 0)
 		err = init_refuse(r);

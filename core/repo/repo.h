@@ -35,7 +35,13 @@ struct repo_conf {
 	 * caller wants it typed twice (a new password). */
 	int (*password)(void *ctx, int again, struct buf *out);
 	void *password_ctx;
+	/* Memory that trying a password takes, for slots that are written:
+	 * bytes, a power of two in REPO_KDF_MIN .. _MAX; 0: 128 MiB. */
+	uint64_t kdf_memory;
 };
+
+#define REPO_KDF_MIN	(16ull << 20)
+#define REPO_KDF_MAX	(1ull << 30)
 
 /*
  * Make a repository and its first key, an owner's.  -EEXIST when there is

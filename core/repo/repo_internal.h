@@ -12,6 +12,7 @@ struct repo {
 	int has_keys;
 	struct config config;
 	struct keyslot_info slot;
+	uint64_t kdf_memory;	/* as in repo_conf */
 	struct index *index;
 	struct cache *cache;
 	char *state_dir;	/* NULL: none that can be used */

@@ -116,11 +116,14 @@ int
 repo_slot_put(struct repo *r, const struct keys *keys, const char *password,
     size_t len, struct keyslot_info *info)
 {
-	const struct keyslot_kdf kdf = KEYSLOT_KDF_DEFAULT;
+	struct keyslot_kdf kdf = KEYSLOT_KDF_DEFAULT;
 	struct buf bytes = BUF_INIT(SLOT_MAX);
 	char name[STORE_NAME_MAX + 1];
 	int err;
 
+	/* scrypt takes 128 * n * r bytes. */
+	if (r->kdf_memory > 0)
+		kdf.n = r->kdf_memory / 128 / kdf.r;
 	memcpy(info->repo_id, r->config.repo_id, REPO_ID_SIZE);
 	err = keyslot_encode(keys, password, len, &kdf, info, &bytes);
 	if (err == 0) {

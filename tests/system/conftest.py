@@ -36,7 +36,7 @@ def s3_environment(url, access="AKIDTEST", secret="SECRETTEST"):
 def local(work):
     """An initialised repository in a local directory."""
     firn = Firn(work, str(work / "repository"))
-    firn("init")
+    firn("init", "--kdf-memory", "16M")
     return firn
 
 
@@ -46,7 +46,7 @@ def sim(work):
     with S3Sim(["bucket"], data_dir=str(work / "sim")) as server:
         firn = Firn(work, "s3://bucket/some/prefix", s3_environment(server.url))
         firn.sim = server
-        firn("init")
+        firn("init", "--kdf-memory", "16M")
         yield firn
 
 
@@ -57,7 +57,7 @@ def on_rgw(work, rgw, request):
     rgw.create_bucket(bucket)
     firn = Firn(work, f"s3://{bucket}/firn",
                 s3_environment(rgw.url, rgw.access_key, rgw.secret_key))
-    firn("init")
+    firn("init", "--kdf-memory", "16M")
     return firn
 
 

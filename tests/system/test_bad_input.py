@@ -74,6 +74,7 @@ def test_no_credentials(work):
     ["backup", "--files-from", "/nonexistent"], ["backup", "--stdin", "a/b"],
     ["backup", "--nonsense", "/etc"], ["init", "extra"],
     ["init", "--block-size", "1"], ["init", "--pack-size", "x"],
+    ["init", "--kdf-memory", "1M"], ["key", "add", "--kdf-memory", "100M"],
     ["restore", "latest"], ["cat", "latest"], ["ls"], ["ls", "a", "b"],
     ["generations", "--since", "yesterday"], ["generations", "--latest", "0"],
     ["check", "--threads", "x"], ["key"], ["key", "what"], ["key", "remove"],
