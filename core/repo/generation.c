@@ -160,7 +160,8 @@ generation_refresh(struct repo *r, struct generation_list *list)
 	ret = store_list(repo_store(r), "gen/", name_note, &names);
 	if (ret != 0)
 		goto out;
-	qsort(names.v, names.n, sizeof(*names.v), by_name);
+	if (names.n > 0)
+		qsort(names.v, names.n, sizeof(*names.v), by_name);
 	changed = drop_gone(list, &names);
 	list->damaged = 0;
 	before = list->n;
@@ -178,7 +179,8 @@ generation_refresh(struct repo *r, struct generation_list *list)
 			goto out;
 		changed |= ret;
 	}
-	qsort(list->v, list->n, sizeof(*list->v), by_end);
+	if (list->n > 0)
+		qsort(list->v, list->n, sizeof(*list->v), by_end);
 	ret = changed;
 out:
 	free(names.v);
