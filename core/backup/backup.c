@@ -276,6 +276,8 @@ backup_run(struct repo *repo, const struct backup_conf *conf,
 	int err;
 
 	memset(result, 0, sizeof(*result));
+	if (!conf->dry_run)
+		repo_heals(repo);
 	err = rec_begin(&r);
 	if (err == 0 && conf->stdin_name == NULL)
 		err = want_build(conf->paths, conf->npaths, &r.want, &r.rec,

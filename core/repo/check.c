@@ -52,6 +52,30 @@ check_find(struct check *c, enum pack_kind kind,
 	    sizeof(key), by_id);
 }
 
+/* Packs that no segment listed and that the walk had to read back. */
+static int
+unlisted_report(struct check *c)
+{
+	char name[STORE_NAME_MAX + 1];
+	struct check_pack *p;
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; i < c->npacks && ret >= 0; i++) {
+		p = &c->pack[i];
+		if (!p->unlisted)
+			continue;
+		ret = index_has_pack(repo_index(c->repo), p->kind, p->id);
+		if (ret != 1)
+			continue;
+		repo_pack_name(p->kind, p->id, name);
+		check_problem(c, name, "is needed and no index segment lists "
+		    "it; the next backup lists it again");
+		c->res->unused_packs--;
+	}
+	return ret < 0 ? ret : 0;
+}
+
 int
 check_run(struct repo *repo, const struct check_conf *conf,
     struct check_result *result)
@@ -66,6 +90,8 @@ check_run(struct repo *repo, const struct check_conf *conf,
 		err = check_packs(&c);
 	if (err == 0)
 		err = check_generations(&c);
+	if (err == 0)
+		err = unlisted_report(&c);
 	free(c.pack);
 	pthread_mutex_destroy(&c.lock);
 	return err;

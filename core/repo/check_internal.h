@@ -14,6 +14,7 @@ struct check_pack {
 	uint64_t size;
 	uint8_t kind;
 	uint8_t bad;		/* its blocks must be tried one by one */
+	uint8_t unlisted;	/* by every segment */
 };
 
 struct check {

@@ -305,8 +305,10 @@ check_packs(struct check *c)
 		err = index_each_pack(ix, PACK_META, named_check, &meta);
 	for (i = 0; i < c->npacks && err == 0; i++) {
 		err = index_has_pack(ix, c->pack[i].kind, c->pack[i].id);
-		if (err == 0)
+		if (err == 0) {
+			c->pack[i].unlisted = 1;
 			c->res->unused_packs++;
+		}
 		err = err < 0 ? err : 0;
 	}
 	if (err == 0 && c->conf->read_data)

@@ -85,10 +85,13 @@ int repo_sync(struct repo *r, enum pack_kind kind, unsigned *damaged);
 int repo_sync_once(struct repo *r, enum pack_kind kind);
 
 /*
- * Read back packs that no segment lists (uploads of a run that was killed)
- * from their footers, and add them by a new segment.  Packs that cannot be
- * read are left alone.  *packs counts those added.
+ * Read back packs that no segment lists (uploads of a run that was killed, or
+ * whose segment is damaged or gone) from their footers, and add them to the
+ * local index.  After repo_heals() they are listed in the store again by a new
+ * segment too; without it nothing is written there.  Packs that cannot be read
+ * are left alone.  *packs counts those added.
  */
+void repo_heals(struct repo *r);
 int repo_adopt(struct repo *r, enum pack_kind kind, unsigned *packs);
 /* The same the first time since open only: 1 when packs were added. */
 int repo_adopt_once(struct repo *r, enum pack_kind kind);

@@ -19,6 +19,7 @@ struct repo {
 	char *private_dir;	/* index lives here instead; removed at close */
 	pthread_mutex_t sync_lock;	/* one sync at a time; protects: */
 	int synced[3], adopted[3];	/* by kind */
+	int heals;		/* may put segments for packs read back */
 };
 
 /* repo_state.c: index and cache of this host, as well as it can be had. */

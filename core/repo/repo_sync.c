@@ -233,6 +233,12 @@ repo_sync(struct repo *r, enum pack_kind kind, unsigned *damaged)
 	return err;
 }
 
+void
+repo_heals(struct repo *r)
+{
+	r->heals = 1;
+}
+
 int
 repo_adopt_once(struct repo *r, enum pack_kind kind)
 {
@@ -323,9 +329,9 @@ adopt_flush(struct adoption *a)
 	if (err == 0)
 		err = hash_sha256(bytes.data, bytes.len, id);
 	if (err == 0) {
-		/* A reader without leave to write still has its index. */
+		/* A host without leave to write still has its index. */
 		repo_segment_name(a->kind, id, name);
-		if (store_put(a->r->store, name, bytes.data, bytes.len, id,
+		if (a->r->heals && store_put(a->r->store, name, bytes.data, bytes.len, id,
 		    0) != 0)
 			log_warn(0, "the packs read back are indexed on this "
 			    "host only");

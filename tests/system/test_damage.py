@@ -85,6 +85,10 @@ def test_every_object(local, work, source, contents):
             if name.startswith("gen/") and bad is None:
                 path.write_bytes(data)
                 continue
+            # White space at the end of a slot's JSON says nothing.
+            if name.startswith("keys/") and r.returncode == 0:
+                assert missing == [] and bad.strip() == data.strip()
+                continue
             assert r.returncode in (1, 10, 12), f"{name} {what}: check said all is well"
             assert name in r.out + r.err or name == "config" or what == "deleted", \
                 f"{name} {what}: not named\n{r.out}\n{r.err}"

@@ -40,6 +40,9 @@ def test_new_generations_appear(local, source):
         assert sorted(os.listdir(series)) == [one["time"], "latest"]
         f = open(f"{mnt}/latest{source}/open.txt", "rb")
         (source / "open.txt").write_text("second\n")
+        # In another second, so that its name is its time alone.
+        wait_for(lambda: time.strftime("%Y-%m-%dT%H%M%SZ", time.gmtime()) > one["time"],
+                 "the next second")
         two = local.backup("--host", "h", "--series", "s", source)
         wait_for(lambda: two["time"] in os.listdir(series), "the new generation")
         wait_for(lambda: os.readlink(series / "latest") == two["time"], "latest to move")

@@ -375,7 +375,13 @@ test_adopt(void **ctx)
 	assert_memory_equal(ref.data, data, sizeof(data));
 	blockref_put(rd, &ref);
 	reader_free(rd);
-	/* And by every other host, from the segment that was put. */
+	/* A reader writes nothing; a writer lists it for all again. */
+	reopen_fresh(f);
+	assert_int_equal(repo_sync(f->repo, PACK_DATA, &n), 0);
+	assert_int_equal(index_has(repo_index(f->repo), PACK_DATA, id), 0);
+	repo_heals(f->repo);
+	assert_int_equal(repo_adopt(f->repo, PACK_DATA, &n), 0);
+	assert_int_equal(n, 1);
 	reopen_fresh(f);
 	assert_int_equal(repo_sync(f->repo, PACK_DATA, &n), 0);
 	assert_int_equal(index_has(repo_index(f->repo), PACK_DATA, id), 1);
