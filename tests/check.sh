@@ -122,6 +122,8 @@ pytest_run() {
 }
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/firn-check.XXXXXX")
+# Tests that drop root must get through.
+chmod 755 "$scratch"
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT TERM HUP
 
