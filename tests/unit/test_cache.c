@@ -329,7 +329,7 @@ run_model(int holes)
 	}
 	cache_table_check(&c->table);
 	/* Not a cache that keeps to its limit by keeping nothing. */
-	assert_true(du(dir) > LIMIT - 4 * MIB);
+	assert_true(du(dir) > LIMIT / 2);
 	cache_close(c);
 }
 
