@@ -79,6 +79,10 @@ keep(struct tool *t, const struct tool *before)
 		t->conf.store.region = before->conf.store.region;
 	if (before->conf.store.endpoint != NULL)
 		t->conf.store.endpoint = before->conf.store.endpoint;
+	if (before->conf.no_cache)
+		t->conf.no_cache = 1;
+	if (before->conf.store.path_style == 1)
+		t->conf.store.path_style = 1;
 	if (before->conf.store.timeout != 0)
 		t->conf.store.timeout = before->conf.store.timeout;
 }

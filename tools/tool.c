@@ -261,11 +261,11 @@ tool_usage(const struct tool *t, const char *fmt, ...)
 int
 tool_exit(int err)
 {
+	if (err == 0)
+		return EXIT_DONE;
 	if (tool_stop)
 		return EXIT_INTERRUPTED;
 	switch (err) {
-	case 0:
-		return EXIT_DONE;
 	case -FIRN_ENOREPO:
 		return EXIT_NO_REPOSITORY;
 	case -FIRN_EWRONGKEY:

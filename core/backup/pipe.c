@@ -49,13 +49,13 @@ pipe_failed(struct pipe *p)
 void
 item_free(struct pipe *p, struct item *it)
 {
-	if (it->data != NULL) {
+	if (it->taken > 0) {
 		pthread_mutex_lock(&p->lock);
-		p->room += it->datalen;
+		p->room += it->taken;
 		pthread_cond_broadcast(&p->changed);
 		pthread_mutex_unlock(&p->lock);
-		free(it->data);
 	}
+	free(it->data);
 	free(it);
 }
 
@@ -217,13 +217,15 @@ pipe_data(struct pipe *p, const void *data, size_t len)
 	while (p->err == 0 && p->room < len && p->room < p->conf.memory)
 		pthread_cond_wait(&p->changed, &p->lock);
 	err = p->err;
-	if (err == 0)
-		p->room = p->room > len ? p->room - len : 0;
+	if (err == 0) {
+		it->taken = p->room > len ? len : p->room;
+		p->room -= it->taken;
+	}
 	pthread_mutex_unlock(&p->lock);
 	if (err == 0 && (it->data = malloc(len)) == NULL)
 		err = pipe_fail(p, -ENOMEM);
 	if (err != 0) {
-		free(it);
+		item_free(p, it);
 		return err;
 	}
 	memcpy(it->data, data, len);

@@ -22,6 +22,7 @@ struct item {
 	struct pipe *pipe;
 	uint8_t *data;			/* ITEM_DATA */
 	size_t datalen;
+	size_t taken;			/* of the pipe's room */
 	uint8_t id[BLOCK_ID_SIZE];
 	int hashed;			/* protected by pipe->lock */
 	int err;

@@ -62,6 +62,15 @@ walk_error(struct walker *w, int err, const char *fmt, ...)
 	return genrec_add_error(w->wc->rec, line);
 }
 
+int
+walk_left_out(struct walker *w, int err, const char *what)
+{
+	/* What vanished is rightly not there. */
+	if (err != -ENOENT)
+		w->top->meta.e.flags |= ENTRY_PARTIAL;
+	return walk_error(w, err, "%s '%s'", what, walk_path(w));
+}
+
 /* The order number of a file system. */
 static uint32_t
 file_system(struct walker *w, uint64_t dev)
@@ -89,7 +98,7 @@ walk_special(struct walker *w, struct dir *d, const char *name,
 	walk_item(w, parent != NULL ? "changed" : "new");
 	err = fsmeta_read(d->fd, name, -1, walk_path(w), &w->meta);
 	if (err != 0 && S_ISLNK(e->mode) && !(e->flags & ENTRY_SYMLINK))
-		return walk_error(w, err, "cannot read '%s'", walk_path(w));
+		return walk_left_out(w, err, "cannot read");
 	if (err != 0)
 		walk_error(w, 0, "attributes of '%s' are not complete",
 		    walk_path(w));
@@ -109,9 +118,11 @@ walk_directory(struct walker *w, struct dir *d, const char *name,
 		err = tree_xattrs(w->wc->tree, parent, &w->meta.xattr);
 	else
 		err = fsmeta_read(d->fd, name, -1, walk_path(w), &w->meta);
-	if (err != 0)
+	if (err != 0) {
+		w->meta.e.flags |= ENTRY_PARTIAL;
 		walk_error(w, 0, "attributes of '%s' are not complete",
 		    walk_path(w));
+	}
 	return dir_push(w, d, name, want, parent);
 }
 
@@ -138,9 +149,11 @@ walk_name(struct walker *w, struct dir *d)
 	err = path_enter(w, d, name);
 	if (err != 0)
 		return err;
+	if (strlen(name) > TREE_NAME_MAX)
+		return walk_left_out(w, -ENAMETOOLONG, "cannot keep");
 	err = fsmeta_stat(d->fd, name, &w->meta);
 	if (err != 0)
-		return walk_error(w, err, "cannot read '%s'", walk_path(w));
+		return walk_left_out(w, err, "cannot read");
 	is_dir = S_ISDIR(w->meta.e.mode);
 	/* What was named is taken, whatever the patterns say. */
 	if (want == NULL && w->conf->exclude != NULL &&

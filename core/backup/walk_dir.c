@@ -45,7 +45,7 @@ names_read(struct dir *d, int fd)
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
 		err = buf_add(&names, e->d_name, strlen(e->d_name) + 1);
-		d->n++;
+		d->n += err == 0;
 	}
 	if (err == 0 && errno != 0)
 		err = -errno;
@@ -200,6 +200,7 @@ dir_push(struct walker *w, struct dir *up, const char *name,
 		/* It stays in the generation, empty. */
 		walk_error(w, err, "cannot read directory '%s'", walk_path(w));
 		names_only(d, NULL);
+		d->meta.e.flags |= ENTRY_PARTIAL;
 	}
 	err = pipe_dir_begin(w->pipe);
 	if (err != 0) {
@@ -238,6 +239,7 @@ dir_reopen(struct walker *w, struct dir *d)
 	up->fd = -1;
 	names_only(up, NULL);
 	up->i = 0;
+	up->meta.e.flags |= ENTRY_PARTIAL;
 	return walk_error(w, -ESTALE, "a directory above '%s' was moved while "
 	    "it was read; the rest of it is left out", walk_path(w));
 }

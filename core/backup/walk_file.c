@@ -14,6 +14,8 @@
 #include "backup/walk_internal.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/log.h"
+#include "repo/filemap.h"
 #include "repo/writer.h"
 
 /* A time this close to the last run's start may hide a later change, since
@@ -59,6 +61,29 @@ walk_unchanged(const struct walker *w, const struct entry *p)
 	    is_settled(w, &e->ctime);
 }
 
+/* The same for a file whose extents lie in a list. */
+static int
+list_has_blocks(struct walker *w, const struct entry *p)
+{
+	struct filemap *fm;
+	struct extent x;
+	uint64_t off = 0, start;
+	int ret;
+
+	if (filemap_new(tree_reader(w->wc->tree), p, &fm) != 0)
+		return 0;
+	while ((ret = filemap_extent(fm, off, &x, &start)) == 1) {
+		off = start + x.len;
+		if (!x.hole && writer_has(w->wc->writer, BLOCK_DATA, x.id) !=
+		    1) {
+			ret = -FIRN_EMISSING;
+			break;
+		}
+	}
+	filemap_free(fm);
+	return ret == 0;
+}
+
 /* Does the repository still know the blocks that this entry names? */
 static int
 has_blocks(struct walker *w, const struct entry *p)
@@ -67,8 +92,11 @@ has_blocks(struct walker *w, const struct entry *p)
 	struct extent x;
 	uint32_t i;
 
+	if (p->flags & ENTRY_XATTR_ID && writer_has(w->wc->writer,
+	    BLOCK_XATTR, p->xattr_id) != 1)
+		return 0;
 	if (p->flags & ENTRY_LIST)
-		return writer_has(w->wc->writer, BLOCK_LIST, p->list_id) == 1;
+		return list_has_blocks(w, p);
 	if (!(p->flags & ENTRY_EXTENTS))
 		return 1;
 	for (i = 0; i < p->nextents; i++)
@@ -274,8 +302,8 @@ store_contents(struct walker *w, int fd, const char *name)
 	if (err == -ECANCELED || (err != 0 && pipe_failed(w->pipe)))
 		return err;
 	if (err != 0) {
-		walk_error(w, err, "cannot read '%s'", walk_path(w));
-		return pipe_file_abort(w->pipe);
+		err = walk_left_out(w, err, "cannot read");
+		return err != 0 ? err : pipe_file_abort(w->pipe);
 	}
 	e->size = size;
 	if (end != size || has_changed(fd, e)) {
@@ -303,20 +331,23 @@ walk_regular(struct walker *w, struct dir *d, const char *name,
 	walk_item(w, parent != NULL ? "changed" : "new");
 	fd = open_source(d->fd, name);
 	if (fd < 0)
-		return walk_error(w, fd, "cannot open '%s'", walk_path(w));
+		return walk_left_out(w, fd, "cannot open");
 	/* From here on what is open counts, not what was listed. */
 	err = fsmeta_stat(fd, "", &w->meta);
 	if (err == 0 && !S_ISREG(w->meta.e.mode))
 		err = -ESTALE;
 	if (err != 0) {
 		close(fd);
-		return walk_error(w, err, "cannot read '%s'", walk_path(w));
+		return walk_left_out(w, err, "cannot read");
 	}
 	w->meta.e.fsno = fsno;
 	err = fsmeta_read(d->fd, name, fd, walk_path(w), &w->meta);
-	if (err != 0)
+	if (err != 0) {
+		/* So that the next run looks again. */
+		w->meta.e.flags |= ENTRY_PARTIAL;
 		walk_error(w, 0, "attributes of '%s' are not complete",
 		    walk_path(w));
+	}
 	err = store_contents(w, fd, name);
 	close(fd);
 	return err;
@@ -338,6 +369,8 @@ walk_stream(const struct walk_conf *wc)
 	while (err == 0 && !eof) {
 		err = walk_stopped(&w) ? -ECANCELED : file_read_full(
 		    wc->conf->stdin_fd, w.piece + fill, READ_SIZE, &got);
+		if (err != 0 && err != -ECANCELED)
+			log_err(err, "cannot read standard input");
 		if (err != 0)
 			break;
 		eof = got < READ_SIZE;

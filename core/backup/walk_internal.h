@@ -53,6 +53,9 @@ struct walker {
 /* Count and note a source error; 0, since the walk goes on. */
 int walk_error(struct walker *w, int err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same for something that is not in the generation because of it: the
+ * directory on top is marked as not complete. */
+int walk_left_out(struct walker *w, int err, const char *what);
 void walk_item(struct walker *w, const char *what);
 void walk_progress(struct walker *w, int force);
 int walk_stopped(const struct walker *w);

@@ -89,7 +89,10 @@ named_check(void *ctx, const uint8_t id[OBJECT_ID_SIZE], uint32_t size)
 	err = store_stat(repo_store(c->repo), name, &st);
 	if (err == -ECANCELED)
 		return err;
-	if (err == 0 && st.has_sha256 && memcmp(st.sha256, id,
+	if (err != 0)
+		check_problem(c, name, "cannot be asked for: %s",
+		    err_text(err));
+	else if (st.has_sha256 && memcmp(st.sha256, id,
 	    OBJECT_ID_SIZE) != 0) {
 		p->bad = 1;
 		check_problem(c, name, "is damaged: the store's SHA-256 of it "

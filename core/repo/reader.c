@@ -2,9 +2,10 @@
 /*
  * Blocks: found by the index, cut out of frames, which are opened from cells.
  *
- * A frame is opened once for all who want it (base/lru.h).  Blocks of a frame
- * whose cells came from the store are compared with their ids at first use and
- * remembered as good in the frame.
+ * A frame is opened once for all who want it (base/lru.h).  Blocks are compared
+ * with their ids at first use and remembered as good in the frame; also those
+ * from the disk cache, since a cell gets there before all of its blocks have
+ * been looked at.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,6 @@ struct frame {
 	uint8_t *data;
 	size_t len;
 	size_t cap;
-	int from_store;
 	pthread_mutex_t lock;
 	uint32_t good[GOOD_MAX];	/* offsets; protected by lock */
 	unsigned ngood;
@@ -227,7 +227,7 @@ pack_key_get(struct reader *rd, enum pack_kind kind,
 /* The sealed bytes of a frame, put together from its cells. */
 static int
 frame_gather(struct reader *rd, enum pack_kind kind,
-    const struct index_place *at, int fresh, uint8_t *sealed, int *from_store)
+    const struct index_place *at, int fresh, uint8_t *sealed)
 {
 	struct lru_node *node;
 	struct cell *cell;
@@ -235,7 +235,6 @@ frame_gather(struct reader *rd, enum pack_kind kind,
 	size_t done = 0, skip, n;
 	int err;
 
-	*from_store = 0;
 	while (done < at->frame_len) {
 		err = cells_get(&rd->cells, kind, at,
 		    (uint32_t)(off / FORMAT_GRID), fresh, &node);
@@ -247,7 +246,6 @@ frame_gather(struct reader *rd, enum pack_kind kind,
 		if (n > at->frame_len - done)
 			n = at->frame_len - done;
 		memcpy(sealed + done, cell->data + skip, n);
-		*from_store |= cell->from_store;
 		lru_release(rd->cells.lru, node);
 		if (n == 0)
 			return -FIRN_ECORRUPT;
@@ -286,8 +284,7 @@ frame_open(struct reader *rd, enum pack_kind kind,
 	t = tools_take(rd);
 	err = sealed == NULL || t == NULL ? -ENOMEM : -FIRN_ECORRUPT;
 	for (fresh = 0; fresh < 2 && err == -FIRN_ECORRUPT; fresh++) {
-		err = frame_gather(rd, kind, at, fresh, sealed,
-		    &f->from_store);
+		err = frame_gather(rd, kind, at, fresh, sealed);
 		if (err != 0)
 			break;
 		buf_reset(&plain);
@@ -378,8 +375,11 @@ block_find(struct reader *rd, enum block_type type,
 			ret = index_find(repo_index(rd->repo), kind, id, at);
 	}
 	/* A segment may be gone altogether, and its packs still there. */
-	if (ret == 0 && repo_adopt_once(rd->repo, kind) == 1)
-		ret = index_find(repo_index(rd->repo), kind, id, at);
+	if (ret == 0) {
+		ret = repo_adopt_once(rd->repo, kind);
+		if (ret >= 0)	/* whoever did it */
+			ret = index_find(repo_index(rd->repo), kind, id, at);
+	}
 	if (ret == 0) {
 		hex_encode(id, BLOCK_ID_SIZE, hex);
 		ret = log_err(-FIRN_EMISSING,
@@ -399,8 +399,6 @@ block_compare(struct reader *rd, struct frame *f, enum block_type type,
 	unsigned i;
 	int err;
 
-	if (!f->from_store)
-		return 0;
 	pthread_mutex_lock(&f->lock);
 	for (i = 0; i < f->ngood && i < GOOD_MAX; i++)
 		if (f->good[i] == at->off)

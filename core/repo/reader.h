@@ -7,8 +7,8 @@
  * a pack is being read in order: the window doubles with each proven step up
  * to 16 cells and is fetched ahead by threads of the reader.  One fetch a
  * cell, whoever waits for it.  Every frame is authenticated before a byte of
- * it is handed out, and a block's id is compared with its content when its
- * frame was made from cells that came from the store.  A frame that does not
+ * it is handed out, and every block's id is compared with its content, once a
+ * frame.  A frame that does not
  * authenticate from the disk cache is dropped there and fetched again; one
  * from the store is -FIRN_ECORRUPT, logged with the pack's name.
  *

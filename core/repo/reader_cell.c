@@ -200,7 +200,6 @@ cells_settle(struct cells *c, enum pack_kind kind,
 			continue;
 		}
 		memcpy(cell->data, data + off, len);
-		cell->from_store = 1;
 		lru_loaded(c->lru, node[i], cell, sizeof(*cell) + len);
 		if (cache != NULL)
 			cache_put(cache, kind, at->pack, first + i,
@@ -254,7 +253,7 @@ cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
 	for (i = 1; i < n; i++)
 		lru_release(c->lru, node[i]);
 	*out = node[0];
-	return node[0] != NULL ? 0 : err;
+	return node[0] != NULL ? 0 : err != 0 ? err : -ENOMEM;
 }
 
 static void

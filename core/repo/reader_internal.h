@@ -24,7 +24,6 @@
 struct cell {
 	uint8_t *data;
 	size_t len;
-	int from_store;		/* else from the disk cache */
 };
 
 /* How a pack is being read.  Protected by cells.lock. */

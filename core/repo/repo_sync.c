@@ -247,8 +247,8 @@ repo_adopt_once(struct repo *r, enum pack_kind kind)
 
 	pthread_mutex_lock(&r->sync_lock);
 	if (!r->adopted[kind]) {
-		r->adopted[kind] = 1;
 		err = repo_adopt(r, kind, &adopted);
+		r->adopted[kind] = err == 0;
 	}
 	pthread_mutex_unlock(&r->sync_lock);
 	return err != 0 ? err : adopted > 0;
@@ -329,12 +329,13 @@ adopt_flush(struct adoption *a)
 	if (err == 0)
 		err = hash_sha256(bytes.data, bytes.len, id);
 	if (err == 0) {
-		/* A host without leave to write still has its index. */
 		repo_segment_name(a->kind, id, name);
-		if (a->r->heals && store_put(a->r->store, name, bytes.data, bytes.len, id,
-		    0) != 0)
-			log_warn(0, "the packs read back are indexed on this "
-			    "host only");
+		/* What a backup builds on must be listed for all. */
+		if (a->r->heals)
+			err = store_put(a->r->store, name, bytes.data,
+			    bytes.len, id, 0);
+	}
+	if (err == 0) {
 		err = index_add_segment(a->r->index, a->kind, id, a->entries,
 		    a->nentries, a->packs, a->npacks);
 	}

@@ -23,7 +23,7 @@ struct writer;
 struct writer_conf {
 	int level;		/* zstd; 0 stores; default 3 */
 	unsigned threads;	/* compressors; 0: processors */
-	unsigned uploads;	/* packs in flight; 0: 3 */
+	unsigned uploads;	/* packs in flight; 0: 2 */
 	int dry_run;		/* count, store nothing */
 };
 #define WRITER_CONF_DEFAULT { 3, 0, 0, 0 }

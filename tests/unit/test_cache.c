@@ -470,6 +470,27 @@ test_scan(void **state)
 	cache_close(c);
 }
 
+/* First in, first out, also when the order of slots is another one. */
+static void
+test_order_after_reopen(void **state)
+{
+	struct cache *c = reopen(LIMIT, 1);
+	uint32_t n;
+
+	(void)state;
+	for (n = 0; n < 50; n++)
+		put_data(c, n);
+	drop(c, 0);
+	put_data(c, 0);		/* the newest, in the first slot */
+	cache_close(c);
+	c = reopen(LIMIT, 1);
+	for (n = 100; n < 130; n++)
+		put_data(c, n);
+	assert_int_equal(has(c, 1), 0);
+	assert_int_equal(has(c, 0), 1);
+	cache_close(c);
+}
+
 static void
 test_meta_goes_last(void **state)
 {
@@ -921,6 +942,7 @@ main(void)
 		cmocka_unit_test_setup(test_short_cells, setup),
 		cmocka_unit_test_setup(test_smaller_limit, setup),
 		cmocka_unit_test_setup(test_scan, setup),
+		cmocka_unit_test_setup(test_order_after_reopen, setup),
 		cmocka_unit_test_setup(test_meta_goes_last, setup),
 		cmocka_unit_test_setup(test_threads, setup),
 		cmocka_unit_test_setup(test_threads_same_cells, setup),
