@@ -20,7 +20,7 @@
  * frames come on top.  Opening reads the bookkeeping and no cell: 64 bytes for
  * each MiB of the limit (at most 8 MiB to begin with, more when more cells came
  * to lie there), so the same for an empty and for a full cache of up to
- * 128 GiB; 100 000 cells took 40 to 60 ms.  In memory a cell takes 90 bytes.
+ * 128 GiB; 100 000 cells take about 40 ms.  In memory a cell takes 90 bytes.
  *
  * Nothing is mapped into memory: a disk that fails, is full, or whose files
  * somebody truncates gives error codes and misses, not signals.
