@@ -16,6 +16,7 @@ static const struct option options[] = {
 struct job {
 	struct tool *t;
 	struct progress *progress;
+	int read_data;
 };
 
 static void
@@ -54,16 +55,51 @@ on_progress(void *ctx, const char *what, uint64_t done, uint64_t of,
 		    (unsigned long long)done);
 }
 
+/* What was done, so that nobody takes it for more. */
+static void
+report_packs(const struct job *j, const struct check_result *r)
+{
+	uint64_t better = r->packs_read + r->packs_sha256 + r->packs_lost;
+	char size[16];
+
+	printf("%llu generations, %llu packs, %llu index segments; %llu blocks "
+	    "compared, %s of packs read in %.1f s\n",
+	    (unsigned long long)r->generations, (unsigned long long)r->packs,
+	    (unsigned long long)r->segments, (unsigned long long)r->blocks,
+	    tool_size(r->bytes, size), progress_seconds(j->progress));
+	if (r->packs_read > 0)
+		printf("%llu packs read and found right\n",
+		    (unsigned long long)r->packs_read);
+	if (r->packs_sha256 > 0)
+		printf("%llu packs compared by size and by the SHA-256 that "
+		    "the store has of them\n",
+		    (unsigned long long)r->packs_sha256);
+	if (!j->read_data && r->packs > better)
+		printf("%llu packs compared by size only; --read-data reads "
+		    "them\n", (unsigned long long)(r->packs - better));
+	if (r->packs_lost > 0)
+		printf("%llu packs are missing or have the wrong size%s\n",
+		    (unsigned long long)r->packs_lost, r->problems > 0 ? "" :
+		    "; no generation needs them any more");
+	if (r->unused_packs > 0)
+		printf("%llu packs are not in the index: of a backup under "
+		    "way, or of one that was killed; the next backup of its "
+		    "host takes them up\n",
+		    (unsigned long long)r->unused_packs);
+}
+
 static void
 report(const struct job *j, const struct check_result *r)
 {
-	char size[16];
 	struct json *o;
 
 	if (j->t->json) {
 		o = json_object();
 		json_set_str(o, "type", "summary");
 		json_set_uint(o, "packs", r->packs);
+		json_set_uint(o, "packs_read", r->packs_read);
+		json_set_uint(o, "packs_sha256", r->packs_sha256);
+		json_set_uint(o, "packs_lost", r->packs_lost);
 		json_set_uint(o, "unused_packs", r->unused_packs);
 		json_set_uint(o, "segments", r->segments);
 		json_set_uint(o, "generations", r->generations);
@@ -77,17 +113,7 @@ report(const struct job *j, const struct check_result *r)
 		return;
 	}
 	if (!j->t->quiet)
-		printf("%llu generations, %llu packs, %llu index segments; "
-		    "%llu blocks compared, %s read in %.1f s\n",
-		    (unsigned long long)r->generations,
-		    (unsigned long long)r->packs,
-		    (unsigned long long)r->segments,
-		    (unsigned long long)r->blocks, tool_size(r->bytes, size),
-		    progress_seconds(j->progress));
-	if (r->unused_packs > 0 && !j->t->quiet)
-		printf("%llu packs of interrupted backups are not in the "
-		    "index; the next backup of their host takes them up\n",
-		    (unsigned long long)r->unused_packs);
+		report_packs(j, r);
 	if (r->problems > 0)
 		printf("%llu problems; %llu files or directories of "
 		    "generations cannot be read whole\n",
@@ -129,6 +155,7 @@ run(struct tool *t, int argc, char **argv)
 	if (progress_begin(t, &j.progress) != 0)
 		return EXIT_FAILED;
 	conf.ctx = &j;
+	j.read_data = conf.read_data;
 	err = check_run(t->repo, &conf, &r);
 	if (err == 0)
 		report(&j, &r);
@@ -138,11 +165,15 @@ run(struct tool *t, int argc, char **argv)
 
 const struct command command_check = { "check", run, "",
 	"verify the repository",
-	"Verify that every object is there and is what its name says, and that "
-	"every\ngeneration can be walked and has all its blocks. Says which "
-	"objects are damaged\nand which files are hit. Changes nothing.\n"
+	"Walk every generation: read and decrypt keys, records, index segments "
+	"and trees,\nand see that every pack with a block that a file needs is "
+	"there with the right\nsize; on S3 also that the SHA-256 that the store "
+	"keeps of it is its name. Says\nwhich objects are damaged and which files "
+	"are hit. The contents of files are not\nread without --read-data. "
+	"Changes nothing in the repository.\n"
 	"\n"
-	"      --read-data    read, decrypt and compare every byte as well\n"
+	"      --read-data    read, decrypt and compare every byte of every pack"
+	"\n"
 	"      --threads N    packs read at once\n"
 	"\n"
 	"Exit status 1 when anything is wrong." };

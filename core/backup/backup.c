@@ -5,8 +5,13 @@
  * The order of durability: packs, the segments that name them, the record.  A
  * mark in the local state says that a run is under way; a run that finds the
  * mark of one that died reads back the packs that it uploaded and did not get
- * to index, so they are not uploaded again.
+ * to index, so they are not uploaded again.  A run that fails in order puts
+ * the segments itself, and takes its mark away when nothing is left to find.
+ *
+ * What is known is what the store has, not what the index says: packs are
+ * compared with a listing before anything is believed to be stored.
  */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +27,10 @@
 #include "repo/generation.h"
 #include "repo/localmeta.h"
 #include "repo/repo.h"
+#include "repo/runfile.h"
 #include "repo/writer.h"
 
-#define RUN_MARK	"backup-running"
+#define RUN_MARK	"backup"
 #define CONTENTS_MEMORY	(24u << 20)	/* pieces of files in flight */
 #define PARENT_MEMORY	(16u << 20)	/* of the parent's tree */
 
@@ -45,13 +51,27 @@ struct run {
 	/* For a write-only key. */
 	char tag[GEN_TAG_SIZE];
 	struct localmeta *old, *fresh;
+	atomic_int fresh_err;		/* why fresh cannot be used */
+	struct runfile mark;
+	int astray;			/* what a dead run stored is not
+					   listed yet */
 };
 
+/* Local state that cannot be written costs the next run time, and this one
+ * nothing.  From any thread. */
 static int
 meta_put(void *ctx, enum block_type type, const uint8_t id[BLOCK_ID_SIZE],
     const void *data, size_t len)
 {
-	return localmeta_put(ctx, type, id, data, len);
+	struct run *r = ctx;
+	int err, none = 0;
+
+	if (atomic_load(&r->fresh_err) != 0)
+		return 0;
+	err = localmeta_put(r->fresh, type, id, data, len);
+	if (err != 0)
+		atomic_compare_exchange_strong(&r->fresh_err, &none, err);
+	return 0;
 }
 
 static int
@@ -156,29 +176,85 @@ rec_begin(struct run *r)
 	return err;
 }
 
+/* Say in one line what is missing. */
+static void
+missing_report(size_t data, size_t meta)
+{
+	if (data + meta > 0)
+		log_warn(0, "%zu of the packs that the index names are missing "
+		    "in the store or have the wrong size; what is met again of "
+		    "their contents is stored again; `firn check` tells which "
+		    "generations are hit", data + meta);
+}
+
+/* Believe the index as far as the store agrees. */
+static int
+packs_compare(struct run *r)
+{
+	size_t data = 0, meta = 0;
+	int ret;
+
+	ret = repo_packs_compare(r->repo, PACK_DATA, &data);
+	if (ret >= 0)
+		ret = repo_packs_compare(r->repo, PACK_META, &meta);
+	if (ret == -EACCES) {
+		log_warn(0, "the credentials do not allow to list packs, so "
+		    "those that are missing are not noticed");
+		ret = 0;
+	}
+	if (ret >= 0)
+		missing_report(data, meta);
+	return ret < 0 ? ret : 0;
+}
+
 /* Did a run of this host die?  Then find what it had uploaded. */
 static int
 recover(struct run *r)
 {
-	struct index *ix = repo_index(r->repo);
-	struct buf mark = BUF_INIT(64);
-	unsigned n;
-	int err = 0, died;
+	const char *dir = repo_state_dir(r->repo);
+	unsigned n, died = 0;
+	int err;
 
-	died = index_state_get(ix, RUN_MARK, &mark) == 0;
-	buf_release(&mark);
-	if (died) {
-		log_info("the last backup did not end; looking for what it "
-		    "had stored");
-		err = repo_adopt(r->repo, PACK_DATA, &n);
-		if (err == 0)
-			err = repo_adopt(r->repo, PACK_META, &n);
-		if (err == -EACCES)
-			err = 0;	/* a key that may only write */
+	/* Without a directory nothing of it would be known here anyway. */
+	if (dir == NULL)
+		return 0;
+	err = runfile_new(dir, RUN_MARK, &r->mark);
+	if (err != 0) {
+		log_warn(err, "cannot mark in '%s' that a backup runs; if it "
+		    "is killed, some is uploaded again", dir);
+		return 0;
 	}
+	/* From here on our own mark stands for what theirs said. */
+	runfile_sweep(dir, RUN_MARK, &died);
+	if (died == 0)
+		return 0;
+	r->astray = 1;
+	log_info("the last backup did not end; looking for what it had "
+	    "stored");
+	err = repo_adopt(r->repo, PACK_DATA, &n);
 	if (err == 0)
-		err = index_state_put(ix, RUN_MARK, "1", 1);
-	return err;
+		err = repo_adopt(r->repo, PACK_META, &n);
+	if (err == 0)
+		r->astray = 0;
+	return err == -EACCES ? 0 : err;	/* a key that may only write */
+}
+
+/* After a failure: what was stored is to be found again. */
+static void
+settle(struct run *r)
+{
+	int err = 0;
+
+	/* Nobody adds to the writer any more. */
+	pipe_free(r->pipe);
+	r->pipe = NULL;
+	if (r->conf->dry_run)
+		return;
+	store_resume(repo_store(r->repo));
+	if (r->writer != NULL)
+		err = writer_settle(r->writer);
+	if (err == 0 && !r->astray)
+		runfile_remove(&r->mark);
 }
 
 static int
@@ -195,12 +271,14 @@ machinery(struct run *r)
 
 	if (r->fresh != NULL) {
 		pc.meta = meta_put;
-		pc.meta_ctx = r->fresh;
+		pc.meta_ctx = r;
 	}
 	err = chunker_new(repo_keys(r->repo)->chunker, config->block_target,
 	    &r->chunker);
 	if (err == 0)
 		err = writer_new(r->repo, &wc, &r->writer);
+	if (err == 0)
+		err = packs_compare(r);
 	if (err == 0 && !r->conf->dry_run)
 		err = recover(r);
 	if (err == 0)
@@ -217,6 +295,10 @@ walk(struct run *r)
 	    .parent_start = r->parent_start, .rec = &r->rec,
 	    .p = &r->res->p };
 
+	if (r->fresh != NULL) {
+		wc.meta = meta_put;
+		wc.meta_ctx = r;
+	}
 	memcpy(wc.parent_root, r->parent_root, BLOCK_ID_SIZE);
 	wc.skip[0] = store_local_path(repo_store(r->repo));
 	wc.skip[1] = repo_state_dir(r->repo);
@@ -241,12 +323,15 @@ record(struct run *r)
 	r->res->has_generation = 1;
 	memcpy(r->res->id, g.id, GEN_ID_SIZE);
 	timefmt_name(&r->rec.end, r->res->name);
-	index_state_del(repo_index(r->repo), RUN_MARK);
+	if (!r->astray)
+		runfile_remove(&r->mark);
 	if (r->fresh == NULL)
 		return 0;
 	memcpy(head.root, r->rec.root, BLOCK_ID_SIZE);
 	memcpy(head.gen, g.id, GEN_ID_SIZE);
-	err = localmeta_commit(r->fresh, &head);
+	err = atomic_load(&r->fresh_err);
+	if (err == 0)
+		err = localmeta_commit(r->fresh, &head);
 	if (err != 0)
 		log_warn(err, "cannot keep the tree of this run; the next "
 		    "one will read all of the source");
@@ -263,6 +348,7 @@ run_release(struct run *r)
 	reader_free(r->reader);
 	localmeta_close(r->old);
 	localmeta_close(r->fresh);
+	runfile_leave(&r->mark);
 	want_release(&r->want);
 	genrec_release(&r->rec);
 }
@@ -271,7 +357,8 @@ int
 backup_run(struct repo *repo, const struct backup_conf *conf,
     struct backup_result *result)
 {
-	struct run r = { .repo = repo, .conf = conf, .res = result };
+	struct run r = { .repo = repo, .conf = conf, .res = result,
+	    .mark = RUNFILE_NONE };
 	uint64_t missing = 0;
 	int err;
 
@@ -300,6 +387,8 @@ backup_run(struct repo *repo, const struct backup_conf *conf,
 		writer_added(r.writer, &result->p.added);
 	if (err == 0 && !conf->dry_run)
 		err = record(&r);
+	if (err != 0)
+		settle(&r);
 	run_release(&r);
 	return err;
 }

@@ -93,7 +93,7 @@ walk_special(struct walker *w, struct dir *d, const char *name,
 	struct entry *e = &w->meta.e;
 	int err;
 
-	if (walk_unchanged(w, parent))
+	if (walk_unchanged(w, parent) && walk_has_blocks(w, parent))
 		return walk_take_over(w, parent);
 	walk_item(w, parent != NULL ? "changed" : "new");
 	err = fsmeta_read(d->fd, name, -1, walk_path(w), &w->meta);
@@ -112,11 +112,12 @@ static int
 walk_directory(struct walker *w, struct dir *d, const char *name,
     const struct want *want, const struct entry *parent)
 {
-	int err;
+	int err = -ENOENT;
 
 	if (walk_unchanged(w, parent))
 		err = tree_xattrs(w->wc->tree, parent, &w->meta.xattr);
-	else
+	/* Also where the generation before cannot be read any more. */
+	if (err != 0)
 		err = fsmeta_read(d->fd, name, -1, walk_path(w), &w->meta);
 	if (err != 0) {
 		w->meta.e.flags |= ENTRY_PARTIAL;

@@ -44,6 +44,10 @@ struct walk_conf {
 	/* Directories whose contents are never taken: the repository and our
 	 * own local state. */
 	const char *skip[2];
+	/* As in pipe_conf: blocks that are taken over; may be NULL. */
+	int (*meta)(void *ctx, enum block_type type,
+	    const uint8_t id[BLOCK_ID_SIZE], const void *data, size_t len);
+	void *meta_ctx;
 	struct genrec *rec;		/* errors and owners are noted in it */
 	struct backup_progress *p;
 };

@@ -15,7 +15,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "repo/filemap.h"
+#include "repo/list_read.h"
 #include "repo/writer.h"
 
 /* A time this close to the last run's start may hide a later change, since
@@ -61,47 +61,50 @@ walk_unchanged(const struct walker *w, const struct entry *p)
 	    is_settled(w, &e->ctime);
 }
 
-/* The same for a file whose extents lie in a list. */
 static int
-list_has_blocks(struct walker *w, const struct entry *p)
+known(struct walker *w, enum block_type type, const uint8_t *id)
 {
-	struct filemap *fm;
-	struct extent x;
-	uint64_t off = 0, start;
-	int ret;
+	return writer_has(w->wc->writer, type, id) == 1;
+}
 
-	if (filemap_new(tree_reader(w->wc->tree), p, &fm) != 0)
-		return 0;
-	while ((ret = filemap_extent(fm, off, &x, &start)) == 1) {
-		off = start + x.len;
-		if (!x.hole && writer_has(w->wc->writer, BLOCK_DATA, x.id) !=
-		    1) {
-			ret = -FIRN_EMISSING;
-			break;
-		}
-	}
-	filemap_free(fm);
-	return ret == 0;
+static int
+page_known(void *ctx, const uint8_t id[BLOCK_ID_SIZE], const void *data,
+    size_t len)
+{
+	struct walker *w = ctx;
+
+	/* That it could be read does not say that the store has it: it may
+	 * have come from a cache. */
+	if (!known(w, BLOCK_LIST, id))
+		return -FIRN_EMISSING;
+	return w->wc->meta == NULL ? 0 : w->wc->meta(w->wc->meta_ctx,
+	    BLOCK_LIST, id, data, len);
+}
+
+static int
+extent_known(void *ctx, const struct extent *x)
+{
+	return x->hole || known(ctx, BLOCK_DATA, x->id) ? 0 : -FIRN_EMISSING;
 }
 
 /* Does the repository still know the blocks that this entry names? */
-static int
-has_blocks(struct walker *w, const struct entry *p)
+int
+walk_has_blocks(struct walker *w, const struct entry *p)
 {
+	const struct list_visit visit = { page_known, extent_known, w };
 	struct rd r = rd_init(p->extents, p->extentslen);
 	struct extent x;
 	uint32_t i;
 
-	if (p->flags & ENTRY_XATTR_ID && writer_has(w->wc->writer,
-	    BLOCK_XATTR, p->xattr_id) != 1)
+	if (p->flags & ENTRY_XATTR_ID && !known(w, BLOCK_XATTR, p->xattr_id))
 		return 0;
 	if (p->flags & ENTRY_LIST)
-		return list_has_blocks(w, p);
+		return list_walk(tree_reader(w->wc->tree), p->list_id,
+		    &visit) == 0;
 	if (!(p->flags & ENTRY_EXTENTS))
 		return 1;
 	for (i = 0; i < p->nextents; i++)
-		if (extent_decode(&r, &x) != 0 || (!x.hole &&
-		    writer_has(w->wc->writer, BLOCK_DATA, x.id) != 1))
+		if (extent_decode(&r, &x) != 0 || extent_known(w, &x) != 0)
 			return 0;
 	return 1;
 }
@@ -326,7 +329,7 @@ walk_regular(struct walker *w, struct dir *d, const char *name,
 
 	if (walk_link(w, name, &err))
 		return err;
-	if (walk_unchanged(w, parent) && has_blocks(w, parent))
+	if (walk_unchanged(w, parent) && walk_has_blocks(w, parent))
 		return walk_take_over(w, parent);
 	walk_item(w, parent != NULL ? "changed" : "new");
 	fd = open_source(d->fd, name);

@@ -76,6 +76,8 @@ int walk_regular(struct walker *w, struct dir *d, const char *name,
     const struct entry *parent);
 /* May w->meta's file be taken over from this entry of the parent? */
 int walk_unchanged(const struct walker *w, const struct entry *parent);
+/* ... and has the store all blocks that the entry names? */
+int walk_has_blocks(struct walker *w, const struct entry *parent);
 int walk_take_over(struct walker *w, const struct entry *parent);
 int walk_link(struct walker *w, const char *name, int *err);
 

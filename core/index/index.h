@@ -126,6 +126,39 @@ int index_pack_header(struct index *ix, enum pack_kind kind,
 int index_has_pack(struct index *ix, enum pack_kind kind,
     const uint8_t pack[OBJECT_ID_SIZE]);
 
+/*
+ * Packs that the loaded segments list and the store does not have.  Compare
+ * with a listing that begins after roll_begin(): packs that segments bring
+ * later are not looked for.
+ *
+ * seen: a pack that is there, with its size; 1 when a segment lists it so, 2
+ * when one lists it with another size, 0, or -errno.  Any thread.
+ * absent: those that were not seen with the size that the index knows, sorted;
+ * *ids is the caller's to free.  -EAGAIN when the half was emptied meanwhile:
+ * begin again.
+ */
+struct index_roll;
+int index_roll_begin(struct index *ix, enum pack_kind kind,
+    struct index_roll **out);
+int index_roll_seen(struct index_roll *roll,
+    const uint8_t pack[OBJECT_ID_SIZE], uint64_t size);
+int index_roll_absent(struct index_roll *roll,
+    uint8_t (**ids)[OBJECT_ID_SIZE], size_t *n);
+void index_roll_free(struct index_roll *roll);
+
+/*
+ * Say which packs are absent, sorted.  Loading passes their entries by from
+ * now on, so a block that lies in such a pack alone is not known, and one that
+ * lies in another one too is found there; the packs themselves stay listed.
+ * Where that is not what was said before, the half is emptied, so that the
+ * caller loads afresh: 1 then, else 0 or -errno.
+ */
+int index_absent_set(struct index *ix, enum pack_kind kind,
+    const uint8_t (*ids)[OBJECT_ID_SIZE], size_t n);
+int index_absent_count(struct index *ix, enum pack_kind kind, size_t *n);
+/* Changes whenever a half is emptied. */
+int index_epoch(struct index *ix, enum pack_kind kind, uint64_t *epoch);
+
 /* Small named values that may be lost at any time ("state"): at most 511
  * bytes of name.  put replaces; get appends to out, -ENOENT. */
 struct buf;

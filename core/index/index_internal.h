@@ -5,7 +5,8 @@
  * On disk.  Named databases of one LMDB environment; a half has four:
  *
  *	info	"about" -> u32 layout, repository id; "half0", "half1" -> a
- *		half's record (struct half_rec, index_half.c)
+ *		half's record (struct half_rec, index_half.c); "absent0",
+ *		"epoch0" and so on (index_absent.c)
  *	state	name -> bytes, for callers
  *	slabN	u32 run, 16-byte first id -> slab (index_slab.c)
  *	packN	u32 page (native order) -> rows of 32-byte pack id, u32 size;
@@ -236,6 +237,21 @@ int pack_put(struct index *ix, MDB_txn *txn, unsigned h, uint32_t first,
  * them: 1, or 0 when there are none. */
 int pack_stray(struct index *ix, MDB_txn *txn, unsigned h, uint32_t valid);
 int pack_sweep(struct index *ix, MDB_txn *txn, unsigned h, uint32_t valid);
+
+/* --- index_seg.c -------------------------------------------------------- */
+
+/* Nothing is loaded any more; runs are swept behind the transaction. */
+int half_empty(struct index *ix, MDB_txn *txn, unsigned h,
+    struct half_rec *rec);
+
+/* --- index_absent.c ----------------------------------------------------- */
+
+/* The absent packs, sorted; in the database. */
+int absent_get(struct index *ix, MDB_txn *txn, unsigned h,
+    const uint8_t (**ids)[OBJECT_ID_SIZE], size_t *n);
+int absent_has(const uint8_t (*ids)[OBJECT_ID_SIZE], size_t n,
+    const uint8_t pack[OBJECT_ID_SIZE]);
+int epoch_next(struct index *ix, MDB_txn *txn, unsigned h);
 
 /* --- index_filter.c ----------------------------------------------------- */
 

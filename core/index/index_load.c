@@ -27,6 +27,7 @@ struct index_load {
 	uint32_t packs_first;	/* number of the first new pack */
 	uint32_t nnew;
 	uint32_t *number;	/* of each pack */
+	uint8_t *absent;	/* of each pack: its entries are passed by */
 	struct segment_pack *packs_new;
 	uint8_t (*replaced)[OBJECT_ID_SIZE];
 	size_t nreplaced;
@@ -41,6 +42,7 @@ load_free(struct index_load *ld)
 {
 	slab_builder_release(&ld->builder);
 	free(ld->number);
+	free(ld->absent);
 	free(ld->packs_new);
 	free(ld->replaced);
 	free(ld);
@@ -104,6 +106,21 @@ packs_write(struct index_load *ld, MDB_txn *txn)
 
 /* --- begin -------------------------------------------------------------- */
 
+static int
+packs_absent(struct index_load *ld, MDB_txn *txn,
+    const struct segment_pack *packs)
+{
+	const uint8_t (*ids)[OBJECT_ID_SIZE];
+	uint32_t i;
+	size_t n;
+	int err;
+
+	err = absent_get(ld->ix, txn, ld->half, &ids, &n);
+	for (i = 0; i < ld->npacks && err == 0 && n > 0; i++)
+		ld->absent[i] = absent_has(ids, n, packs[i].id);
+	return err;
+}
+
 /* What must be known of the index as it is. */
 static int
 load_look(struct index_load *ld, const struct segment_pack *packs)
@@ -129,6 +146,8 @@ load_look(struct index_load *ld, const struct segment_pack *packs)
 		/* Nobody else takes this number while we are the writer. */
 		ld->builder.run = rec.next_run;
 		err = packs_number(ld, s->txn, rec.packs, packs);
+		if (err == 0)
+			err = packs_absent(ld, s->txn, packs);
 	}
 	slot_put(s);
 	return err;
@@ -153,8 +172,9 @@ index_load_begin(struct index *ix, enum pack_kind kind,
 	memcpy(ld->segment, segment, OBJECT_ID_SIZE);
 	ld->number = calloc(npacks + 1, sizeof(*ld->number));
 	ld->packs_new = calloc(npacks + 1, sizeof(*ld->packs_new));
+	ld->absent = calloc(npacks + 1, 1);
 	err = slab_builder_init(&ld->builder, 0, ix->psize);
-	if (ld->number == NULL || ld->packs_new == NULL)
+	if (ld->number == NULL || ld->packs_new == NULL || ld->absent == NULL)
 		err = -ENOMEM;
 	if (err == 0)
 		err = writer_begin(ix, 0);
@@ -248,6 +268,8 @@ load_entry(struct index_load *ld, const struct segment_entry *in)
 		return -EINVAL;
 	memcpy(ld->last, e.id, BLOCK_ID_SHORT);
 	ld->any = 1;
+	if (ld->absent[e.pack])
+		return 0;
 	e.pack = ld->number[e.pack];
 	err = slab_builder_add(&ld->builder, &e);
 	if (err == -EAGAIN) {

@@ -107,8 +107,7 @@ retain_walk(struct index *ix, MDB_txn *txn, unsigned h, struct retain *r,
 	return rc == MDB_NOTFOUND ? 0 : index_err(ix, rc, "read");
 }
 
-/* Nothing is loaded any more; runs are swept behind the transaction. */
-static int
+int
 half_empty(struct index *ix, MDB_txn *txn, unsigned h, struct half_rec *rec)
 {
 	const struct half_db *db = &ix->half[h];
@@ -124,7 +123,7 @@ half_empty(struct index *ix, MDB_txn *txn, unsigned h, struct half_rec *rec)
 		rc = mdb_drop(txn, db->name, 0);
 	if (rc == 0)
 		rc = mdb_drop(txn, db->seg, 0);
-	return rc == 0 ? 0 : index_err(ix, rc, "empty");
+	return rc == 0 ? epoch_next(ix, txn, h) : index_err(ix, rc, "empty");
 }
 
 /* By the writer.  1 when the half was emptied. */

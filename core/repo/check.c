@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The order of a check: what names things before what is named. */
+/* The order of a check: what names things before what is named, so that what
+ * is put meanwhile is never missed. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +32,8 @@ check_stopped(const struct check *c)
 	return c->conf->stop != NULL && *c->conf->stop;
 }
 
-static int
-by_id(const void *a, const void *b)
+int
+check_by_id(const void *a, const void *b)
 {
 	const struct check_pack *x = a, *y = b;
 
@@ -49,31 +50,53 @@ check_find(struct check *c, enum pack_kind kind,
 
 	memcpy(key.id, id, OBJECT_ID_SIZE);
 	return c->npacks == 0 ? NULL : bsearch(&key, c->pack, c->npacks,
-	    sizeof(key), by_id);
+	    sizeof(key), check_by_id);
+}
+
+int
+check_is_lost(const struct check_pack *p)
+{
+	return p->want != 0 && (!p->present || p->size != p->want);
 }
 
 /* Packs that no segment listed and that the walk had to read back. */
 static int
-unlisted_report(struct check *c)
+unlisted_report(struct check *c, const struct check_pack *p, const char *name)
+{
+	int ret;
+
+	ret = index_has_pack(repo_index(c->repo), p->kind, p->id);
+	if (ret != 1)
+		return ret;
+	check_problem(c, name, "is needed and no index segment lists it; the "
+	    "next backup lists it again");
+	c->res->unused_packs--;
+	return 0;
+}
+
+/* What could be judged only after generations were looked into. */
+static int
+packs_report(struct check *c)
 {
 	char name[STORE_NAME_MAX + 1];
 	struct check_pack *p;
+	int hit, err = 0;
 	size_t i;
-	int ret = 0;
 
-	for (i = 0; i < c->npacks && ret >= 0; i++) {
+	/* A key that cannot look into them fears the worst. */
+	hit = c->res->files_hit > 0 || !repo_keys(c->repo)->has_sk;
+	for (i = 0; i < c->npacks && err == 0; i++) {
 		p = &c->pack[i];
-		if (!p->unlisted)
-			continue;
-		ret = index_has_pack(repo_index(c->repo), p->kind, p->id);
-		if (ret != 1)
-			continue;
 		repo_pack_name(p->kind, p->id, name);
-		check_problem(c, name, "is needed and no index segment lists "
-		    "it; the next backup lists it again");
-		c->res->unused_packs--;
+		if (p->want == 0)
+			err = unlisted_report(c, p, name);
+		else if (hit && !p->present)
+			check_problem(c, name, "is missing");
+		else if (hit && p->size != p->want)
+			check_problem(c, name, "has %llu bytes, not %u",
+			    (unsigned long long)p->size, p->want);
 	}
-	return ret < 0 ? ret : 0;
+	return err;
 }
 
 int
@@ -85,14 +108,19 @@ check_run(struct repo *repo, const struct check_conf *conf,
 
 	memset(result, 0, sizeof(*result));
 	pthread_mutex_init(&c.lock, NULL);
-	err = check_index(&c);
+	err = check_records(&c);
+	if (err == 0)
+		err = check_index(&c);
 	if (err == 0)
 		err = check_packs(&c);
+	if (err == 0 && conf->read_data)
+		err = check_read(&c);
 	if (err == 0)
 		err = check_generations(&c);
 	if (err == 0)
-		err = unlisted_report(&c);
+		err = packs_report(&c);
 	free(c.pack);
+	free(c.record);
 	pthread_mutex_destroy(&c.lock);
 	return err;
 }

@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Verifying a repository: every object that it should have is there and is
- * what it says, every generation can be walked, and every block that a file
- * needs is known.  With read_data every byte of every pack is read, compared
- * with its name, decrypted, and every block compared with its id.
+ * Verifying a repository: every generation can be walked, which reads and
+ * decrypts all meta blocks, every block that a file needs is known, and the
+ * pack that it lies in is there with the right size.  Key slots, index segments
+ * and records are read whole.  Data packs are compared by size, and where the
+ * store vouches for a SHA-256 (S3 does for what firn put), by that too.  With
+ * read_data every byte of every pack is read, compared with its name,
+ * decrypted, and every block compared with its id.
+ *
+ * Records are listed first, then segments, then packs: each names only what was
+ * put before it, so a backup that runs meanwhile is never taken for damage.
+ *
+ * A pack that is missing, or has another size, is a problem when some
+ * generation is not whole; otherwise all that it held is stored elsewhere or
+ * needed by nobody, and it is only counted.
  *
  * Nothing is believed that only this host says: records and segments are read
  * from the store.  Open the repository without a disk cache.
@@ -31,7 +41,11 @@ struct check_conf {
 
 struct check_result {
 	uint64_t packs, segments, generations;
-	uint64_t unused_packs;	/* that no segment lists: of killed runs */
+	uint64_t packs_sha256;	/* of them: the store's SHA-256 is right */
+	uint64_t packs_read;	/* of them: all bytes are right */
+	uint64_t packs_lost;	/* missing, or of another size */
+	uint64_t unused_packs;	/* that no segment lists: of killed runs, or of
+				   some under way */
 	uint64_t blocks;	/* compared with their ids */
 	uint64_t files;		/* looked at in generations */
 	uint64_t bytes;		/* read of packs */

@@ -120,5 +120,9 @@ check_index(struct check *c)
 		err = store_list(s, "index/meta/", segment_check, &meta);
 	if (err == 0)
 		err = store_list(s, "index/data/", segment_check, &data);
+	if (err == 0)
+		err = repo_sync(c->repo, PACK_META, NULL);
+	if (err == 0)
+		err = repo_sync(c->repo, PACK_DATA, NULL);
 	return err;
 }

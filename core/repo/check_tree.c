@@ -10,15 +10,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/bytes.h"
 #include "base/err.h"
 #include "base/hex.h"
 #include "base/log.h"
 #include "repo/check_internal.h"
 #include "repo/filemap.h"
+#include "repo/idlossy.h"
 #include "repo/tree_read.h"
 
-#define SEEN_SLOTS (1u << 19)	/* 16 bytes each */
+#define SEEN_SLOTS (1u << 19)	/* directories remembered */
 
 struct level {
 	struct level *up;
@@ -33,17 +33,11 @@ struct treecheck {
 	struct check *c;
 	struct reader *rd;
 	struct tree *tree;
-	uint8_t (*seen)[16];
+	struct idlossy *seen;		/* directories found whole */
 	struct level *top;
 	struct buf path;
 	char gen[2 * GEN_ID_SIZE + 1];
 };
-
-static uint8_t *
-seen_slot(struct treecheck *tc, const uint8_t *id)
-{
-	return tc->seen[le64_get(id) % SEEN_SLOTS];
-}
 
 static int
 level_push(struct treecheck *tc, const uint8_t *dir)
@@ -65,7 +59,7 @@ level_pop(struct treecheck *tc)
 	struct level *l = tc->top;
 
 	if (!l->hit)
-		memcpy(seen_slot(tc, l->dir), l->dir, 16);
+		idlossy_add(tc->seen, l->dir);
 	else if (l->up != NULL)
 		l->up->hit = 1;
 	tree_pos_release(tc->tree, &l->pos);
@@ -100,13 +94,14 @@ block_known(struct treecheck *tc, enum block_type type, const uint8_t *id)
 
 	ret = index_find(repo_index(tc->c->repo), block_pack_kind(type), id,
 	    &at);
-	if (ret <= 0)
-		return ret == 0 ? -FIRN_EMISSING : ret;
-	p = check_find(tc->c, block_pack_kind(type), at.pack);
-	if (p == NULL)
-		return -FIRN_EMISSING;
-	if (!p->bad)
+	if (ret < 0)
+		return ret;
+	p = ret == 1 ? check_find(tc->c, block_pack_kind(type), at.pack) :
+	    NULL;
+	if (p != NULL && p->present && !p->bad)
 		return 0;
+	/* It may be had all the same: whole in a damaged pack, or in one that
+	 * no segment lists. */
 	ret = reader_get(tc->rd, type, id, &ref);
 	if (ret == 0)
 		blockref_put(tc->rd, &ref);
@@ -185,7 +180,7 @@ walk(struct treecheck *tc, const uint8_t *root)
 		if (ret == 0)
 			ret = entry_check(tc, e);
 		if (ret == 0 && e->flags & ENTRY_SUBTREE &&
-		    memcmp(seen_slot(tc, e->tree_id), e->tree_id, 16) != 0)
+		    !idlossy_has(tc->seen, e->tree_id))
 			ret = level_push(tc, e->tree_id);
 	}
 	return ret;
@@ -212,6 +207,10 @@ record_check(struct treecheck *tc, const char *name)
 	buf_release(&bytes);
 	if (err == -ECANCELED || err == -ENOMEM)
 		return err;
+	if (err == -ENOENT) {		/* forgotten just now */
+		c->res->generations--;
+		return 0;
+	}
 	if (err != 0) {
 		check_problem(c, name, "cannot be read: %s", err_text(err));
 		return 0;
@@ -223,21 +222,41 @@ record_check(struct treecheck *tc, const char *name)
 	genrec_release(&rec);
 	if (c->conf->progress != NULL)
 		c->conf->progress(c->conf->ctx, "generations",
-		    c->res->generations, 0, c->res->bytes);
+		    c->res->generations, c->nrecords, c->res->bytes);
 	return err;
 }
 
 static int
 on_record(void *ctx, const char *name, const struct store_stat *st)
 {
+	struct check *c = ctx;
+	size_t cap;
+	void *p;
+
 	(void)st;
-	return record_check(ctx, name);
+	if (c->nrecords == c->records_cap) {
+		cap = c->records_cap > 0 ? 2 * c->records_cap : 64;
+		p = realloc(c->record, cap * sizeof(*c->record));
+		if (p == NULL)
+			return -ENOMEM;
+		c->record = p;
+		c->records_cap = cap;
+	}
+	snprintf(c->record[c->nrecords++], sizeof(*c->record), "%s", name);
+	return 0;
+}
+
+int
+check_records(struct check *c)
+{
+	return store_list(repo_store(c->repo), "gen/", on_record, c);
 }
 
 int
 check_generations(struct check *c)
 {
 	struct treecheck tc = { .c = c };
+	size_t i;
 	int err;
 
 	if (!repo_keys(c->repo)->has_sk) {
@@ -246,15 +265,16 @@ check_generations(struct check *c)
 		return 0;
 	}
 	buf_init(&tc.path, 1u << 24);
-	tc.seen = calloc(SEEN_SLOTS, sizeof(*tc.seen));
-	err = tc.seen == NULL ? -ENOMEM : reader_new(c->repo, NULL, &tc.rd);
+	err = idlossy_new(SEEN_SLOTS, &tc.seen);
+	if (err == 0)
+		err = reader_new(c->repo, NULL, &tc.rd);
 	if (err == 0)
 		err = tree_new(tc.rd, 16u << 20, &tc.tree);
-	if (err == 0)
-		err = store_list(repo_store(c->repo), "gen/", on_record, &tc);
+	for (i = 0; i < c->nrecords && err == 0; i++)
+		err = record_check(&tc, c->record[i]);
 	tree_free(tc.tree);
 	reader_free(tc.rd);
-	free(tc.seen);
+	idlossy_free(tc.seen);
 	buf_release(&tc.path);
 	return err;
 }

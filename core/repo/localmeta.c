@@ -20,6 +20,7 @@
 #include "crypto/aead.h"
 #include "crypto/kdf.h"
 #include "repo/localmeta.h"
+#include "repo/runfile.h"
 
 #define MAGIC		"firnmeta\1\0\0\0"
 #define MAGIC_SIZE	12
@@ -34,45 +35,33 @@ struct place {
 struct localmeta {
 	int fd;
 	char *path;
-	char *temp;		/* not committed yet */
+	struct runfile temp;	/* not committed yet */
 	uint8_t key[KEY_SIZE];
-	pthread_mutex_t lock;	/* protects aead when reading */
-	struct aead *aead;
+	pthread_mutex_t lock;
+	struct aead *aead;	/* protected by lock */
+	struct buf scratch;	/* protected by lock */
 	struct place *place;	/* reading: sorted by key */
 	size_t n, cap;
-	struct buf scratch;
 };
 
 static int
 localmeta_new(const char *state_dir, const struct keys *keys, const char *tag,
-    const char *suffix, int flags, struct localmeta **out)
+    struct localmeta **out)
 {
 	struct localmeta *m = calloc(1, sizeof(*m));
-	char *name = NULL;
 	int err = -ENOMEM;
 
 	if (m == NULL)
 		return err;
 	m->fd = -1;
+	m->temp = (struct runfile)RUNFILE_NONE;
 	pthread_mutex_init(&m->lock, NULL);
 	buf_init(&m->scratch, FORMAT_BLOCK_MAX + RECORD_SIZE + 64);
 	memcpy(m->key, keys->local, KEY_SIZE);
 	if (asprintf(&m->path, "%s/meta-%s", state_dir, tag) < 0)
 		m->path = NULL;
-	if (asprintf(&name, "%s/meta-%s%s", state_dir, tag, suffix) < 0)
-		name = NULL;
-	if (m->path != NULL && name != NULL)
+	else
 		err = aead_new(&m->aead);
-	if (err == 0) {
-		m->fd = open(name, flags | O_CLOEXEC, 0600);
-		if (m->fd < 0)
-			err = -errno;
-	}
-	if (err == 0 && *suffix != '\0') {
-		m->temp = name;
-		name = NULL;
-	}
-	free(name);
 	if (err != 0) {
 		localmeta_close(m);
 		return err;
@@ -86,17 +75,15 @@ localmeta_close(struct localmeta *m)
 {
 	if (m == NULL)
 		return;
-	if (m->temp != NULL)
-		unlink(m->temp);
-	if (m->fd >= 0)
+	if (m->fd >= 0 && m->fd != m->temp.fd)
 		close(m->fd);
+	runfile_remove(&m->temp);
 	pthread_mutex_destroy(&m->lock);
 	aead_free(m->aead);
 	kdf_wipe(m->key, sizeof(m->key));
 	buf_release(&m->scratch);
 	free(m->place);
 	free(m->path);
-	free(m->temp);
 	free(m);
 }
 
@@ -194,9 +181,14 @@ localmeta_open(const char *state_dir, const struct keys *keys,
 	size_t len = 0;
 	int err;
 
-	err = localmeta_new(state_dir, keys, tag, "", O_RDONLY, &m);
+	err = localmeta_new(state_dir, keys, tag, &m);
 	if (err != 0)
 		return -ENOENT;
+	m->fd = open(m->path, O_RDONLY | O_CLOEXEC);
+	if (m->fd < 0) {
+		localmeta_close(m);
+		return -ENOENT;
+	}
 	err = places_read(m, &off);
 	if (err == 0)
 		err = record_read(m, off, id, &type, &len);
@@ -253,22 +245,33 @@ int
 localmeta_begin(const char *state_dir, const struct keys *keys,
     const char *tag, struct localmeta **out)
 {
-	char suffix[32];
+	struct localmeta *m;
+	char prefix[8 + GEN_TAG_SIZE];
+	unsigned n;
 	int err;
 
-	snprintf(suffix, sizeof(suffix), ".%ld", (long)getpid());
-	err = localmeta_new(state_dir, keys, tag, suffix,
-	    O_RDWR | O_CREAT | O_TRUNC, out);
+	/* What killed runs left, of any series; that some may stay harms
+	 * nothing. */
+	runfile_sweep(state_dir, "meta-", &n);
+	err = localmeta_new(state_dir, keys, tag, &m);
+	if (err != 0)
+		return err;
+	snprintf(prefix, sizeof(prefix), "meta-%s", tag);
+	err = runfile_new(state_dir, prefix, &m->temp);
 	if (err == 0) {
-		err = file_write_full((*out)->fd, MAGIC, MAGIC_SIZE);
-		if (err != 0)
-			localmeta_close(*out);
+		m->fd = m->temp.fd;
+		err = file_write_full(m->fd, MAGIC, MAGIC_SIZE);
 	}
-	return err;
+	if (err != 0) {
+		localmeta_close(m);
+		return err;
+	}
+	*out = m;
+	return 0;
 }
 
-int
-localmeta_put(struct localmeta *m, enum block_type type,
+static int
+put_locked(struct localmeta *m, enum block_type type,
     const uint8_t id[BLOCK_ID_SIZE], const void *data, size_t len)
 {
 	uint8_t *p;
@@ -292,6 +295,18 @@ localmeta_put(struct localmeta *m, enum block_type type,
 }
 
 int
+localmeta_put(struct localmeta *m, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE], const void *data, size_t len)
+{
+	int err;
+
+	pthread_mutex_lock(&m->lock);
+	err = put_locked(m, type, id, data, len);
+	pthread_mutex_unlock(&m->lock);
+	return err;
+}
+
+int
 localmeta_commit(struct localmeta *m, const struct localmeta_head *head)
 {
 	static const uint8_t none[BLOCK_ID_SIZE];
@@ -307,12 +322,8 @@ localmeta_commit(struct localmeta *m, const struct localmeta_head *head)
 		err = localmeta_put(m, 0, none, b.data, b.len);
 	if (err == 0 && fdatasync(m->fd) != 0)
 		err = -errno;
-	if (err == 0 && rename(m->temp, m->path) != 0)
-		err = -errno;
-	if (err == 0) {
-		free(m->temp);
-		m->temp = NULL;
-	}
+	if (err == 0)
+		err = runfile_rename(&m->temp, m->path);
 	buf_release(&b);
 	return err;
 }

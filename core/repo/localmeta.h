@@ -6,7 +6,8 @@
  * A file "meta-<series tag>" in the state directory: a head with what the
  * record said, then every block of the tree, sealed under keys->local.  Written
  * anew beside the old one by each run, and renamed when its generation exists;
- * so it holds one generation.  Losing it costs one full reading of the source.
+ * so it holds one generation.  What a killed run left beside it is removed by
+ * the next one.  Losing it costs one full reading of the source.
  */
 #ifndef FIRN_REPO_LOCALMETA_H
 #define FIRN_REPO_LOCALMETA_H
@@ -37,7 +38,7 @@ int localmeta_get(struct localmeta *m, enum block_type type,
     const uint8_t id[BLOCK_ID_SIZE], struct buf *out);
 
 /* Writing: blocks in any order, the same one more than once is fine; commit
- * makes it the one that localmeta_open() finds.  One thread. */
+ * makes it the one that localmeta_open() finds.  put from any thread. */
 int localmeta_begin(const char *state_dir, const struct keys *keys,
     const char *tag, struct localmeta **out);
 int localmeta_put(struct localmeta *m, enum block_type type,

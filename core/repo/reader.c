@@ -21,6 +21,7 @@
 
 #define FRAME_KEY_SIZE	(OBJECT_ID_SIZE + 4)
 #define RESYNC_SECONDS	5	/* between looks for new segments on a miss */
+#define COMPARE_SECONDS	60	/* between looks which packs are there */
 #define GOOD_MAX	64	/* blocks a frame remembers as compared */
 
 struct frame {
@@ -54,6 +55,7 @@ struct reader {
 	pthread_mutex_t lock;
 	struct tools *tools;		/* protected by lock */
 	time_t synced[3];		/* by kind; protected by lock */
+	time_t compared[3];		/* by kind; protected by lock */
 	atomic_ullong blocks, opened, hits, corrupt;
 };
 
@@ -347,43 +349,85 @@ frame_get(struct reader *rd, enum pack_kind kind,
 	return 0;
 }
 
+/* 1 when *last is so many seconds ago, which is then now. */
+static int
+is_due(struct reader *rd, time_t *last, time_t seconds)
+{
+	struct timespec now;
+	int due;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	pthread_mutex_lock(&rd->lock);
+	due = *last == 0 || now.tv_sec - *last >= seconds;
+	if (due)
+		*last = now.tv_sec;
+	pthread_mutex_unlock(&rd->lock);
+	return due;
+}
+
+/*
+ * The index believes in packs that are not there, or in the absence of some
+ * that may be back: compare with the store.  1 when the index was changed.
+ */
+static int
+packs_compare(struct reader *rd, enum pack_kind kind)
+{
+	if (!is_due(rd, &rd->compared[kind], COMPARE_SECONDS))
+		return 0;
+	return repo_packs_compare(rd->repo, kind, NULL);
+}
+
+/* A block that no segment lists, as far as we looked: 1 found, 0, -errno. */
+static int
+block_find_again(struct reader *rd, enum pack_kind kind,
+    const uint8_t id[BLOCK_ID_SIZE], struct index_place *at)
+{
+	struct index *ix = repo_index(rd->repo);
+	size_t absent;
+	int ret = 0;
+
+	if (is_due(rd, &rd->synced[kind], RESYNC_SECONDS) ||
+	    repo_sync_due(rd->repo, kind)) {
+		ret = repo_sync(rd->repo, kind, NULL);
+		if (ret == 0)
+			ret = index_find(ix, kind, id, at);
+	}
+	if (ret == 0)
+		ret = index_absent_count(ix, kind, &absent);
+	if (ret == 0 && absent > 0) {
+		ret = packs_compare(rd, kind);
+		if (ret >= 0)	/* whoever did it */
+			ret = index_find(ix, kind, id, at);
+		if (ret == 0)
+			ret = repo_salvage_find(rd->repo, kind, id, at);
+	}
+	/* A segment may be gone altogether, and its packs still there. */
+	if (ret == 0) {
+		ret = repo_adopt_once(rd->repo, kind);
+		if (ret >= 0)
+			ret = index_find(ix, kind, id, at);
+	}
+	return ret;
+}
+
 /* Where a block is; looks for new segments when it is not known. */
 static int
 block_find(struct reader *rd, enum block_type type,
     const uint8_t id[BLOCK_ID_SIZE], struct index_place *at)
 {
 	enum pack_kind kind = block_pack_kind(type);
-	struct timespec now;
 	char hex[2 * BLOCK_ID_SIZE + 1];
-	int ret, again;
+	int ret;
 
 	ret = repo_sync_once(rd->repo, kind);
 	if (ret == 0)
 		ret = index_find(repo_index(rd->repo), kind, id, at);
-	if (ret != 0)
-		return ret < 0 ? ret : 0;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	pthread_mutex_lock(&rd->lock);
-	again = rd->synced[kind] == 0 ||
-	    now.tv_sec - rd->synced[kind] >= RESYNC_SECONDS;
-	if (again)
-		rd->synced[kind] = now.tv_sec;
-	pthread_mutex_unlock(&rd->lock);
-	if (again) {
-		ret = repo_sync(rd->repo, kind, NULL);
-		if (ret == 0)
-			ret = index_find(repo_index(rd->repo), kind, id, at);
-	}
-	/* A segment may be gone altogether, and its packs still there. */
-	if (ret == 0) {
-		ret = repo_adopt_once(rd->repo, kind);
-		if (ret >= 0)	/* whoever did it */
-			ret = index_find(repo_index(rd->repo), kind, id, at);
-	}
+	if (ret == 0)
+		ret = block_find_again(rd, kind, id, at);
 	if (ret == 0) {
 		hex_encode(id, BLOCK_ID_SIZE, hex);
 		ret = log_err(-FIRN_EMISSING,
-		    "no index segment lists the %s block %.16s",
+		    "no pack that is there has the %s block %.16s",
 		    pack_kind_name(kind), hex);
 	}
 	return ret < 0 ? ret : 0;
@@ -462,6 +506,35 @@ local_get(struct reader *rd, enum block_type type,
 	return 0;
 }
 
+/*
+ * The frame of a block.  Where its pack is gone, the block may have been stored
+ * again in another one.
+ */
+static int
+block_frame(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE], struct index_place *at,
+    struct lru_node **out)
+{
+	enum pack_kind kind = block_pack_kind(type);
+	uint8_t first[OBJECT_ID_SIZE];
+	int err, ret;
+
+	err = block_find(rd, type, id, at);
+	if (err == 0)
+		err = frame_get(rd, kind, at, out);
+	else
+		return err;
+	if (err != -FIRN_EMISSING && err != -FIRN_ECORRUPT)
+		return err;
+	memcpy(first, at->pack, OBJECT_ID_SIZE);
+	ret = packs_compare(rd, kind);
+	if (ret >= 0)		/* whoever did it */
+		ret = index_find(repo_index(rd->repo), kind, id, at);
+	if (ret != 1 || memcmp(first, at->pack, OBJECT_ID_SIZE) == 0)
+		return err;
+	return frame_get(rd, kind, at, out);
+}
+
 static int
 block_get(struct reader *rd, enum block_type type,
     const uint8_t id[BLOCK_ID_SIZE], struct blockref *out)
@@ -473,9 +546,7 @@ block_get(struct reader *rd, enum block_type type,
 	struct frame *f;
 	int err;
 
-	err = block_find(rd, type, id, &at);
-	if (err == 0)
-		err = frame_get(rd, kind, &at, &node);
+	err = block_frame(rd, type, id, &at, &node);
 	if (err != 0)
 		return err;
 	f = lru_value(node);

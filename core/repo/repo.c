@@ -110,6 +110,7 @@ repo_close(struct repo *r)
 	if (r == NULL)
 		return;
 	repo_state_close(r);
+	repo_salvage_release(r);
 	store_close(r->store);
 	keys_wipe(&r->keys);
 	pthread_mutex_destroy(&r->sync_lock);

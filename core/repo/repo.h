@@ -83,6 +83,26 @@ const char *repo_state_dir(const struct repo *r);
 int repo_sync(struct repo *r, enum pack_kind kind, unsigned *damaged);
 /* Done at least once since open; does it when not. */
 int repo_sync_once(struct repo *r, enum pack_kind kind);
+/* 1 when it was not done, or another process has emptied the index since. */
+int repo_sync_due(struct repo *r, enum pack_kind kind);
+
+/*
+ * Compare the packs that the index names with a listing of the store.  Blocks
+ * of packs that are missing there, or have another size, are not known from
+ * then on, on this host: a backup stores them again, and a reader finds them
+ * where else they are.  A pack that is back is believed again.  One request
+ * for 1000 packs, and in the rare case that something changed, the index is
+ * loaded anew; 1 then, else 0, or -errno.  *absent (may be NULL) counts the
+ * packs that are missing.
+ */
+int repo_packs_compare(struct repo *r, enum pack_kind kind, size_t *absent);
+/*
+ * Where a block was in a pack that the last comparison found with another
+ * size: what is left of it may be readable.  1, 0 or -errno.  The first call
+ * reads all segments.
+ */
+int repo_salvage_find(struct repo *r, enum pack_kind kind,
+    const uint8_t id[BLOCK_ID_SIZE], struct index_place *out);
 
 /*
  * Read back packs that no segment lists (uploads of a run that was killed, or

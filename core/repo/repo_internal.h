@@ -6,6 +6,19 @@
 
 #include "repo/repo.h"
 
+struct pack_ids {
+	uint8_t (*id)[OBJECT_ID_SIZE];
+	size_t n;
+};
+
+/* What packs that were cut short may still have (repo_salvage.c). */
+struct salvage {
+	struct pack_ids cut;
+	struct salvage_place *place;	/* sorted by id, once looked up */
+	size_t n, cap;
+	int looked;
+};
+
 struct repo {
 	struct store *store;
 	struct keys keys;
@@ -19,12 +32,22 @@ struct repo {
 	char *private_dir;	/* index lives here instead; removed at close */
 	pthread_mutex_t sync_lock;	/* one sync at a time; protects: */
 	int synced[3], adopted[3];	/* by kind */
+	uint64_t epoch[3];	/* index_epoch() that was loaded */
+	struct salvage salvage[3];	/* by kind; protected by sync_lock */
 	int heals;		/* may put segments for packs read back */
 };
 
 /* repo_state.c: index and cache of this host, as well as it can be had. */
 int repo_state_open(struct repo *r, const struct repo_conf *conf);
 void repo_state_close(struct repo *r);
+
+/* repo_sync.c: repo_sync() for who holds sync_lock. */
+int repo_sync_locked(struct repo *r, enum pack_kind kind, unsigned *damaged);
+
+/* repo_salvage.c: takes the ids over.  For who holds sync_lock. */
+void repo_salvage_from(struct repo *r, enum pack_kind kind,
+    const struct pack_ids *cut);
+void repo_salvage_release(struct repo *r);
 
 /* repo_key.c: the slot that the password opens. */
 int repo_unlock(struct repo *r, const struct repo_conf *conf);

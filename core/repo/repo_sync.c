@@ -18,8 +18,7 @@
 #include "format/pack.h"
 #include "format/segment.h"
 #include "repo/repo_internal.h"
-
-#define READ_PIECE	(4u << 20)	/* bytes of a segment read at once */
+#include "repo/segment_read.h"
 
 struct names {
 	uint8_t (*id)[OBJECT_ID_SIZE];
@@ -62,83 +61,10 @@ names_release(struct names *s)
 	free(s->size);
 }
 
-/* Read [off, off + len) of a segment whole; short is damage. */
 static int
-segment_read(struct repo *r, const char *name, uint64_t off, size_t len,
-    uint8_t *buf)
+load_page(void *ctx, const struct segment_entry *entries, size_t n)
 {
-	size_t got;
-	int err;
-
-	err = store_get(r->store, name, off, buf, len, &got);
-	if (err == 0 && got != len)
-		err = -FIRN_ECORRUPT;
-	return err;
-}
-
-static int
-segment_head_read(struct repo *r, const char *name, uint64_t size,
-    struct segment_head *head)
-{
-	uint8_t prefix[SEGMENT_PREFIX_SIZE], *bytes;
-	size_t len;
-	int err;
-
-	err = segment_read(r, name, 0, sizeof(prefix), prefix);
-	if (err == 0)
-		err = segment_head_len(prefix, &len);
-	if (err == 0 && len > size)
-		err = -FIRN_ECORRUPT;
-	if (err != 0)
-		return err;
-	bytes = malloc(len);
-	if (bytes == NULL)
-		return -ENOMEM;
-	err = segment_read(r, name, 0, len, bytes);
-	if (err == 0)
-		err = segment_head_decode(&r->keys, bytes, len, size, head);
-	free(bytes);
-	return err;
-}
-
-/* All pages of a segment into the index. */
-static int
-segment_pages(struct repo *r, const char *name,
-    const struct segment_head *head, struct index_load *ld)
-{
-	struct segment_entry *entries;
-	uint8_t *bytes;
-	uint64_t off, page_off;
-	size_t len, total, n;
-	uint32_t page = 0, first;
-	int err = 0;
-
-	entries = calloc(SEGMENT_PAGE_ENTRIES, sizeof(*entries));
-	bytes = malloc(READ_PIECE);
-	if (entries == NULL || bytes == NULL)
-		err = -ENOMEM;
-	while (page < head->npages && err == 0) {
-		first = page;
-		segment_page_range(head, page, &off, &len);
-		total = len;
-		while (++page < head->npages) {
-			segment_page_range(head, page, &page_off, &len);
-			if (total + len > READ_PIECE)
-				break;
-			total += len;
-		}
-		err = segment_read(r, name, off, total, bytes);
-		for (; first < page && err == 0; first++) {
-			segment_page_range(head, first, &page_off, &len);
-			err = segment_page_decode(head, first,
-			    bytes + (page_off - off), len, entries, &n);
-			if (err == 0)
-				err = index_load_add(ld, entries, n);
-		}
-	}
-	free(entries);
-	free(bytes);
-	return err;
+	return index_load_add(ctx, entries, n);
 }
 
 static int
@@ -162,7 +88,8 @@ segment_load(struct repo *r, enum pack_kind kind,
 			    (const uint8_t (*)[OBJECT_ID_SIZE])head.replaced,
 			    head.nreplaced);
 		if (err == 0)
-			err = segment_pages(r, name, &head, ld);
+			err = segment_pages_read(r, name, &head, load_page,
+			    ld);
 		if (err == 0)
 			err = index_load_commit(ld);
 		else
@@ -183,13 +110,13 @@ is_damage(int err)
 	    err == -FIRN_EMISSING || err == -FIRN_EVERSION;
 }
 
-static int
-sync_locked(struct repo *r, enum pack_kind kind, unsigned *damaged)
+int
+repo_sync_locked(struct repo *r, enum pack_kind kind, unsigned *damaged)
 {
 	struct names s = { 0 };
 	char prefix[32];
 	unsigned bad = 0, adopted;
-	uint64_t mark;
+	uint64_t mark, epoch = 0;
 	size_t i;
 	int err, ret;
 
@@ -203,6 +130,9 @@ sync_locked(struct repo *r, enum pack_kind kind, unsigned *damaged)
 		if (err == 1)
 			err = 0;
 	}
+	/* If it is emptied from here on, it is to be loaded again. */
+	if (err == 0)
+		err = index_epoch(r->index, kind, &epoch);
 	for (i = 0; i < s.n && err == 0; i++) {
 		ret = index_has_segment(r->index, kind, s.id[i]);
 		if (ret == 0)
@@ -214,8 +144,10 @@ sync_locked(struct repo *r, enum pack_kind kind, unsigned *damaged)
 	}
 	if (err == 0 && bad > 0)
 		err = repo_adopt(r, kind, &adopted);
-	if (err == 0)
+	if (err == 0) {
 		r->synced[kind] = 1;
+		r->epoch[kind] = epoch;
+	}
 	if (damaged != NULL)
 		*damaged = bad;
 	names_release(&s);
@@ -228,9 +160,23 @@ repo_sync(struct repo *r, enum pack_kind kind, unsigned *damaged)
 	int err;
 
 	pthread_mutex_lock(&r->sync_lock);
-	err = sync_locked(r, kind, damaged);
+	err = repo_sync_locked(r, kind, damaged);
 	pthread_mutex_unlock(&r->sync_lock);
 	return err;
+}
+
+int
+repo_sync_due(struct repo *r, enum pack_kind kind)
+{
+	uint64_t epoch;
+	int due;
+
+	if (index_epoch(r->index, kind, &epoch) != 0)
+		return 1;
+	pthread_mutex_lock(&r->sync_lock);
+	due = !r->synced[kind] || r->epoch[kind] != epoch;
+	pthread_mutex_unlock(&r->sync_lock);
+	return due;
 }
 
 void
@@ -261,7 +207,7 @@ repo_sync_once(struct repo *r, enum pack_kind kind)
 
 	pthread_mutex_lock(&r->sync_lock);
 	if (!r->synced[kind])
-		err = sync_locked(r, kind, NULL);
+		err = repo_sync_locked(r, kind, NULL);
 	pthread_mutex_unlock(&r->sync_lock);
 	return err;
 }
@@ -280,12 +226,12 @@ footer_read(struct repo *r, const char *name, uint64_t size,
 	if (size < PACK_HEADER_SIZE + PACK_TRAILER_SIZE ||
 	    size > FORMAT_PACK_MAX)
 		return -FIRN_ECORRUPT;
-	err = segment_read(r, name, size - sizeof(trailer), sizeof(trailer),
+	err = object_read(r, name, size - sizeof(trailer), sizeof(trailer),
 	    trailer);
 	if (err == 0)
 		err = pack_trailer_decode(trailer, size, &off, &len);
 	if (err == 0)
-		err = segment_read(r, name, 0, PACK_HEADER_SIZE, header);
+		err = object_read(r, name, 0, PACK_HEADER_SIZE, header);
 	if (err == 0)
 		err = pack_header_decode(&r->keys, header, 0, NULL);
 	if (err != 0)
@@ -293,7 +239,7 @@ footer_read(struct repo *r, const char *name, uint64_t size,
 	sealed = malloc(len);
 	if (sealed == NULL)
 		return -ENOMEM;
-	err = segment_read(r, name, off, len, sealed);
+	err = object_read(r, name, off, len, sealed);
 	if (err == 0)
 		err = pack_footer_decode(&r->keys, header, sealed, len, off,
 		    out);

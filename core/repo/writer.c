@@ -71,7 +71,9 @@ writer_new(struct repo *repo, const struct writer_conf *conf,
 	w->data.pack_target = c->data_pack;
 	w->meta.kind = PACK_META;
 	w->meta.pack_target = c->meta_pack;
-	err = repo_sync_once(repo, PACK_DATA);
+	err = conf->dry_run ? idlossy_new(COUNTED_SLOTS, &w->counted) : 0;
+	if (err == 0)
+		err = repo_sync_once(repo, PACK_DATA);
 	if (err == 0)
 		err = repo_sync_once(repo, PACK_META);
 	if (err == 0)
@@ -115,6 +117,7 @@ writer_free(struct writer *w)
 		pack_codec_free(w->codecs[--w->ncodecs]);
 	pack_codec_free(w->codec);
 	idset_release(&w->pending);
+	idlossy_free(w->counted);
 	free(w->seg[0].entries);
 	free(w->seg[1].entries);
 	pthread_cond_destroy(&w->changed);
@@ -133,7 +136,8 @@ writer_has(struct writer *w, enum block_type type,
 	 * it has come into the other.
 	 */
 	pthread_mutex_lock(&w->lock);
-	has = idset_has(&w->pending, id);
+	has = w->counted != NULL ? idlossy_has(w->counted, id) :
+	    idset_has(&w->pending, id);
 	pthread_mutex_unlock(&w->lock);
 	if (has)
 		return 1;
@@ -387,7 +391,9 @@ writer_add(struct writer *w, enum block_type type,
 		return writer_fail(w, ret);
 	pthread_mutex_lock(&w->lock);
 	ret = w->err;
-	if (ret == 0 && idset_add(&w->pending, id) < 0)
+	if (w->counted != NULL)
+		idlossy_add(w->counted, id);
+	else if (ret == 0 && idset_add(&w->pending, id) < 0)
 		ret = -ENOMEM;
 	if (s->kind == PACK_DATA) {
 		w->added.data_blocks++;
@@ -434,6 +440,22 @@ writer_flush(struct writer *w)
 	if (err == 0)
 		err = writer_segment(w, PACK_META, 1);
 	return err == 0 ? 0 : writer_fail(w, err);
+}
+
+int
+writer_settle(struct writer *w)
+{
+	int err, astray;
+
+	writer_fail(w, -ECANCELED);
+	writer_upload_wait(w);
+	err = writer_segment(w, PACK_DATA, 1);
+	if (err == 0)
+		err = writer_segment(w, PACK_META, 1);
+	pthread_mutex_lock(&w->lock);
+	astray = w->astray;
+	pthread_mutex_unlock(&w->lock);
+	return err == 0 && astray ? -EIO : err;
 }
 
 void

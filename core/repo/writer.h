@@ -24,7 +24,9 @@ struct writer_conf {
 	int level;		/* zstd; 0 stores; default 3 */
 	unsigned threads;	/* compressors; 0: processors */
 	unsigned uploads;	/* packs in flight; 0: 2 */
-	int dry_run;		/* count, store nothing */
+	int dry_run;		/* count, store nothing; of what would be new
+				   the last million blocks are remembered, so
+				   one that is met again later counts twice */
 };
 #define WRITER_CONF_DEFAULT { 3, 0, 0, 0 }
 
@@ -49,6 +51,14 @@ int writer_add(struct writer *w, enum block_type type,
 
 /* Everything added so far is durable and in a segment when this returns 0. */
 int writer_flush(struct writer *w);
+
+/*
+ * After a failure, when nobody adds any more: waits for packs in upload, drops
+ * what is not stored yet, and puts segments for what is.  0 when every pack
+ * that may have reached the store is in a segment now; else -errno, and the
+ * next run should look for them.
+ */
+int writer_settle(struct writer *w);
 
 void writer_added(struct writer *w, struct gen_added *out);
 

@@ -18,6 +18,7 @@
 #include "base/queue.h"
 #include "format/pack.h"
 #include "format/segment.h"
+#include "repo/idlossy.h"
 #include "repo/idset.h"
 #include "repo/repo.h"
 #include "repo/writer.h"
@@ -27,6 +28,7 @@
 #define SEGMENT_PACKS	16
 #define SEGMENT_ENTRIES	65536
 #define SEGMENT_SECONDS	10
+#define COUNTED_SLOTS	(1u << 20)	/* ids that a dry run remembers */
 
 struct wframe {
 	struct writer *w;
@@ -81,6 +83,9 @@ struct writer {
 	pthread_cond_t changed;
 	int err;			/* protected by lock, as all below */
 	struct idset pending;
+	struct idlossy *counted;	/* instead of it, with dry_run */
+	int astray;			/* a pack may be stored that no
+					   segment will list */
 	unsigned in_flight;		/* packs being uploaded or queued */
 	int flushing;			/* a segment is being put */
 	struct wsegment seg[2];		/* data, meta */

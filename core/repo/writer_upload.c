@@ -137,6 +137,7 @@ writer_segment(struct writer *w, enum pack_kind kind, int force)
 	pthread_mutex_lock(&w->lock);
 	for (i = 0; i < mine.nentries && err == 0; i++)
 		idset_del(&w->pending, mine.entries[i].id);
+	w->astray |= err != 0;
 	w->flushing = 0;
 	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
@@ -144,10 +145,33 @@ writer_segment(struct writer *w, enum pack_kind kind, int force)
 	return err;
 }
 
+/* What is stored is noted also when all else fails: a segment may yet list
+ * it. */
+static int
+pack_stored(struct writer *w, const struct wpack *p,
+    const uint8_t id[OBJECT_ID_SIZE])
+{
+	struct wsegment *g = segment_of(w, p->kind);
+	int err = 0;
+
+	pthread_mutex_lock(&w->lock);
+	while (g->npacks == SEGMENT_PACKS && err == 0) {
+		/* Somebody else is putting the one before. */
+		pthread_mutex_unlock(&w->lock);
+		err = writer_segment(w, p->kind, 1);
+		pthread_mutex_lock(&w->lock);
+	}
+	w->added.stored_bytes += p->bytes.len;
+	if (err == 0)
+		err = segment_note(g, p, id);
+	w->astray |= err != 0;
+	pthread_mutex_unlock(&w->lock);
+	return err;
+}
+
 static int
 pack_put(struct writer *w, struct wpack *p)
 {
-	struct wsegment *g = segment_of(w, p->kind);
 	uint8_t id[OBJECT_ID_SIZE];
 	char name[STORE_NAME_MAX + 1];
 	int err;
@@ -160,18 +184,11 @@ pack_put(struct writer *w, struct wpack *p)
 	repo_pack_name(p->kind, id, name);
 	err = store_put(repo_store(w->repo), name, p->bytes.data,
 	    p->bytes.len, id, 0);
-	if (err != 0)
-		return err;
-	pthread_mutex_lock(&w->lock);
-	while (g->npacks == SEGMENT_PACKS && err == 0) {
-		/* Somebody else is putting the one before. */
-		pthread_mutex_unlock(&w->lock);
-		err = writer_segment(w, p->kind, 1);
-		pthread_mutex_lock(&w->lock);
-	}
-	w->added.stored_bytes += p->bytes.len;
 	if (err == 0)
-		err = w->err != 0 ? w->err : segment_note(g, p, id);
+		return pack_stored(w, p, id);
+	/* It may be there all the same: only the answer may be lost. */
+	pthread_mutex_lock(&w->lock);
+	w->astray = 1;
 	pthread_mutex_unlock(&w->lock);
 	return err;
 }

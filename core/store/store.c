@@ -224,6 +224,13 @@ store_cancel(struct store *s)
 }
 
 void
+store_resume(struct store *s)
+{
+	for (; s != NULL; s = s->below)
+		atomic_store(&s->canceled, 0);
+}
+
+void
 store_count(struct store *s, struct store_counters *out)
 {
 	int v;

@@ -113,6 +113,9 @@ int store_del(struct store *s, const char *name);
 /* Make calls in progress, and all later ones, return -ECANCELED soon.
  * Async-signal-safe. */
 void store_cancel(struct store *s);
+/* Calls are taken again, so that what was cancelled can be left in order.  No
+ * other may be in progress. */
+void store_resume(struct store *s);
 
 void store_count(struct store *s, struct store_counters *out);
 

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Comparing the packs that the index names with those that the store has.
+ *
+ * One listing; the index marks a bit for each pack that is seen, so memory is
+ * a bit a pack.  Large halves are listed in sixteen pieces by several threads,
+ * since a listing waits a round trip for every 1000 names.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "base/pool.h"
+#include "repo/repo_internal.h"
+
+#define PIECES		16
+#define PIECES_FROM	16000	/* packs; fewer are one listing */
+#define LIST_THREADS	8
+#define ATTEMPTS	5	/* when the index is emptied meanwhile */
+
+struct roll_call {
+	struct repo *r;
+	enum pack_kind kind;
+	struct index_roll *roll;
+	pthread_mutex_t lock;
+	struct pack_ids cut;		/* protected by lock */
+	struct piece {
+		struct roll_call *call;
+		char prefix[8];
+		int err;
+	} piece[PIECES];
+};
+
+static int
+cut_note(struct pack_ids *l, const uint8_t id[OBJECT_ID_SIZE])
+{
+	void *p;
+
+	p = realloc(l->id, (l->n + 1) * sizeof(*l->id));
+	if (p == NULL)
+		return -ENOMEM;
+	l->id = p;
+	memcpy(l->id[l->n++], id, OBJECT_ID_SIZE);
+	return 0;
+}
+
+static int
+on_pack(void *ctx, const char *name, const struct store_stat *st)
+{
+	struct piece *p = ctx;
+	const char *base = strrchr(name, '/');
+	uint8_t id[OBJECT_ID_SIZE];
+	int ret;
+
+	if (base == NULL || hex_decode(base + 1, id, OBJECT_ID_SIZE) != 0)
+		return 0;
+	ret = index_roll_seen(p->call->roll, id, st->size);
+	if (ret == 2) {
+		pthread_mutex_lock(&p->call->lock);
+		ret = cut_note(&p->call->cut, id);
+		pthread_mutex_unlock(&p->call->lock);
+	}
+	return ret < 0 ? ret : 0;
+}
+
+static void
+piece_list(void *ctx)
+{
+	struct piece *p = ctx;
+
+	p->err = store_list(p->call->r->store, p->prefix, on_pack, p);
+}
+
+static int
+pieces_list(struct roll_call *c)
+{
+	struct pool *pool = NULL;
+	unsigned i;
+	int err;
+
+	err = pool_new("firn-list", LIST_THREADS, PIECES, &pool);
+	for (i = 0; i < PIECES && err == 0; i++) {
+		snprintf(c->piece[i].prefix, sizeof(c->piece[i].prefix),
+		    "%s/%x", pack_kind_name(c->kind), i);
+		err = pool_submit(pool, piece_list, &c->piece[i]);
+	}
+	pool_free(pool);	/* waits for all */
+	for (i = 0; i < PIECES && err == 0; i++)
+		err = c->piece[i].err;
+	return err;
+}
+
+/* One attempt: the packs that the store does not have. */
+static int
+roll_call(struct repo *r, enum pack_kind kind,
+    uint8_t (**absent)[OBJECT_ID_SIZE], size_t *n)
+{
+	struct roll_call c = { .r = r, .kind = kind };
+	struct index_stats st;
+	unsigned i;
+	int err;
+
+	pthread_mutex_init(&c.lock, NULL);
+	for (i = 0; i < PIECES; i++)
+		c.piece[i].call = &c;
+	err = index_stats(r->index, kind, &st);
+	if (err == 0)
+		err = index_roll_begin(r->index, kind, &c.roll);
+	if (err == 0 && st.packs >= PIECES_FROM) {
+		err = pieces_list(&c);
+	} else if (err == 0) {
+		snprintf(c.piece[0].prefix, sizeof(c.piece[0].prefix), "%s/",
+		    pack_kind_name(kind));
+		piece_list(&c.piece[0]);
+		err = c.piece[0].err;
+	}
+	if (err == 0)
+		err = index_roll_absent(c.roll, absent, n);
+	index_roll_free(c.roll);
+	if (err == 0)
+		repo_salvage_from(r, kind, &c.cut);
+	else
+		free(c.cut.id);
+	pthread_mutex_destroy(&c.lock);
+	return err;
+}
+
+int
+repo_packs_compare(struct repo *r, enum pack_kind kind, size_t *absent)
+{
+	uint8_t (*ids)[OBJECT_ID_SIZE] = NULL;
+	size_t n = 0;
+	int ret, i;
+
+	pthread_mutex_lock(&r->sync_lock);
+	ret = r->synced[kind] ? 0 : repo_sync_locked(r, kind, NULL);
+	if (ret == 0)
+		ret = roll_call(r, kind, &ids, &n);
+	for (i = 1; ret == -EAGAIN && i < ATTEMPTS; i++) {
+		/* Whoever emptied it may have died before it was full. */
+		ret = repo_sync_locked(r, kind, NULL);
+		if (ret == 0)
+			ret = roll_call(r, kind, &ids, &n);
+	}
+	if (ret == 0)
+		ret = index_absent_set(r->index, kind,
+		    (const uint8_t (*)[OBJECT_ID_SIZE])ids, n);
+	if (ret == 1) {
+		ret = repo_sync_locked(r, kind, NULL);
+		ret = ret == 0 ? 1 : ret;
+	}
+	pthread_mutex_unlock(&r->sync_lock);
+	free(ids);
+	if (absent != NULL)
+		*absent = n;
+	return ret;
+}
