@@ -51,6 +51,20 @@ tell_status(struct refresh *r, int err)
 	status_set_refresh(r->fs, &s);
 }
 
+/* A `latest` that leads nowhere says so in .firn/errors. */
+static void
+tell_unread(const struct refresh *r)
+{
+	const struct generation_list *l = &r->list;
+	const struct generation_unread *u;
+
+	if (l->n == 0 || l->nunread == 0)
+		return;
+	u = &l->unread[l->nunread - 1];
+	log_warn(u->err, "generation record '%s' cannot be read; where it may "
+	    "be the newest, `latest` leads nowhere", u->name);
+}
+
 /*
  * Records, then the index that their trees need, then the mount.  The reader
  * looks for new data segments itself when it misses a block, but not twice
@@ -71,6 +85,8 @@ refresh_now(struct refresh *r)
 			err = repo_sync(fs->repo, PACK_DATA, NULL);
 		if (err == 0)
 			err = vtree_update(fs->vtree, &r->list);
+		if (err == 0)
+			tell_unread(r);
 		r->behind = err != 0;
 	} else if (ret < 0) {
 		err = ret;
@@ -147,6 +163,7 @@ start(struct refresh *r)
 		err = vtree_update(r->fs->vtree, &r->list);
 	if (err != 0)
 		return err;
+	tell_unread(r);
 	tell_status(r, 0);
 	if (r->interval == 0)
 		return 0;

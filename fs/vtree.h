@@ -16,6 +16,9 @@
  * others: the kernel takes a directory that it meets in two places for one that
  * was moved, and find would walk it three times.
  *
+ * Where a record that cannot be read may be the newest, `latest` leads nowhere,
+ * by the name TIME-unreadable; with tags every unread record may.
+ *
  * Each thing has a number, its node id, which is given once and never to
  * another: also when it went away and came back.  A symlink with another
  * target is another thing, since the kernel keeps targets.  What is gone is in

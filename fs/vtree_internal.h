@@ -33,6 +33,8 @@ struct vnode {
 	uint32_t subdirs;
 	uint32_t newest;	/* during an update: the generation or link to
 				   it that `latest` will show */
+	const struct generation_unread *hidden;	/* ... unless this may be
+				   younger */
 };
 
 /*

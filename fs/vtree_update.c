@@ -100,7 +100,8 @@ name_choose(struct vtree *v, uint32_t dir, const struct generation *g,
 }
 
 static int
-put_tags(struct vtree *v, const struct generation *g, const char *path)
+put_tags(struct vtree *v, const struct generation_list *list,
+    const struct generation *g, const char *path)
 {
 	char name[NAME_SIZE], target[TARGET_SIZE + 8];
 	struct vnode *tag, *n;
@@ -121,14 +122,16 @@ put_tags(struct vtree *v, const struct generation *g, const char *path)
 		if (n == NULL)
 			return -ENOMEM;
 		tag->newest = n->number;
+		/* Nobody knows the tags of what cannot be read. */
+		tag->hidden = generation_younger_unread(list, g, 0);
 	}
 	return 0;
 }
 
 /* path is filled in with where it is. */
 static int
-put_generation(struct vtree *v, const struct generation *g,
-    char path[TARGET_SIZE])
+put_generation(struct vtree *v, const struct generation_list *list,
+    const struct generation *g, char path[TARGET_SIZE])
 {
 	char name[NAME_SIZE], id[ID_TEXT], target[TARGET_SIZE + 8];
 	struct vnode *host, *series, *n;
@@ -144,13 +147,14 @@ put_generation(struct vtree *v, const struct generation *g,
 	if (n == NULL)
 		return -ENOMEM;
 	series->newest = n->number;
+	series->hidden = generation_younger_unread(list, g, 1);
 	snprintf(path, TARGET_SIZE, "hosts/%s/%s/%s", g->rec.host,
 	    g->rec.series, name);
 	snprintf(target, sizeof(target), "../%s", path);
 	hex_encode(g->id, GEN_ID_SIZE, id);
 	if (put(v, V_IDS, id, VNODE_LINK, target, NULL) == NULL)
 		return -ENOMEM;
-	return put_tags(v, g, path);
+	return put_tags(v, list, g, path);
 }
 
 static int
@@ -166,6 +170,26 @@ put_fixed(struct vtree *v)
 	return 0;
 }
 
+/*
+ * A `latest`.  Where a record that cannot be read may be the newest, it leads
+ * nowhere, by a name that says why: an older generation in its place would be
+ * copied by somebody who never hears of it.
+ */
+static int
+put_latest(struct vtree *v, uint32_t dir, const char *target,
+    const struct generation_unread *hidden)
+{
+	char when[TIMEFMT_SIZE], text[TIMEFMT_SIZE + 16];
+
+	if (hidden != NULL) {
+		timefmt_name(&hidden->end, when);
+		snprintf(text, sizeof(text), "%s-unreadable", when);
+		target = text;
+	}
+	return put(v, dir, "latest", VNODE_LINK, target, NULL) == NULL ?
+	    -ENOMEM : 0;
+}
+
 static int
 put_all(struct vtree *v, const struct generation_list *list)
 {
@@ -176,16 +200,16 @@ put_all(struct vtree *v, const struct generation_list *list)
 
 	err = put_fixed(v);
 	for (g = 0; g < list->n && err == 0; g++)
-		err = put_generation(v, &list->v[g], path);
-	if (err == 0 && list->n > 0 && put(v, V_ROOT, "latest", VNODE_LINK,
-	    path, NULL) == NULL)
-		err = -ENOMEM;
+		err = put_generation(v, list, &list->v[g], path);
+	if (err == 0 && list->n > 0)
+		err = put_latest(v, V_ROOT, path, generation_younger_unread(
+		    list, &list->v[list->n - 1], 0));
 	count = v->nnodes;
 	for (i = V_ROOT; i < count && err == 0; i++) {
 		newest = v->node[i]->newest;
-		if (newest != 0 && put(v, i, "latest", VNODE_LINK,
-		    v->node[newest]->name, NULL) == NULL)
-			err = -ENOMEM;
+		if (newest != 0)
+			err = put_latest(v, i, v->node[newest]->name,
+			    v->node[i]->hidden);
 	}
 	return err;
 }
@@ -257,6 +281,7 @@ vtree_update(struct vtree *v, const struct generation_list *list)
 		n = v->node[i];
 		n->live = 0;
 		n->newest = 0;
+		n->hidden = NULL;
 		n->fresh.n = 0;
 	}
 	err = put_all(v, list);

@@ -124,9 +124,40 @@ has_name(const struct generation_list *list, size_t n, const char *name)
 	return 0;
 }
 
+/* Note a record that cannot be read; logged unless it was so before. */
+static int
+unread_note(struct generation_list *list, const struct generation_list *before,
+    const char *name, int err)
+{
+	struct generation_unread *u;
+	char tag[GEN_TAG_SIZE];
+	size_t i;
+
+	for (i = 0; i < before->nunread; i++)
+		if (strcmp(before->unread[i].name, name) == 0)
+			break;
+	if (i == before->nunread)
+		log_err(err, "cannot read generation record '%s'", name);
+	list->damaged++;
+	u = realloc(list->unread, (list->nunread + 1) * sizeof(*u));
+	if (u == NULL)
+		return -ENOMEM;
+	list->unread = u;
+	u += list->nunread;
+	memset(u, 0, sizeof(*u));
+	/* Whatever else lies there is nobody's newest. */
+	if (genrec_name_parse(name, tag, &u->end, u->id) != 0)
+		return 0;
+	snprintf(u->name, sizeof(u->name), "%s", name);
+	u->err = err;
+	list->nunread++;
+	return 0;
+}
+
 /* 1 added, 0 passed over as damaged, or -errno. */
 static int
-list_load(struct repo *r, struct generation_list *list, const char *name)
+list_load(struct repo *r, struct generation_list *list,
+    const struct generation_list *before, const char *name)
 {
 	int err;
 
@@ -137,9 +168,7 @@ list_load(struct repo *r, struct generation_list *list, const char *name)
 	}
 	if (err == -FIRN_ECORRUPT || err == -FIRN_EVERSION) {
 		index_state_del(repo_index(r), name);
-		log_err(err, "cannot read generation record '%s'", name);
-		list->damaged++;
-		return 0;
+		return unread_note(list, before, name, err);
 	}
 	if (err == -ENOENT)		/* forgotten just now */
 		return 0;
@@ -149,40 +178,79 @@ list_load(struct repo *r, struct generation_list *list, const char *name)
 	return err;
 }
 
-int
-generation_refresh(struct repo *r, struct generation_list *list)
+static int
+by_unread_end(const void *a, const void *b)
 {
-	struct name_list names = { 0 };
-	size_t i, before;
+	const struct generation_unread *x = a, *y = b;
+
+	if (x->end.tv_sec != y->end.tv_sec)
+		return x->end.tv_sec < y->end.tv_sec ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+static int
+same_unread(const struct generation_list *a, const struct generation_list *b)
+{
+	size_t i;
+
+	if (a->nunread != b->nunread || a->damaged != b->damaged)
+		return 0;
+	for (i = 0; i < a->nunread; i++)
+		if (strcmp(a->unread[i].name, b->unread[i].name) != 0)
+			return 0;
+	return 1;
+}
+
+/* Read what is new, and what could not be read before. */
+static int
+refresh(struct repo *r, struct generation_list *list,
+    const struct generation_list *before, const struct name_list *names)
+{
+	size_t i, had;
 	void *p;
 	int ret, changed;
 
-	ret = store_list(repo_store(r), "gen/", name_note, &names);
-	if (ret != 0)
-		goto out;
-	if (names.n > 0)
-		qsort(names.v, names.n, sizeof(*names.v), by_name);
-	changed = drop_gone(list, &names);
-	list->damaged = 0;
-	before = list->n;
-	p = realloc(list->v, (names.n + before + 1) * sizeof(*list->v));
-	if (p == NULL) {
-		ret = -ENOMEM;
-		goto out;
-	}
+	changed = drop_gone(list, names);
+	had = list->n;
+	p = realloc(list->v, (names->n + had + 1) * sizeof(*list->v));
+	if (p == NULL)
+		return -ENOMEM;
 	list->v = p;
-	for (i = 0; i < names.n; i++) {
-		if (has_name(list, before, names.v[i]))
+	for (i = 0; i < names->n; i++) {
+		if (has_name(list, had, names->v[i]))
 			continue;
-		ret = list_load(r, list, names.v[i]);
+		ret = list_load(r, list, before, names->v[i]);
 		if (ret < 0)
-			goto out;
+			return ret;
 		changed |= ret;
 	}
 	if (list->n > 0)
 		qsort(list->v, list->n, sizeof(*list->v), by_end);
-	ret = changed;
-out:
+	if (list->nunread > 0)
+		qsort(list->unread, list->nunread, sizeof(*list->unread),
+		    by_unread_end);
+	return changed || !same_unread(list, before);
+}
+
+int
+generation_refresh(struct repo *r, struct generation_list *list)
+{
+	struct generation_list before = *list;
+	struct name_list names = { 0 };
+	int ret;
+
+	ret = store_list(repo_store(r), "gen/", name_note, &names);
+	if (ret != 0) {
+		free(names.v);
+		return ret;
+	}
+	if (names.n > 0)
+		qsort(names.v, names.n, sizeof(*names.v), by_name);
+	list->unread = NULL;
+	list->nunread = 0;
+	list->damaged = 0;
+	ret = refresh(r, list, &before, &names);
+	free(before.unread);
 	free(names.v);
 	return ret;
 }
@@ -207,6 +275,7 @@ generation_list_release(struct generation_list *l)
 	for (i = 0; i < l->n; i++)
 		genrec_release(&l->v[i].rec);
 	free(l->v);
+	free(l->unread);
 	memset(l, 0, sizeof(*l));
 }
 
@@ -230,6 +299,30 @@ generation_newest(const struct generation_list *l, const char *host,
 		if (in_series(&l->v[i - 1], host, strlen(host), series,
 		    strlen(series)))
 			return &l->v[i - 1];
+	return NULL;
+}
+
+/* Same host and series: the tags in the names say so. */
+static int
+same_series(const char *name, const char *other)
+{
+	return strncmp(name, other, strlen("gen/") + GEN_TAG_SIZE - 1) == 0;
+}
+
+const struct generation_unread *
+generation_younger_unread(const struct generation_list *l,
+    const struct generation *g, int series)
+{
+	const struct generation_unread *u;
+	size_t i;
+
+	for (i = l->nunread; i > 0; i--) {
+		u = &l->unread[i - 1];
+		if (u->end.tv_sec < g->rec.end.tv_sec)
+			return NULL;
+		if (!series || same_series(u->name, g->name))
+			return u;
+	}
 	return NULL;
 }
 
@@ -311,45 +404,111 @@ find_id(const struct generation_list *l, const char *what,
 	return n;
 }
 
+/* What a person asks for, taken apart. */
+struct wanted {
+	const char *host, *series;	/* NULL: any */
+	size_t hostlen, serieslen;
+	const char *what;		/* id or time */
+	int latest;
+	unsigned long back;
+};
+
+static void
+wanted_parse(const char *text, struct wanted *w)
+{
+	const char *last;
+
+	memset(w, 0, sizeof(*w));
+	w->what = text;
+	w->series = strchr(text, '/');
+	if (w->series == NULL) {
+		w->latest = parse_latest(text, &w->back);
+		return;
+	}
+	w->host = text;
+	w->hostlen = (size_t)(w->series++ - text);
+	last = strchr(w->series, '/');
+	w->serieslen = last != NULL ? (size_t)(last - w->series) :
+	    strlen(w->series);
+	w->latest = last == NULL || parse_latest(last + 1, &w->back);
+	w->what = last != NULL ? last + 1 : "";
+}
+
+static unsigned
+find(const struct generation_list *l, const struct wanted *w,
+    const struct generation **out)
+{
+	unsigned n = 0;
+
+	if (w->latest) {
+		*out = nth_latest(l, w->host, w->hostlen, w->series,
+		    w->serieslen, w->back);
+		return *out != NULL;
+	}
+	if (w->host == NULL)
+		n = find_id(l, w->what, out);
+	return n > 0 ? n : find_time(l, w->host, w->hostlen, w->series,
+	    w->serieslen, w->what, out);
+}
+
+/* The unread record that an id or a time means. */
+static const struct generation_unread *
+unread_named(const struct generation_list *l, const struct wanted *w)
+{
+	char hex[2 * GEN_ID_SIZE + 1], text[TIMEFMT_SIZE];
+	size_t i, len = strlen(w->what);
+
+	for (i = 0; i < l->nunread && !w->latest; i++) {
+		hex_encode(l->unread[i].id, GEN_ID_SIZE, hex);
+		timefmt_name(&l->unread[i].end, text);
+		if (strcmp(text, w->what) == 0 || (w->host == NULL && len >= 4
+		    && strncmp(hex, w->what, len) == 0))
+			return &l->unread[i];
+	}
+	return NULL;
+}
+
+static int
+hidden_err(const struct generation *g, const struct generation_unread *u,
+    const char *what)
+{
+	char hex[2 * GEN_ID_SIZE + 1], text[TIMEFMT_SIZE];
+
+	hex_encode(g->id, GEN_ID_SIZE, hex);
+	timefmt_name(&g->rec.end, text);
+	return log_plain(-FIRN_ECORRUPT, "'%s' cannot be told: record '%s' is "
+	    "no older and cannot be read; the newest before it is %s of %s: "
+	    "name that if it will do", what, u->name, hex, text);
+}
+
 int
 generation_find(const struct generation_list *l, const char *what,
     const struct generation **out)
 {
-	const char *series, *last;
-	unsigned long back;
+	const struct generation_unread *u;
+	struct wanted w;
 	unsigned n;
 
 	*out = NULL;
-	series = strchr(what, '/');
-	if (series != NULL) {
-		series++;
-		last = strchr(series, '/');
-		last = last != NULL ? last : series + strlen(series);
-		if (*last == '\0' || parse_latest(last + 1, &back)) {
-			if (*last == '\0')
-				back = 0;
-			*out = nth_latest(l, what, (size_t)(series - 1 - what),
-			    series, (size_t)(last - series), back);
-			n = *out != NULL;
-		} else {
-			n = find_time(l, what, (size_t)(series - 1 - what),
-			    series, (size_t)(last - series), last + 1, out);
-		}
-	} else if (parse_latest(what, &back)) {
-		*out = nth_latest(l, NULL, 0, NULL, 0, back);
-		n = *out != NULL;
-	} else {
-		n = find_id(l, what, out);
-		if (n == 0)
-			n = find_time(l, NULL, 0, NULL, 0, what, out);
-	}
-	if (n == 0)
-		return log_plain(-ENOENT, "no generation '%s'; `firn "
-		    "generations` lists them", what);
+	wanted_parse(what, &w);
+	n = find(l, &w, out);
 	if (n > 1)
 		return log_plain(-EEXIST, "'%s' means %u generations; give more "
 		    "digits, or HOST/SERIES/TIME", what, n);
-	return 0;
+	if (n == 1) {
+		u = w.latest ? generation_younger_unread(l, *out,
+		    w.host != NULL) : NULL;
+		return u == NULL ? 0 : hidden_err(*out, u, what);
+	}
+	u = unread_named(l, &w);
+	if (u != NULL)
+		return log_plain(-FIRN_ECORRUPT, "'%s' is generation record "
+		    "'%s', which cannot be read", what, u->name);
+	if (l->nunread > 0)
+		return log_plain(-ENOENT, "no generation '%s' among those that "
+		    "can be read; %zu records cannot be", what, l->nunread);
+	return log_plain(-ENOENT, "no generation '%s'; `firn generations` lists "
+	    "them", what);
 }
 
 int

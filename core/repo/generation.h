@@ -19,11 +19,22 @@ struct generation {
 	struct genrec rec;
 };
 
+/* A record that is there and cannot be read; all that its name says. */
+struct generation_unread {
+	char name[STORE_NAME_MAX + 1];
+	struct timespec end;	/* to the second */
+	uint8_t id[GEN_ID_SIZE];
+	int err;
+};
+
 /* Ordered by end, then id. */
 struct generation_list {
 	struct generation *v;
 	size_t n;
-	unsigned damaged;	/* records that could not be read; logged */
+	/* Ordered by end; each was logged when it was first met. */
+	struct generation_unread *unread;
+	size_t nunread;
+	unsigned damaged;	/* these, and objects with no record's name */
 };
 
 /* -FIRN_ENOKEY for a write-only key. */
@@ -40,11 +51,23 @@ void generation_list_release(struct generation_list *l);
  * What a person types: an id or an unambiguous beginning of one (4 digits or
  * more), "latest", "latest~N", a time in name form, or HOST/SERIES[/TIME or
  * /latest[~N]].  -ENOENT, -EEXIST when ambiguous; both logged.
+ *
+ * -FIRN_ECORRUPT, logged, when it means a record that cannot be read, or may
+ * mean one: "latest" never passes an unread record by, since an older
+ * generation in place of the newest is worse than none.
  */
 int generation_find(const struct generation_list *l, const char *what,
     const struct generation **out);
 
-/* Newest of one host and series, or NULL. */
+/*
+ * The newest record that cannot be read and that may be younger than g, being
+ * of the same second or a later one; with `series` of its host and series alone.
+ * NULL when there is none, and so g can be the "latest".
+ */
+const struct generation_unread *generation_younger_unread(
+    const struct generation_list *l, const struct generation *g, int series);
+
+/* Newest of one host and series that can be read, or NULL. */
 const struct generation *generation_newest(const struct generation_list *l,
     const char *host, const char *series);
 

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from firn_tool import unmount
+from firn_tool import unmount, wait_for
 
 
 @pytest.fixture
@@ -134,6 +134,74 @@ def test_bad_generation_record(local, work, source, contents):
     assert one["generation"] in r.out and record.name in r.err
     local("restore", f"{one['generation']}:{source}", work / "out", env=env)
     assert (work / "out" / "two").read_bytes() == contents["two"]
+
+
+def spoil_record(firn, generation):
+    record = next(p for p in firn.store_dir().glob("gen/*/*")
+                  if p.name.endswith(generation))
+    good = record.read_bytes()
+    record.write_bytes(b"x" + good[1:])
+    return record, good
+
+
+def later(firn, *args):
+    """A generation whose record's name has a later second than all others."""
+    before = {g["time"] for g in firn.generations()}
+    while True:
+        s = firn.backup(*args)
+        if s["time"] not in before:
+            return s
+
+
+def test_latest_never_means_an_older_one(local, work, source):
+    (source / "one").write_text("old\n")
+    old = local.backup("--series", "s", source)
+    (source / "one").write_text("new\n")
+    new = later(local, "--series", "s", source)
+    record, good = spoil_record(local, new["generation"])
+    local.env["FIRN_CACHE_DIR"] = str(work / "fresh")
+    file = f"{source}/one"
+    series = f"{new['host']}/s"
+    for what in ("latest", f"{series}/latest", series, "latest~0"):
+        for command in (["cat", f"{what}:{file}"], ["ls", f"{what}:{source}"],
+                        ["restore", f"{what}:{source}", work / "out"]):
+            r = local(*command, status=1)
+            assert r.out == "" and record.name in r.err, (command, r.err)
+            assert old["generation"] in r.err, "what can be had instead is not named"
+    assert not (work / "out").exists()
+    # Named, it is what it is; what cannot be read is named as that.
+    assert local("cat", f"{old['generation']}:{file}").out == "old\n"
+    assert "cannot be read" in local("cat", f"{new['generation']}:{file}", status=1).err
+    assert "cannot be read" in local("cat", f"{new['time']}:{file}", status=1).err
+    # Another series is not hit by it, and a younger generation ends it.
+    other = later(local, "--series", "other", source)
+    assert local("cat", f"{other['host']}/other/latest:{file}").out == "new\n"
+    assert local("cat", f"latest:{file}").out == "new\n"
+    local("cat", f"{series}/latest:{file}", status=1)
+    local("cat", f"latest~1:{file}", status=1)
+    later(local, "--series", "s", source)
+    assert local("cat", f"{series}/latest:{file}").out == "new\n"
+    local("cat", f"{series}/latest~1:{file}", status=1)
+    record.write_bytes(good)
+    assert local("cat", f"{series}/latest~1:{file}").out == "new\n"
+
+
+def test_latest_in_the_mount_leads_nowhere(local, work, source, fuse):
+    local.backup("--series", "s", "--tag", "t", source)
+    new = later(local, "--series", "s", "--tag", "t", source)
+    record, good = spoil_record(local, new["generation"])
+    with local.mount(options="refresh=1",
+                     env={"FIRN_CACHE_DIR": str(work / "fresh")}) as mnt:
+        links = [mnt / "latest", mnt / "hosts" / new["host"] / "s" / "latest",
+                 mnt / "tags" / "t" / "latest"]
+        for link in links:
+            assert os.readlink(link) == f"{new['time']}-unreadable"
+            with pytest.raises(FileNotFoundError):
+                os.listdir(link)
+        assert record.name in (mnt / ".firn" / "errors").read_text()
+        record.write_bytes(good)
+        for link in links:
+            wait_for(lambda link=link: os.path.isdir(link), f"{link} to lead somewhere")
 
 
 def test_bad_segment_does_not_block_backup(local, work, source):
