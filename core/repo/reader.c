@@ -54,8 +54,10 @@ struct reader {
 	struct lru *packs;		/* struct pack_key by pack */
 	pthread_mutex_t lock;
 	struct tools *tools;		/* protected by lock */
-	time_t synced[3];		/* by kind; protected by lock */
-	time_t compared[3];		/* by kind; protected by lock */
+	/* One look at the store for what a block needs; held across it. */
+	pthread_mutex_t look_lock;
+	time_t synced[3];		/* by kind; protected by look_lock */
+	time_t compared[3];		/* by kind; protected by look_lock */
 	atomic_ullong blocks, opened, hits, corrupt;
 };
 
@@ -90,6 +92,7 @@ reader_new(struct repo *repo, const struct reader_conf *conf,
 	rd->repo = repo;
 	rd->conf = conf != NULL ? *conf : none;
 	pthread_mutex_init(&rd->lock, NULL);
+	pthread_mutex_init(&rd->look_lock, NULL);
 	memory = rd->conf.memory > 0 ? rd->conf.memory : 48u << 20;
 	err = lru_new(memory / 2, FRAME_KEY_SIZE, frame_free, &rd->frames);
 	if (err == 0)
@@ -122,6 +125,7 @@ reader_free(struct reader *rd)
 		mac_free(t->mac);
 		free(t);
 	}
+	pthread_mutex_destroy(&rd->look_lock);
 	pthread_mutex_destroy(&rd->lock);
 	free(rd);
 }
@@ -349,32 +353,48 @@ frame_get(struct reader *rd, enum pack_kind kind,
 	return 0;
 }
 
-/* 1 when *last is so many seconds ago, which is then now. */
+/* 1 when *last is so many seconds ago, which is then now.  Under look_lock. */
 static int
-is_due(struct reader *rd, time_t *last, time_t seconds)
+is_due(time_t *last, time_t seconds)
 {
 	struct timespec now;
-	int due;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	pthread_mutex_lock(&rd->lock);
-	due = *last == 0 || now.tv_sec - *last >= seconds;
-	if (due)
-		*last = now.tv_sec;
-	pthread_mutex_unlock(&rd->lock);
-	return due;
+	if (*last != 0 && now.tv_sec - *last < seconds)
+		return 0;
+	*last = now.tv_sec;
+	return 1;
 }
 
 /*
  * The index believes in packs that are not there, or in the absence of some
- * that may be back: compare with the store.  1 when the index was changed.
+ * that may be back: compare with the store.  Whoever comes meanwhile waits, and
+ * finds what was learned.
  */
 static int
 packs_compare(struct reader *rd, enum pack_kind kind)
 {
-	if (!is_due(rd, &rd->compared[kind], COMPARE_SECONDS))
-		return 0;
-	return repo_packs_compare(rd->repo, kind, NULL);
+	int ret = 0;
+
+	pthread_mutex_lock(&rd->look_lock);
+	if (is_due(&rd->compared[kind], COMPARE_SECONDS))
+		ret = repo_packs_compare(rd->repo, kind, NULL);
+	pthread_mutex_unlock(&rd->look_lock);
+	return ret < 0 ? ret : 0;
+}
+
+/* The same for segments that are new. */
+static int
+segments_look(struct reader *rd, enum pack_kind kind)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&rd->look_lock);
+	if (is_due(&rd->synced[kind], RESYNC_SECONDS) ||
+	    repo_sync_due(rd->repo, kind))
+		ret = repo_sync(rd->repo, kind, NULL);
+	pthread_mutex_unlock(&rd->look_lock);
+	return ret;
 }
 
 /* A block that no segment lists, as far as we looked: 1 found, 0, -errno. */
@@ -384,19 +404,16 @@ block_find_again(struct reader *rd, enum pack_kind kind,
 {
 	struct index *ix = repo_index(rd->repo);
 	size_t absent;
-	int ret = 0;
+	int ret;
 
-	if (is_due(rd, &rd->synced[kind], RESYNC_SECONDS) ||
-	    repo_sync_due(rd->repo, kind)) {
-		ret = repo_sync(rd->repo, kind, NULL);
-		if (ret == 0)
-			ret = index_find(ix, kind, id, at);
-	}
+	ret = segments_look(rd, kind);
+	if (ret == 0)
+		ret = index_find(ix, kind, id, at);
 	if (ret == 0)
 		ret = index_absent_count(ix, kind, &absent);
 	if (ret == 0 && absent > 0) {
 		ret = packs_compare(rd, kind);
-		if (ret >= 0)	/* whoever did it */
+		if (ret == 0)
 			ret = index_find(ix, kind, id, at);
 		if (ret == 0)
 			ret = repo_salvage_find(rd->repo, kind, id, at);
@@ -528,7 +545,7 @@ block_frame(struct reader *rd, enum block_type type,
 		return err;
 	memcpy(first, at->pack, OBJECT_ID_SIZE);
 	ret = packs_compare(rd, kind);
-	if (ret >= 0)		/* whoever did it */
+	if (ret == 0)
 		ret = index_find(repo_index(rd->repo), kind, id, at);
 	if (ret != 1 || memcmp(first, at->pack, OBJECT_ID_SIZE) == 0)
 		return err;

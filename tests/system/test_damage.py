@@ -146,7 +146,7 @@ def spoil_record(firn, generation):
 
 def later(firn, *args):
     """A generation whose record's name has a later second than all others."""
-    before = {g["time"] for g in firn.generations()}
+    before = {p.name.rsplit("-", 1)[0] for p in firn.store_dir().glob("gen/*/*")}
     while True:
         s = firn.backup(*args)
         if s["time"] not in before:

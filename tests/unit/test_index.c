@@ -1066,6 +1066,90 @@ test_many_packs(void **state)
 	index_close(ix);
 }
 
+/* Compare with a store that has all packs of the first n entries but one. */
+static void
+take_roll(struct index *ix, uint64_t n, uint64_t without, uint32_t wrong,
+    uint8_t (**absent)[OBJECT_ID_SIZE], size_t *nabsent)
+{
+	struct index_roll *roll;
+	uint8_t id[OBJECT_ID_SIZE];
+	uint64_t p;
+
+	assert_int_equal(index_roll_begin(ix, PACK_DATA, &roll), 0);
+	for (p = 0; p <= n / PACK_ENTRIES; p++) {
+		make_name(p, id);
+		if (p == without && wrong == 0)
+			continue;
+		assert_int_equal(index_roll_seen(roll, id, p == without ?
+		    wrong : p + 1), p == without ? 2 : 1);
+	}
+	/* A pack that no segment lists is nobody's. */
+	make_name(UINT64_C(1) << 40, id);
+	assert_int_equal(index_roll_seen(roll, id, 5), 0);
+	assert_int_equal(index_roll_absent(roll, absent, nabsent), 0);
+	index_roll_free(roll);
+}
+
+static void
+test_absent(void **state)
+{
+	const struct dir *d = *state;
+	const uint32_t n = 20 * PACK_ENTRIES - 1;
+	const uint64_t lost = 7, first = lost * PACK_ENTRIES;
+	uint8_t (*ids)[OBJECT_ID_SIZE], id[OBJECT_ID_SIZE];
+	struct index_roll *roll;
+	uint64_t epoch, after;
+	struct index *ix;
+	size_t k, count;
+	unsigned round;
+
+	assert_int_equal(index_open(d->path, repo, &ix), 0);
+	for (round = 0; round < 2; round++) {
+		assert_int_equal(add(ix, PACK_DATA, UNIFORM, 1, 0, n), 0);
+		/* All there: nothing changes. */
+		take_roll(ix, n, UINT64_MAX, 0, &ids, &k);
+		assert_int_equal(k, 0);
+		assert_int_equal(index_absent_set(ix, PACK_DATA,
+		    (const uint8_t (*)[OBJECT_ID_SIZE])ids, k), 0);
+		free(ids);
+		check_range(ix, UNIFORM, 0, n, 1, 1);
+		/* One is gone, or has another size. */
+		take_roll(ix, n, lost, round == 0 ? 0 : 12345, &ids, &k);
+		assert_int_equal(k, 1);
+		make_name(lost, id);
+		assert_memory_equal(ids[0], id, OBJECT_ID_SIZE);
+		assert_int_equal(index_epoch(ix, PACK_DATA, &epoch), 0);
+		assert_int_equal(index_absent_set(ix, PACK_DATA,
+		    (const uint8_t (*)[OBJECT_ID_SIZE])ids, k), 1);
+		assert_int_equal(index_epoch(ix, PACK_DATA, &after), 0);
+		assert_int_not_equal(epoch, after);
+		check_range(ix, UNIFORM, 0, n, 7, 0);
+		/* Loaded again, after a restart too, without what is gone. */
+		index_close(ix);
+		assert_int_equal(index_open(d->path, repo, &ix), 0);
+		assert_int_equal(add(ix, PACK_DATA, UNIFORM, 1, 0, n), 0);
+		assert_int_equal(index_absent_count(ix, PACK_DATA, &count), 0);
+		assert_int_equal(count, 1);
+		check_range(ix, UNIFORM, 0, (uint32_t)first, 1, 1);
+		check_range(ix, UNIFORM, first, PACK_ENTRIES, 1, 0);
+		check_range(ix, UNIFORM, first + PACK_ENTRIES,
+		    n - (uint32_t)first - PACK_ENTRIES, 1, 1);
+		/* The pack itself stays listed. */
+		assert_int_equal(index_has_pack(ix, PACK_DATA, id), 1);
+		assert_int_equal(index_absent_set(ix, PACK_DATA,
+		    (const uint8_t (*)[OBJECT_ID_SIZE])ids, k), 0);
+		free(ids);
+		/* A roll of before an emptying says nothing. */
+		assert_int_equal(index_roll_begin(ix, PACK_DATA, &roll), 0);
+		assert_int_equal(index_absent_set(ix, PACK_DATA, NULL, 0), 1);
+		assert_int_equal(index_roll_absent(roll, &ids, &k), -EAGAIN);
+		index_roll_free(roll);
+	}
+	assert_int_equal(add(ix, PACK_DATA, UNIFORM, 1, 0, n), 0);
+	check_range(ix, UNIFORM, 0, n, 1, 1);
+	index_close(ix);
+}
+
 int
 main(void)
 {
@@ -1075,8 +1159,8 @@ main(void)
 		T(test_odd_ids), T(test_bad_input), T(test_load), T(test_kill),
 		T(test_damage), T(test_rubbish), T(test_other_repo),
 		T(test_threads), T(test_writers), T(test_removed),
-		T(test_full), T(test_state), T(test_retain), T(test_packs),
-		T(test_many_packs)
+		T(test_full), T(test_state), T(test_absent), T(test_retain),
+		T(test_packs), T(test_many_packs)
 	};
 	const char *s = getenv("TEST_SEED");
 

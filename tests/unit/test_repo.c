@@ -19,9 +19,11 @@
 #include "crypto/hash.h"
 #include "repo/filemap.h"
 #include "repo/generation.h"
+#include "repo/idlossy.h"
 #include "repo/idset.h"
 #include "repo/localmeta.h"
 #include "repo/repo.h"
+#include "repo/runfile.h"
 #include "repo/tree_read.h"
 #include "repo/tree_write.h"
 #include "repo/writer.h"
@@ -418,6 +420,128 @@ test_idset(void **ctx)
 }
 
 static void
+test_idlossy(void **ctx)
+{
+	struct idlossy *s;
+	uint8_t id[5000][BLOCK_ID_SHORT];
+	size_t i, kept = 0;
+
+	(void)ctx;
+	assert_int_equal(idlossy_new(6, &s), -EINVAL);
+	assert_int_equal(idlossy_new(1024, &s), 0);
+	for (i = 0; i < 5000; i++)
+		fill(id[i], BLOCK_ID_SHORT, i);
+	memset(id[0], 0, BLOCK_ID_SHORT);
+	for (i = 0; i < 5000; i++) {
+		assert_int_equal(idlossy_has(s, id[i]), 0);
+		idlossy_add(s, id[i]);
+		idlossy_add(s, id[i]);
+		assert_int_equal(idlossy_has(s, id[i]), i > 0);
+	}
+	for (i = 0; i < 5000; i++)
+		kept += (size_t)idlossy_has(s, id[i]);
+	/* What came last; never more than there is room for. */
+	assert_true(kept <= 1024 && kept > 900);
+	idlossy_free(s);
+}
+
+/* A dry run counts each new block once, and what is known not at all. */
+static void
+test_dry_run(void **ctx)
+{
+	struct fixture *f = *ctx;
+	const struct writer_conf wc = { .dry_run = 1 };
+	uint8_t data[1000], id[100][BLOCK_ID_SIZE];
+	struct gen_added added;
+	unsigned i, round;
+
+	for (i = 0; i < 100; i++) {
+		fill(data, sizeof(data), i);
+		assert_int_equal(block_id(f->mac, BLOCK_DATA, data,
+		    sizeof(data), id[i]), 0);
+		if (i < 30)
+			assert_int_equal(writer_add(f->writer, BLOCK_DATA,
+			    id[i], data, sizeof(data), NULL), 0);
+	}
+	assert_int_equal(writer_flush(f->writer), 0);
+	writer_free(f->writer);
+	assert_int_equal(writer_new(f->repo, &wc, &f->writer), 0);
+	for (round = 0; round < 2; round++)
+		for (i = 0; i < 100; i++)
+			assert_int_equal(writer_add(f->writer, BLOCK_DATA,
+			    id[i], data, sizeof(data), NULL), 0);
+	assert_int_equal(writer_flush(f->writer), 0);
+	writer_added(f->writer, &added);
+	assert_int_equal(added.data_blocks, 70);
+	assert_int_equal(added.stored_bytes, 0);
+}
+
+/* Settling lists what was stored, and says whether that is all. */
+static void
+test_settle(void **ctx)
+{
+	struct fixture *f = *ctx;
+	uint8_t data[1000], id[BLOCK_ID_SIZE];
+	unsigned n;
+
+	fill(data, sizeof(data), 1);
+	assert_int_equal(block_id(f->mac, BLOCK_DATA, data, sizeof(data), id),
+	    0);
+	assert_int_equal(writer_add(f->writer, BLOCK_DATA, id, data,
+	    sizeof(data), NULL), 0);
+	assert_int_equal(writer_settle(f->writer), 0);
+	assert_int_not_equal(writer_flush(f->writer), 0);
+	/* A put that fails may have arrived all the same. */
+	writer_again(f);
+	assert_int_equal(writer_add(f->writer, BLOCK_DATA, id, data,
+	    sizeof(data), NULL), 0);
+	store_cancel(repo_store(f->repo));
+	assert_int_not_equal(writer_flush(f->writer), 0);
+	store_resume(repo_store(f->repo));
+	assert_int_not_equal(writer_settle(f->writer), 0);
+	assert_int_equal(repo_adopt(f->repo, PACK_DATA, &n), 0);
+	assert_int_equal(n, 0);
+}
+
+static void
+test_runfile(void **ctx)
+{
+	struct fixture *f = *ctx;
+	struct runfile a, b, c;
+	struct stat st;
+	char path[128];
+	unsigned n;
+
+	assert_int_equal(runfile_new(f->dir, "run", &a), 0);
+	assert_int_equal(runfile_new(f->dir, "run", &b), 0);
+	assert_int_equal(runfile_new(f->dir, "run-other", &c), 0);
+	assert_string_not_equal(a.path, b.path);
+	/* What is held stays, also by who asks. */
+	assert_int_equal(runfile_sweep(f->dir, "run", &n), 0);
+	assert_int_equal(n, 0);
+	snprintf(path, sizeof(path), "%s", b.path);
+	runfile_leave(&b);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(runfile_sweep(f->dir, "run", &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(stat(path, &st), -1);
+	assert_int_equal(stat(a.path, &st), 0);
+	/* A name for good has no dot behind it, and stays. */
+	snprintf(path, sizeof(path), "%s/run-kept", f->dir);
+	assert_int_equal(runfile_rename(&c, path), 0);
+	runfile_remove(&c);
+	snprintf(path, sizeof(path), "%s", a.path);
+	runfile_remove(&a);
+	assert_int_equal(stat(path, &st), -1);
+	assert_int_equal(runfile_sweep(f->dir, "run", &n), 0);
+	assert_int_equal(n, 0);
+	snprintf(path, sizeof(path), "%s/run-kept", f->dir);
+	assert_int_equal(stat(path, &st), 0);
+	runfile_remove(&a);
+	assert_true(runfile_sweep("/nowhere/at/all", "run", &n) < 0);
+}
+
+static void
 test_localmeta(void **ctx)
 {
 	struct fixture *f = *ctx;
@@ -496,6 +620,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_lists, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_adopt, setup, teardown),
 		cmocka_unit_test(test_idset),
+		cmocka_unit_test(test_idlossy),
+		cmocka_unit_test_setup_teardown(test_dry_run, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_settle, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_runfile, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_localmeta, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_keys, setup, teardown),
