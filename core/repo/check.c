@@ -84,7 +84,8 @@ packs_report(struct check *c)
 	size_t i;
 
 	/* A key that cannot look into them fears the worst. */
-	hit = c->res->files_hit > 0 || !repo_keys(c->repo)->has_sk;
+	hit = c->res->files_hit > 0 || c->salvaged ||
+	    !repo_keys(c->repo)->has_sk;
 	for (i = 0; i < c->npacks && err == 0; i++) {
 		p = &c->pack[i];
 		repo_pack_name(p->kind, p->id, name);

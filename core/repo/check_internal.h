@@ -28,6 +28,7 @@ struct check {
 	size_t npacks, packs_cap;
 	char (*record)[STORE_NAME_MAX + 1];	/* names of records */
 	size_t nrecords, records_cap;
+	int salvaged;		/* lost packs have blocks that are needed */
 	size_t next;		/* protected by lock: to be read next */
 	int err;		/* protected by lock: ends the check */
 };

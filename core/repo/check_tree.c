@@ -256,6 +256,7 @@ int
 check_generations(struct check *c)
 {
 	struct treecheck tc = { .c = c };
+	struct reader_stats st = { 0 };
 	size_t i;
 	int err;
 
@@ -272,6 +273,9 @@ check_generations(struct check *c)
 		err = tree_new(tc.rd, 16u << 20, &tc.tree);
 	for (i = 0; i < c->nrecords && err == 0; i++)
 		err = record_check(&tc, c->record[i]);
+	if (tc.rd != NULL)
+		reader_stats(tc.rd, &st);
+	c->salvaged = st.salvaged > 0;
 	tree_free(tc.tree);
 	reader_free(tc.rd);
 	idlossy_free(tc.seen);

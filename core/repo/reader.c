@@ -58,7 +58,7 @@ struct reader {
 	pthread_mutex_t look_lock;
 	time_t synced[3];		/* by kind; protected by look_lock */
 	time_t compared[3];		/* by kind; protected by look_lock */
-	atomic_ullong blocks, opened, hits, corrupt;
+	atomic_ullong blocks, opened, hits, corrupt, salvaged;
 };
 
 static void
@@ -415,8 +415,11 @@ block_find_again(struct reader *rd, enum pack_kind kind,
 		ret = packs_compare(rd, kind);
 		if (ret == 0)
 			ret = index_find(ix, kind, id, at);
-		if (ret == 0)
+		if (ret == 0) {
 			ret = repo_salvage_find(rd->repo, kind, id, at);
+			if (ret == 1)
+				atomic_fetch_add(&rd->salvaged, 1);
+		}
 	}
 	/* A segment may be gone altogether, and its packs still there. */
 	if (ret == 0) {
@@ -657,4 +660,5 @@ reader_stats(struct reader *rd, struct reader_stats *out)
 	out->cells_store = atomic_load(&rd->cells.from_store);
 	out->bytes_store = atomic_load(&rd->cells.bytes_store);
 	out->corrupt = atomic_load(&rd->corrupt);
+	out->salvaged = atomic_load(&rd->salvaged);
 }

@@ -75,6 +75,7 @@ struct reader_stats {
 	uint64_t cells_cache, cells_store;
 	uint64_t bytes_store;
 	uint64_t corrupt;
+	uint64_t salvaged;	/* blocks from packs that were cut short */
 };
 void reader_stats(struct reader *rd, struct reader_stats *out);
 

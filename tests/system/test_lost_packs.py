@@ -291,3 +291,17 @@ def test_check_beside_a_backup(local, work):
         rounds += 1
     p.communicate()
     assert p.returncode == 0
+
+
+def test_a_pack_that_lost_only_its_end_is_named(local, work):
+    """All can still be read, and it is damage all the same."""
+    src = make_source(work)
+    local.backup("--series", "s", src)
+    for part in ("data", "meta"):
+        pack = keys_of(local, part)[0]
+        data = pack.read_bytes()
+        pack.write_bytes(data[:-1])
+        problems, summary = local.client("fresh" + part).check(status=1)
+        assert [p["object"] for p in problems] == [str(pack.relative_to(local.store_dir()))]
+        assert summary["files_hit"] == 0
+        pack.write_bytes(data)

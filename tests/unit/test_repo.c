@@ -93,6 +93,7 @@ setup(void **ctx)
 	f->conf.url = f->url;
 	f->conf.cache_dir = f->cache;
 	f->conf.password = password;
+	f->conf.kdf_memory = REPO_KDF_MIN;
 	config_default(&config);
 	assert_int_equal(repo_init(&f->conf, &config, "t", &f->repo), 0);
 	assert_int_equal(mac_new(repo_keys(f->repo)->block_id, KEY_SIZE,
