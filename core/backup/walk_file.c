@@ -5,6 +5,7 @@
  * one that changes meanwhile is kept as it was read, marked, and reported.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,6 +24,7 @@
  * nanoseconds are zero, the 2 seconds of the coarsest. */
 #define GRAIN_NS	20000000
 #define GRAIN_COARSE_S	2
+#define STOP_LOOK_MS	200	/* between looks whether to stop */
 
 static int
 time_equal(const struct timespec *a, const struct timespec *b)
@@ -356,6 +358,33 @@ walk_regular(struct walker *w, struct dir *d, const char *name,
 	return err;
 }
 
+/* As file_read_full(), but an input that is silent can be given up. */
+static int
+stream_read(const struct walker *w, uint8_t *buf, size_t len, size_t *got)
+{
+	struct pollfd p = { .fd = w->conf->stdin_fd, .events = POLLIN };
+	ssize_t n;
+
+	*got = 0;
+	while (*got < len) {
+		if (walk_stopped(w))
+			return -ECANCELED;
+		/* A signal may come just before the call. */
+		n = poll(&p, 1, STOP_LOOK_MS);
+		if (n > 0)
+			n = read(p.fd, buf + *got, len - *got);
+		else if (n == 0)
+			continue;
+		if (n == 0)
+			break;
+		if (n > 0)
+			*got += (size_t)n;
+		else if (errno != EINTR && errno != EAGAIN)
+			return -errno;
+	}
+	return 0;
+}
+
 int
 walk_stream(const struct walk_conf *wc)
 {
@@ -370,8 +399,7 @@ walk_stream(const struct walk_conf *wc)
 	w.piece = malloc(w.piece_cap);
 	err = w.piece == NULL ? -ENOMEM : pipe_dir_begin(wc->pipe);
 	while (err == 0 && !eof) {
-		err = walk_stopped(&w) ? -ECANCELED : file_read_full(
-		    wc->conf->stdin_fd, w.piece + fill, READ_SIZE, &got);
+		err = stream_read(&w, w.piece + fill, READ_SIZE, &got);
 		if (err != 0 && err != -ECANCELED)
 			log_err(err, "cannot read standard input");
 		if (err != 0)
