@@ -59,19 +59,47 @@ check_is_lost(const struct check_pack *p)
 	return p->want != 0 && (!p->present || p->size != p->want);
 }
 
-/* Packs that no segment listed and that the walk had to read back. */
+/*
+ * Packs that no segment named and that are in the index by now: the walk had to
+ * read them back, unless a backup that runs beside us has put their segment
+ * meanwhile.  Looking at the segments again tells, since it drops what no
+ * segment in the store lists.
+ */
 static int
-unlisted_report(struct check *c, const struct check_pack *p, const char *name)
+unlisted_report(struct check *c)
 {
-	int ret;
+	char name[STORE_NAME_MAX + 1];
+	struct index *ix = repo_index(c->repo);
+	struct check_pack *p;
+	size_t i, n = 0;
+	int ret = 0;
 
-	ret = index_has_pack(repo_index(c->repo), p->kind, p->id);
-	if (ret != 1)
+	for (i = 0; i < c->npacks && ret >= 0; i++) {
+		p = &c->pack[i];
+		if (p->want != 0)
+			continue;
+		ret = index_has_pack(ix, p->kind, p->id);
+		p->taken_up = ret == 1;
+		n += ret == 1;
+	}
+	if (ret < 0 || n == 0)
 		return ret;
-	check_problem(c, name, "is needed and no index segment lists it; the "
-	    "next backup lists it again");
-	c->res->unused_packs--;
-	return 0;
+	ret = repo_sync(c->repo, PACK_META, NULL);
+	if (ret == 0)
+		ret = repo_sync(c->repo, PACK_DATA, NULL);
+	for (i = 0; i < c->npacks && ret >= 0; i++) {
+		p = &c->pack[i];
+		if (!p->taken_up)
+			continue;
+		c->res->unused_packs--;
+		ret = index_has_pack(ix, p->kind, p->id);
+		if (ret != 0)
+			continue;
+		repo_pack_name(p->kind, p->id, name);
+		check_problem(c, name, "is needed and no index segment lists "
+		    "it; the next backup lists it again");
+	}
+	return ret < 0 ? ret : 0;
 }
 
 /* What could be judged only after generations were looked into. */
@@ -80,24 +108,22 @@ packs_report(struct check *c)
 {
 	char name[STORE_NAME_MAX + 1];
 	struct check_pack *p;
-	int hit, err = 0;
 	size_t i;
+	int hit;
 
 	/* A key that cannot look into them fears the worst. */
 	hit = c->res->files_hit > 0 || c->salvaged ||
 	    !repo_keys(c->repo)->has_sk;
-	for (i = 0; i < c->npacks && err == 0; i++) {
+	for (i = 0; i < c->npacks && hit; i++) {
 		p = &c->pack[i];
 		repo_pack_name(p->kind, p->id, name);
-		if (p->want == 0)
-			err = unlisted_report(c, p, name);
-		else if (hit && !p->present)
+		if (p->want != 0 && !p->present)
 			check_problem(c, name, "is missing");
-		else if (hit && p->size != p->want)
+		else if (p->want != 0 && p->size != p->want)
 			check_problem(c, name, "has %llu bytes, not %u",
 			    (unsigned long long)p->size, p->want);
 	}
-	return err;
+	return unlisted_report(c);
 }
 
 int

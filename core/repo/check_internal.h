@@ -17,6 +17,7 @@ struct check_pack {
 	uint8_t kind;
 	uint8_t present;
 	uint8_t bad;		/* its blocks must be tried one by one */
+	uint8_t taken_up;	/* not named at first, and in the index now */
 };
 
 struct check {
