@@ -420,6 +420,42 @@ test_idset(void **ctx)
 	idset_release(&s);
 }
 
+#define MANY_PACKS	20000	/* so that they are listed in pieces */
+#define PACKS_THERE	500
+
+/* Of many packs that the index names, the store has some. */
+static void
+test_compare(void **ctx)
+{
+	struct fixture *f = *ctx;
+	struct segment_pack *packs = calloc(MANY_PACKS, sizeof(*packs));
+	char name[STORE_NAME_MAX + 1];
+	uint8_t segment[OBJECT_ID_SIZE] = { 1 };
+	size_t absent = 0;
+	unsigned i;
+
+	assert_non_null(packs);
+	for (i = 0; i < MANY_PACKS; i++) {
+		fill(packs[i].id, OBJECT_ID_SIZE, i);
+		packs[i].size = 1 + i % 3;
+	}
+	assert_int_equal(index_add_segment(repo_index(f->repo), PACK_DATA,
+	    segment, NULL, 0, packs, MANY_PACKS), 0);
+	for (i = 0; i < PACKS_THERE; i++) {
+		repo_pack_name(PACK_DATA, packs[i].id, name);
+		/* Every tenth has another size. */
+		assert_int_equal(store_put(repo_store(f->repo), name, "abcdef",
+		    i % 10 == 0 ? 6 : packs[i].size, NULL, 0), 0);
+	}
+	assert_int_equal(repo_packs_compare(f->repo, PACK_DATA, &absent), 1);
+	assert_int_equal(absent, MANY_PACKS - PACKS_THERE + PACKS_THERE / 10);
+	/* No segment in the store names them: they are nobody's now. */
+	assert_int_equal(repo_packs_compare(f->repo, PACK_DATA, &absent), 1);
+	assert_int_equal(absent, 0);
+	assert_int_equal(repo_packs_compare(f->repo, PACK_DATA, &absent), 0);
+	free(packs);
+}
+
 static void
 test_idlossy(void **ctx)
 {
@@ -621,6 +657,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_lists, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_adopt, setup, teardown),
 		cmocka_unit_test(test_idset),
+		cmocka_unit_test_setup_teardown(test_compare, setup, teardown),
 		cmocka_unit_test(test_idlossy),
 		cmocka_unit_test_setup_teardown(test_dry_run, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_settle, setup, teardown),
