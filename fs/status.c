@@ -184,6 +184,12 @@ make_store_stats(struct firnfs *fs, struct buf *b)
 	}
 	count(b, "store-bytes-in", c.bytes_in);
 	count(b, "store-retries", c.retries);
+	if (c.window == 0)
+		return;		/* no S3 */
+	count(b, "store-throttled", c.throttled);
+	count(b, "store-window", c.window);
+	count(b, "store-hedges", c.hedges);
+	count(b, "store-hedges-won", c.hedges_won);
 }
 
 static void

@@ -237,6 +237,10 @@ store_count(struct store *s, struct store_counters *out)
 	out->bytes_in = atomic_load(&s->bytes_in);
 	out->bytes_out = atomic_load(&s->bytes_out);
 	out->retries = atomic_load(&s->retries);
+	out->throttled = atomic_load(&s->throttled);
+	out->hedges = atomic_load(&s->hedges);
+	out->hedges_won = atomic_load(&s->hedges_won);
+	out->window = atomic_load(&s->window);
 }
 
 /* A piece fetched into the buffer itself; one byte over the ceiling is asked

@@ -61,7 +61,12 @@ struct store_counters {
 	uint64_t errors[STORE_VERBS];
 	uint64_t bytes_in;		/* bodies received */
 	uint64_t bytes_out;
-	uint64_t retries;
+	uint64_t retries;		/* hedges not among them */
+	/* S3 only; 0 for others. */
+	uint64_t throttled;		/* answers that want fewer requests */
+	uint64_t hedges;		/* slow reads asked for once more */
+	uint64_t hedges_won;		/* of them, where that came first */
+	uint64_t window;		/* requests allowed at once, now */
 };
 
 /*

@@ -38,6 +38,10 @@ struct store {
 	atomic_uint_least64_t bytes_in;
 	atomic_uint_least64_t bytes_out;
 	atomic_uint_least64_t retries;
+	atomic_uint_least64_t throttled;
+	atomic_uint_least64_t hedges;
+	atomic_uint_least64_t hedges_won;
+	atomic_uint_least64_t window;
 };
 
 /* Copies url; -ENOMEM. */
