@@ -20,7 +20,7 @@
 #include "store/s3_sigv4.h"
 #include "store/store.h"
 
-#define S3_CALL_HEADERS	4
+#define S3_CALL_HEADERS	8
 
 struct s3_client;
 struct s3_url;
