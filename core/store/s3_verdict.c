@@ -179,7 +179,8 @@ judge_transport(enum s3_http_result result, struct s3_verdict *out)
 		[S3_HTTP_STALLED] = { S3_RETRY, -ETIMEDOUT,
 		    "the server does not answer", "check the network" },
 		[S3_HTTP_BROKEN] = { S3_RETRY, -ECONNRESET,
-		    "the connection broke off", NULL },
+		    "the connection broke off", "check the network, and "
+		    "whether the endpoint is http:// or https://" },
 		[S3_HTTP_TOO_MUCH] = { S3_RETRY, -EIO,
 		    "the answer is longer than what was asked for",
 		    "check the endpoint; the server must honour ranges" },

@@ -10,6 +10,8 @@ requests fail; a fault marked as before the commit changes no state.
 |                | no        | that error                                    |
 | 500-after-commit | yes     | 500 InternalError                             |
 | redirect       | no        | 301 PermanentRedirect, x-amz-bucket-region    |
+| quota          | no        | 403 QuotaExceeded                             |
+| login          | no        | 302 to a page that is not S3's                |
 | 200-error      | no        | 200 with an <Error> document                  |
 | html           | no        | 200 with an HTML page                         |
 | reset-before   | no        | connection reset                              |
@@ -17,6 +19,7 @@ requests fail; a fault marked as before the commit changes no state.
 | lost-reply     | yes       | connection closed without an answer           |
 | stall          | yes       | nothing for `seconds`, then the answer; with  |
 |                |           | `after_bytes`, silence within the body        |
+| trickle        | yes       | the body byte by byte, one in `seconds`       |
 | truncate       | yes       | the body ends early, then a close             |
 | corrupt        | yes       | one flipped bit in the body                   |
 """
@@ -24,17 +27,18 @@ requests fail; a fault marked as before the commit changes no state.
 import dataclasses
 import random
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .errors import S3Error
 from .message import Hangup, Response
 
 ERRORS = {"500": "InternalError", "503-slowdown": "SlowDown", "403": "AccessDenied",
           "expired-token": "ExpiredToken", "redirect": "PermanentRedirect",
-          "409-conflict": "ConditionalRequestConflict",
+          "409-conflict": "ConditionalRequestConflict", "quota": "QuotaExceeded",
           "no-expedited": "GlacierExpeditedRetrievalNotAvailable"}
-REFUSALS = {*ERRORS, "200-error", "html"}
-ON_ANSWER = {"reset-mid-body", "truncate", "corrupt"}
+NOT_OF_S3 = {"html", "login"}	# nothing in the answer says S3
+REFUSALS = {*ERRORS, "200-error", "html", "login"}
+ON_ANSWER = {"reset-mid-body", "truncate", "corrupt", "trickle"}
 KINDS = {*REFUSALS, *ON_ANSWER, "500-after-commit", "reset-before", "lost-reply",
          "stall"}
 PORTAL = b"<!DOCTYPE html><html><body>Please log in to use this network</body></html>\n"
@@ -52,9 +56,10 @@ class Rule:
     probability: float = 1.0
     nth: int = None
     times: int = None
-    seconds: float = 1.0		# stall
+    seconds: float = 1.0		# stall, trickle
     after_bytes: int = None		# of the body; half of it if not given
     region: str = "eu-central-1"	# redirect
+    headers: dict = field(default_factory=dict)	# more, of the error
     seen: int = 0
     fired: int = 0
 
@@ -131,6 +136,8 @@ def before(rule, request):
     request.body.drain()
     if rule.kind == "html":
         return Response.of(200, PORTAL, "text/html")
+    if rule.kind == "login":
+        return Response(302, [("Location", "http://login.invalid/")])
     if rule.kind == "200-error":
         error = S3Error("InternalError", status=200)
         return Response.of(200, error.xml(request.raw_path, request.id))
@@ -139,9 +146,10 @@ def before(rule, request):
 
 def refusal(rule):
     error = S3Error(ERRORS[rule.kind])
+    error.headers = list(rule.headers.items())
     if rule.kind == "redirect":
         host = f"s3.{rule.region}.amazonaws.com"
-        error.headers = [("x-amz-bucket-region", rule.region)]
+        error.headers += [("x-amz-bucket-region", rule.region)]
         error.fields = {"Region": rule.region, "Endpoint": host}
     return error
 
@@ -162,6 +170,12 @@ def close_pieces(response):
 
 def spoil(rule, pieces, length, stopping):
     """The body as the client shall see it."""
+    if rule.kind == "trickle":
+        for piece in pieces:
+            for i in range(len(piece)):
+                stopping.wait(rule.seconds)
+                yield bytes(piece[i:i + 1])
+        return
     point = rule.point(length)
     offset = 0
     for piece in pieces:

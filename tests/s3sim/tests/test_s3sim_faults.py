@@ -27,12 +27,14 @@ DROPPED = http.client.RemoteDisconnected
     ("403", 403, "AccessDenied", False), ("expired-token", 400, "ExpiredToken", False),
     ("409-conflict", 409, "ConditionalRequestConflict", False),
     ("200-error", 200, "InternalError", False), ("html", 200, None, False),
+    ("quota", 403, "QuotaExceeded", False), ("login", 302, None, False),
     ("redirect", 301, "PermanentRedirect", False),
     ("no-expedited", 503, "GlacierExpeditedRetrievalNotAvailable", False),
     ("500-after-commit", 500, "InternalError", True)])
 def test_answers(sim, s3, kind, status, code, kept):
     rule = sim.faults.add(kind, nth=1)
-    answer = expect(s3.request("PUT", "buck", "a", body=BODY), status, code)
+    answer = s3.request("PUT", "buck", "a", body=BODY)
+    assert (answer.status, answer.code) == (status, code)
     assert (sim.bucket("buck").get("a") == BODY) == kept
     assert rule.fired == 1
     if kind == "redirect":
@@ -40,8 +42,44 @@ def test_answers(sim, s3, kind, status, code, kept):
         assert b"<Endpoint>s3.eu-central-1.amazonaws.com<" in answer.body
     if kind == "html":
         assert answer.headers["Content-Type"] == "text/html"
+    assert ("x-amz-request-id" in answer.headers) == (kind not in ("html", "login"))
     put(s3, "a", BODY)
     assert sim.stats.connections == 1
+
+
+def test_headers_of_refusals(sim, s3):
+    sim.faults.add("503-slowdown", times=1, headers={"Retry-After": "7"})
+    answer = expect(s3.request("GET", "buck", "a"), 503, "SlowDown")
+    assert answer.headers["Retry-After"] == "7"
+
+
+def test_trickle(sim, s3):
+    put(s3, "a", b"drip")
+    sim.faults.add("trickle", verb="GET", seconds=0.01)
+    start = time.monotonic()
+    assert s3.request("GET", "buck", "a").body == b"drip"
+    assert time.monotonic() - start >= 0.04
+
+
+def test_refused_checksums():
+    with S3Sim(["buck"], quirks=["refuse-checksum"]) as sim, Client(sim.url) as s3:
+        answer = expect(s3.request("GET", "buck", "a", headers={
+            "x-amz-checksum-mode": "ENABLED"}), 400, "InvalidArgument")
+        assert b"Unsupported header 'x-amz-checksum-mode'" in answer.body
+        put(s3, "a", BODY)
+
+
+def test_owner_and_payer(sim, s3):
+    put(s3, "a", BODY)
+    expect(s3.request("GET", "buck", "a", headers={
+        "x-amz-expected-bucket-owner": "210987654321"}), 403, "AccessDenied")
+    expect(s3.request("GET", "buck", "a", headers={
+        "x-amz-expected-bucket-owner": sim.owner,
+        "x-amz-request-payer": "requester"}), 200)
+    assert sim.requests[-1].amz == {"x-amz-expected-bucket-owner": sim.owner,
+                                    "x-amz-request-payer": "requester"}
+    expect(s3.request("GET", "buck", "a", headers={
+        "x-amz-request-payer": "me"}), 400, "InvalidArgument")
 
 
 @pytest.mark.parametrize("kind,error,kept", [
