@@ -133,6 +133,8 @@ open_repo(struct firnfs *fs)
 	conf.store.region = o->region;
 	conf.store.endpoint = o->endpoint;
 	conf.store.path_style = o->path_style;
+	conf.store.bucket_owner = o->bucket_owner;
+	conf.store.requester_pays = o->requester_pays;
 	err = repo_open(&conf, &fs->repo);
 	if (err == 0)
 		err = check_place(o, fs->repo);

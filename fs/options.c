@@ -42,6 +42,8 @@ static const struct known known[] = {
 	{ "region", ACT_STR, 1, FIELD(region) },
 	{ "endpoint", ACT_STR, 1, FIELD(endpoint) },
 	{ "path-style", ACT_FLAG, 0, FIELD(path_style) },
+	{ "bucket-owner", ACT_STR, 1, FIELD(bucket_owner) },
+	{ "requester-pays", ACT_FLAG, 0, FIELD(requester_pays) },
 	{ "nonempty", ACT_FLAG, 0, FIELD(nonempty) },
 	{ "debug", ACT_FLAG, 0, FIELD(debug) },
 	{ "allow_other", ACT_PASS, 0, 0 },
@@ -353,6 +355,7 @@ options_release(struct options *o)
 	free(o->cache_dir);
 	free(o->region);
 	free(o->endpoint);
+	free(o->bucket_owner);
 	buf_release(&o->pass);
 	memset(o, 0, sizeof(*o));
 }
@@ -388,6 +391,8 @@ options_usage(void)
 	    "answer fails; default 300\n"
 	    "  region=NAME, endpoint=URL, path-style\n"
 	    "                         where and how to find S3\n"
+	    "  bucket-owner=ID        account that the bucket must be of\n"
+	    "  requester-pays         pay for requests to another's bucket\n"
 	    "  allow_other, allow_root, auto_unmount, nonempty, nosuid, nodev, "
 	    "noexec, context=...\n"
 	    "                         as other FUSE file systems\n"

@@ -32,7 +32,9 @@ struct options {
 	uint64_t memory;	/* bytes; 0: the default */
 	char *region;
 	char *endpoint;
-	int path_style;		/* as store_conf */
+	int path_style;		/* as store_conf, and the next two */
+	char *bucket_owner;
+	int requester_pays;
 	struct buf pass;	/* options for libfuse, "a,b=c", escaped */
 };
 

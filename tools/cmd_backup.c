@@ -16,7 +16,8 @@
 
 enum { O_SERIES = 256, O_HOST, O_TAG, O_EXCLUDE, O_EXCLUDE_FROM,
     O_EXCLUDE_CACHES, O_FILES_FROM, O_FILES_FROM0, O_STDIN, O_STDIN_COMMAND,
-    O_DRY_RUN, O_FORCE, O_LEVEL, O_THREADS, O_UPLOADS };
+    O_DRY_RUN, O_FORCE, O_LEVEL, O_THREADS, O_UPLOADS,
+    O_TIER };
 
 static const struct option options[] = {
 	{ "series", required_argument, NULL, O_SERIES },
@@ -35,6 +36,7 @@ static const struct option options[] = {
 	{ "level", required_argument, NULL, O_LEVEL },
 	{ "threads", required_argument, NULL, O_THREADS },
 	{ "uploads", required_argument, NULL, O_UPLOADS },
+	{ "tier", required_argument, NULL, O_TIER },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -182,6 +184,8 @@ option(struct job *j, int c, char *arg)
 		return number_option(t, "threads", arg, 256, &j->conf.threads);
 	case O_UPLOADS:
 		return number_option(t, "uploads", arg, 64, &j->conf.uploads);
+	case O_TIER:
+		return tool_set(t, "tier", arg) != 1 ? EXIT_USAGE : 0;
 	}
 	return tool_usage_status(t);
 }
@@ -479,5 +483,6 @@ const struct command command_backup = { "backup", run, "PATH...",
 	"      --force               read all, take nothing over\n"
 	"      --level N             zstd level, 0 (store) to 19; default 3\n"
 	"      --threads N, --uploads N\n"
+	"      --tier CLASS          storage class for file contents on S3\n"
 	"\n"
 	"Example: firn backup -x --exclude '*.o' /home /etc --series homes" };

@@ -83,6 +83,11 @@ help(FILE *f)
 "      --no-cache            no disk cache\n"
 "      --region REGION, --endpoint URL, --path-style\n"
 "                            where S3 is\n"
+"      --sse s3|kms|kms:KEYID\n"
+"                            encryption of new objects by the server as well\n"
+"      --meta-class CLASS    storage class of all that is not file contents\n"
+"      --bucket-owner ID     account that the bucket must be of\n"
+"      --requester-pays      pay for requests to another's bucket\n"
 "      --timeout SECONDS     how long a request to the store is retried\n"
 "      --json                one JSON document, or JSON lines, on stdout\n"
 "  -q, --quiet               no progress, no summary\n"
@@ -122,7 +127,7 @@ command_at(int argc, char **argv)
 	static const char *const valued[] = { "-r", "-p", "--repo",
 	    "--profile", "--password-file", "--password-command",
 	    "--cache-dir", "--cache-size", "--region", "--endpoint",
-	    "--timeout", NULL };
+	    "--sse", "--meta-class", "--bucket-owner", "--timeout", NULL };
 	size_t k;
 	int i;
 

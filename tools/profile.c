@@ -79,6 +79,16 @@ keep(struct tool *t, const struct tool *before)
 		t->conf.store.region = before->conf.store.region;
 	if (before->conf.store.endpoint != NULL)
 		t->conf.store.endpoint = before->conf.store.endpoint;
+	if (before->conf.store.sse != NULL)
+		t->conf.store.sse = before->conf.store.sse;
+	if (before->conf.store.tier != NULL)
+		t->conf.store.tier = before->conf.store.tier;
+	if (before->conf.store.meta_class != NULL)
+		t->conf.store.meta_class = before->conf.store.meta_class;
+	if (before->conf.store.bucket_owner != NULL)
+		t->conf.store.bucket_owner = before->conf.store.bucket_owner;
+	if (before->conf.store.requester_pays)
+		t->conf.store.requester_pays = 1;
 	if (before->conf.no_cache)
 		t->conf.no_cache = 1;
 	if (before->conf.store.path_style == 1)

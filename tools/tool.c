@@ -13,8 +13,8 @@
 #define OWN_MAX 48
 
 enum { O_PASSWORD_FILE = 1000, O_PASSWORD_COMMAND, O_CACHE_DIR, O_CACHE_SIZE,
-    O_NO_CACHE, O_REGION, O_ENDPOINT, O_PATH_STYLE, O_TIMEOUT, O_JSON,
-    O_VERSION };
+    O_NO_CACHE, O_REGION, O_ENDPOINT, O_PATH_STYLE, O_SSE, O_META_CLASS,
+    O_BUCKET_OWNER, O_REQUESTER_PAYS, O_TIMEOUT, O_JSON, O_VERSION };
 
 static const struct option common[] = {
 	{ "repo", required_argument, NULL, 'r' },
@@ -27,6 +27,10 @@ static const struct option common[] = {
 	{ "region", required_argument, NULL, O_REGION },
 	{ "endpoint", required_argument, NULL, O_ENDPOINT },
 	{ "path-style", no_argument, NULL, O_PATH_STYLE },
+	{ "sse", required_argument, NULL, O_SSE },
+	{ "meta-class", required_argument, NULL, O_META_CLASS },
+	{ "bucket-owner", required_argument, NULL, O_BUCKET_OWNER },
+	{ "requester-pays", no_argument, NULL, O_REQUESTER_PAYS },
 	{ "timeout", required_argument, NULL, O_TIMEOUT },
 	{ "json", no_argument, NULL, O_JSON },
 	{ "quiet", no_argument, NULL, 'q' },
@@ -141,6 +145,16 @@ tool_set(struct tool *t, const char *name, const char *value)
 		if (ret == 1)
 			t->conf.store.path_style = flag ? 1 : -1;
 		return ret;
+	} else if (strcmp(name, "sse") == 0) {
+		t->conf.store.sse = value;
+	} else if (strcmp(name, "tier") == 0) {
+		t->conf.store.tier = value;
+	} else if (strcmp(name, "meta-class") == 0) {
+		t->conf.store.meta_class = value;
+	} else if (strcmp(name, "bucket-owner") == 0) {
+		t->conf.store.bucket_owner = value;
+	} else if (strcmp(name, "requester-pays") == 0) {
+		return flag_value(name, value, &t->conf.store.requester_pays);
 	} else if (strcmp(name, "timeout") == 0) {
 		if (tool_parse_uint(value, 86400, &v) != 0 || v == 0)
 			return bad_value(name, value,

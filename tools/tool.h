@@ -24,7 +24,7 @@ struct tool {
 	struct repo_conf conf;
 	struct password_source password;
 	const char *profile;
-	char *owned[16];		/* strings of the profile */
+	char *owned[32];		/* strings of the profile */
 	unsigned nowned;
 	int json;
 	int quiet;

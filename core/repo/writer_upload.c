@@ -159,7 +159,7 @@ pack_put(struct writer *w, struct wpack *p)
 		return err;
 	repo_pack_name(p->kind, id, name);
 	err = store_put(repo_store(w->repo), name, p->bytes.data,
-	    p->bytes.len, id, 0);
+	    p->bytes.len, id, p->kind == PACK_DATA ? STORE_DATA : 0);
 	if (err != 0)
 		return err;
 	pthread_mutex_lock(&w->lock);

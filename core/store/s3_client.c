@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "store/s3_client_internal.h"
+#include "store/s3_put_conf.h"
 
 #define TIMEOUT		300	/* seconds, by default */
 #define CONNECTIONS	16
@@ -72,6 +73,20 @@ client_http(struct s3_client *c, unsigned connections)
 	return err == 0 ? 0 : log_err(err, "cannot start HTTP");
 }
 
+/* S3 compares it with the account's 12 digits, others with what they have. */
+static int
+client_owner(struct s3_client *c, const char *owner)
+{
+	if (owner == NULL)
+		return 0;
+	if (!s3_put_conf_value_ok(owner))
+		return log_plain(-EINVAL, "--bucket-owner '%s': want the id of "
+		    "an account, 12 digits", owner);
+	c->owner = strdup(owner);
+	return c->owner == NULL ? log_err(-ENOMEM, "cannot open '%s'",
+	    c->base->url) : 0;
+}
+
 int
 s3_client_new(struct store *base, const char *url,
     const struct store_conf *conf, struct s3_client **out)
@@ -91,7 +106,10 @@ s3_client_new(struct store *base, const char *url,
 	c->base = base;
 	atomic_store(&base->window, connections);
 	c->timeout = conf->timeout > 0 ? conf->timeout : TIMEOUT;
-	err = client_place(c, url, conf);
+	c->requester_pays = conf->requester_pays;
+	err = client_owner(c, conf->bucket_owner);
+	if (err == 0)
+		err = client_place(c, url, conf);
 	if (err == 0)
 		err = s3_cred_new(&c->cred);
 	if (err == 0)
@@ -114,6 +132,7 @@ s3_client_free(struct s3_client *c)
 	s3_window_release(&c->window);
 	s3_budget_release(&c->budget);
 	s3_hedge_release(&c->hedge);
+	free(c->owner);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }

@@ -43,8 +43,14 @@ struct store_conf {
 	const char *region;	/* S3; NULL: environment, then us-east-1 */
 	const char *endpoint;	/* S3; NULL: environment, then AWS */
 	int path_style;		/* S3; 1 path, 0 virtual host, -1 by rule */
+	/* S3; NULL for none.  See s3_put_conf.h. */
+	const char *sse;	/* "s3", "kms" or "kms:KEYID" */
+	const char *tier;	/* storage class of STORE_DATA */
+	const char *meta_class;	/* and of all else; an instant one */
+	const char *bucket_owner;	/* account that the bucket must be of */
+	int requester_pays;
 };
-#define STORE_CONF_DEFAULT { 0, 0, NULL, NULL, -1 }
+#define STORE_CONF_DEFAULT { .path_style = -1 }
 
 struct store_stat {
 	uint64_t size;
@@ -85,6 +91,7 @@ const char *store_url(const struct store *s);
 const char *store_local_path(const struct store *s);
 
 #define STORE_IF_ABSENT	1u	/* fail with -EEXIST rather than replace */
+#define STORE_DATA	2u	/* contents of files: may lie in a cold class */
 
 /*
  * Store an object.  sha256 is the SHA-256 of the bytes, or NULL to have it

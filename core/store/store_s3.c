@@ -3,7 +3,10 @@
  * The store in a bucket: what each verb asks of S3, and which answers to
  * believe.
  *
- * An object is one PUT with a signed payload and its SHA-256 as checksum.  A
+ * An object is one PUT with a signed payload and its SHA-256 as checksum.
+ * Nothing we store needs more than one part: 5 GiB is the most of a single
+ * PUT, and a pack has 1 GiB at most.  So there is no multipart upload: one
+ * request and one price each, a condition that holds, no parts left over.  A
  * conditional PUT carries a random nonce as user metadata: when a reply got
  * lost and the repetition finds the name taken, the nonce tells whether by
  * ourselves.  A range is believed only with the status and Content-Range that
@@ -22,6 +25,7 @@
 #include "base/log.h"
 #include "crypto/hash.h"
 #include "store/s3_client.h"
+#include "store/s3_put_conf.h"
 #include "store/s3_xml.h"
 #include "store/store_internal.h"
 
@@ -32,6 +36,7 @@
 struct s3 {
 	struct store base;
 	struct s3_client *client;
+	struct s3_put_conf put;
 };
 
 static struct s3 *
@@ -204,6 +209,8 @@ s3_put(struct store *base, const char *name, const void *data, size_t len,
 	} else {
 		call.header[call.nheaders++] = (struct sigv4_pair){
 		    "x-amz-checksum-sha256", (char *)checksum.data };
+		call.nheaders += s3_put_conf_headers(&s3_of(base)->put, flags,
+		    call.header + call.nheaders);
 		err = put_call(s3_of(base), &call, flags);
 	}
 	buf_release(&doc);
@@ -457,6 +464,7 @@ s3_close(struct store *base)
 	struct s3 *s = s3_of(base);
 
 	s3_client_free(s->client);
+	s3_put_conf_release(&s->put);
 	store_release(base);
 	free(s);
 }
@@ -481,7 +489,9 @@ store_s3_open(const char *url, const struct store_conf *conf,
 		free(s);
 		return log_err(err, "cannot open '%s'", url);
 	}
-	err = s3_client_new(&s->base, url, conf, &s->client);
+	err = s3_put_conf_init(&s->put, conf);
+	if (err == 0)
+		err = s3_client_new(&s->base, url, conf, &s->client);
 	if (err != 0) {
 		s3_close(&s->base);
 		return err;
