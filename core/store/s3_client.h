@@ -5,10 +5,18 @@
  *
  * Repeated, with a random wait of up to 50 ms (1 s when throttled), doubled
  * each time up to 20 s: failures of the connection, stalls, throttling, 5xx,
- * broken or implausible answers.  Repeated at once, but once or twice
- * only: in the bucket's region when that turns out to be another (kept from
- * then on), by the server's clock when ours is too far off (kept as well), with
- * renewed keys.  A server that never answered yet is given up after 10 seconds.
+ * broken or implausible answers.  All threads' repetitions come out of one
+ * budget (s3_budget.h); Retry-After is kept to.  Repeated at once, but once or
+ * twice only: in the bucket's region when that turns out to be another (kept
+ * from then on), by the server's clock when ours is too far off (kept as well),
+ * with renewed keys, without x-amz-checksum-* where the server refuses those
+ * (kept as well), and on another connection when the server had closed a kept
+ * one.  No attempt begins after the time is up; one that goes on is not cut
+ * short.  A server that never answered yet is given up after 10 seconds.
+ *
+ * Requests wait for their turn in a window that shrinks when the server
+ * throttles (s3_window.h).  A ranged read that is late is sent twice
+ * (s3_hedge.h).  Both are counted in the store's counters.
  * Every failure is logged here with its cause but: -ENOENT, -EEXIST (412),
  * -ERANGE (416), -FIRN_ECOLD and -ECANCELED.
  */
