@@ -66,13 +66,17 @@ static int
 wait_turn(struct s3_window *w, const atomic_int *canceled, uint64_t *ticket)
 {
 	struct s3_window_waiter x = { .next = NULL };
+	pthread_condattr_t monotonic;
 	struct timespec until;
 
-	pthread_cond_init(&x.granted, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&x.granted, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	*w->last = &x;
 	w->last = &x.next;
 	while (!x.ok && !atomic_load(canceled)) {
-		clock_gettime(CLOCK_REALTIME, &until);
+		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += LOOK_MS * 1000000;
 		if (until.tv_nsec >= 1000000000) {
 			until.tv_nsec -= 1000000000;

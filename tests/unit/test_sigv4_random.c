@@ -235,6 +235,23 @@ add_meta(struct asked *a, char name[META][48], char value[META][64])
 	}
 }
 
+/* A key that no other has, which short ones might. */
+static void
+new_key(struct run *r, struct object *o)
+{
+	size_t i = 0;
+
+	while (i < KEYS) {
+		any_text(&o->key, 60, 1);
+		for (i = 0; i < KEYS; i++)
+			if (&r->object[i] != o &&
+			    r->object[i].key.len == o->key.len &&
+			    memcmp(r->object[i].key.data, o->key.data,
+			    o->key.len) == 0)
+				break;
+	}
+}
+
 static void
 put(struct run *r, struct object *o, struct buf *doc)
 {
@@ -244,7 +261,7 @@ put(struct run *r, struct object *o, struct buf *doc)
 	size_t i;
 
 	if (!o->there)
-		any_text(&o->key, 60, 1);
+		new_key(r, o);
 	o->len = dice(sizeof(o->body));
 	for (i = 0; i < o->len; i++)
 		o->body[i] = (char)dice(256);
