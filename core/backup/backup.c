@@ -200,6 +200,8 @@ machinery(struct run *r)
 	err = chunker_new(repo_keys(r->repo)->chunker, config->block_target,
 	    &r->chunker);
 	if (err == 0)
+		pc.piece_max = chunker_max(r->chunker);
+	if (err == 0)
 		err = writer_new(r->repo, &wc, &r->writer);
 	if (err == 0 && !r->conf->dry_run)
 		err = recover(r);

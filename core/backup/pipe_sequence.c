@@ -158,12 +158,11 @@ step_dir_end(struct pipe *p, const struct item *it)
 static int
 step_data(struct pipe *p, const struct item *it)
 {
-	struct extent x = { .len = it->datalen };
-	int err = it->err;
+	struct extent x = { .len = it->len };
+	int err;
 
-	if (err == 0)
-		err = writer_add(p->writer, BLOCK_DATA, it->id, it->data,
-		    it->datalen, NULL);
+	err = writer_add(p->writer, BLOCK_DATA, it->id, it->bytes, it->len,
+	    NULL);
 	memcpy(x.id, it->id, BLOCK_ID_SIZE);
 	if (err == 0)
 		err = list_writer_add(p->list, &x);
@@ -216,7 +215,7 @@ step_link(struct pipe *p, const struct item *it)
 }
 
 int
-pipe_step(struct pipe *p, struct item *it)
+pipe_step(struct pipe *p, const struct item *it)
 {
 	struct extent hole = { .hole = 1 };
 	struct entry e;

@@ -163,6 +163,28 @@ read_segment(struct walker *w, int fd, uint64_t off, uint64_t end,
 	return err;
 }
 
+/* All of a file that is one block for certain; straight to where it goes. */
+static int
+read_small(struct walker *w, int fd, uint64_t size, uint64_t *end)
+{
+	size_t got = 0;
+	void *room;
+	int err = walk_stopped(w) ? -ECANCELED : 0;
+
+	if (err == 0)
+		err = pipe_piece_begin(w->pipe, (size_t)size, &room);
+	if (err == 0)
+		err = file_pread_full(fd, room, (size_t)size, 0, &got);
+	*end = got;
+	if (err != 0 || got == 0)
+		return err;
+	w->wc->p->bytes_read += got;
+	w->wc->p->bytes += got;
+	err = pipe_piece_commit(w->pipe, got);
+	walk_progress(w, 0);
+	return err;
+}
+
 /* All of a file of this size, holes kept.  *end is how far it got. */
 static int
 read_file(struct walker *w, int fd, uint64_t size, uint64_t *end)
@@ -283,10 +305,10 @@ store_contents(struct walker *w, int fd, const char *name)
 	uint64_t end = 0, size = e->size;
 	uint8_t small[4096];
 	size_t got = 0;
-	int err;
+	int whole = !has_hole(fd, size), err;
 
 	if (size > 0 && size <= w->wc->inline_max && size <= sizeof(small) &&
-	    !has_hole(fd, size)) {
+	    whole) {
 		err = file_pread_full(fd, small, size, 0, &got);
 		end = got;
 		e->flags |= ENTRY_INLINE;
@@ -296,6 +318,8 @@ store_contents(struct walker *w, int fd, const char *name)
 		w->wc->p->bytes_read += got;
 		if (got == 0)
 			e->flags &= ~(uint32_t)ENTRY_INLINE;
+	} else if (size > 0 && size <= chunker_min(w->wc->chunker) && whole) {
+		err = read_small(w, fd, size, &end);
 	} else {
 		err = read_file(w, fd, size, &end);
 	}
