@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backup/backup.h"
 #include "backup/exclude.h"
+#include "base/child.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/hex.h"
@@ -53,7 +52,8 @@ struct job {
 	char host[256];
 	char *series;
 	int from_command;
-	pid_t child;
+	const char *command;
+	struct child child;
 	struct progress *progress;
 };
 
@@ -254,47 +254,41 @@ on_item(void *ctx, const char *path, const char *what)
 	putchar('\n');
 }
 
+/* Whoever writes the stream may want the terminal. */
+static void
+on_stdin_look(void *ctx, int silent)
+{
+	struct job *j = ctx;
+
+	child_look(&j->child, silent);
+}
+
 /* The command's status decides whether there is a generation. */
 static int
 on_stdin_done(void *ctx)
 {
 	struct job *j = ctx;
-	int status;
+	char why[CHILD_WHY];
+	int err;
 
-	if (j->child <= 0)
-		return 0;
-	while (waitpid(j->child, &status, 0) < 0)
-		if (errno != EINTR)
-			return log_err(-errno, "cannot wait for the command");
-	j->child = 0;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	if (WIFEXITED(status))
-		return log_plain(-EIO, "the command ended with status %d; no "
-		    "generation was made", WEXITSTATUS(status));
-	return log_plain(-EIO, "the command was killed by signal %d; no "
-	    "generation was made", WTERMSIG(status));
+	err = child_wait(&j->child, &tool_stop, why);
+	if (err == -EIO)
+		return log_plain(err, "command '%s' %s; no generation was made",
+		    j->command, why);
+	if (err == -ECANCELED)
+		tool_stop = 1;	/* also when only the command heard of it */
+	else if (err != 0)
+		log_err(err, "cannot wait for command '%s'", j->command);
+	return err;
 }
 
 static int
 command_start(struct job *j, char **argv)
 {
-	int fd[2];
-
-	if (pipe2(fd, O_CLOEXEC) != 0)
-		return log_err(-errno, "cannot make a pipe");
-	j->child = fork();
-	if (j->child < 0)
-		return log_err(-errno, "cannot start '%s'", argv[0]);
-	if (j->child == 0) {
-		dup2(fd[1], STDOUT_FILENO);
-		signal(SIGPIPE, SIG_DFL);
-		execvp(argv[0], argv);
-		log_err(-errno, "cannot run '%s'", argv[0]);
-		_exit(127);
-	}
-	close(fd[1]);
-	j->conf.stdin_fd = fd[0];
+	j->command = argv[0];
+	if (child_start(&j->child, argv) != 0)
+		return EXIT_FAILED;
+	j->conf.stdin_fd = j->child.out;
 	return 0;
 }
 
@@ -386,17 +380,18 @@ go(struct job *j, char **argv)
 	status = tool_open(j->t);
 	if (status != 0)
 		return status;
-	if (j->from_command && command_start(j, argv) != 0)
-		return EXIT_FAILED;
 	if (progress_begin(j->t, &j->progress) != 0)
 		return EXIT_FAILED;
+	if (j->from_command)
+		status = command_start(j, argv);
+	if (status != 0) {
+		progress_end(j->progress);
+		return status;
+	}
 	if (j->conf.dry_run || j->t->verbose > 0)
 		j->conf.item = on_item;
 	err = backup_run(j->t->repo, &j->conf, &r);
-	if (j->child > 0) {
-		kill(j->child, SIGTERM);
-		waitpid(j->child, &status, 0);
-	}
+	child_end(&j->child);
 	status = tool_exit(err);
 	if (err == 0)
 		report(j, &r);
@@ -422,8 +417,9 @@ run(struct tool *t, int argc, char **argv)
 {
 	struct job j = { .t = t, .conf = { .level = 3,
 	    .program = "firn " PACKAGE_VERSION, .progress = on_progress,
-	    .stdin_done = on_stdin_done, .stop = &tool_stop,
-	    .stdin_fd = STDIN_FILENO } };
+	    .stdin_look = on_stdin_look, .stdin_done = on_stdin_done,
+	    .stop = &tool_stop, .stdin_fd = STDIN_FILENO },
+	    .child = CHILD_INIT };
 	int c, status = 0;
 
 	if (exclude_new(&j.exclude) != 0)

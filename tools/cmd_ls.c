@@ -203,7 +203,7 @@ list_dir(struct listing *l, const uint8_t *dir)
 		ret = top->begun ? tree_next(l->tree, top->dir, &top->pos) :
 		    tree_at(l->tree, top->dir, 0, &top->pos);
 		top->begun = 1;
-		if (ret < 0) {
+		if (ret < 0 && !tool_stop) {
 			log_err(ret, "cannot list '/%s'", buf_cstr(&l->path));
 			l->failed++;
 			ret = 0;
@@ -223,7 +223,7 @@ list_dir(struct listing *l, const uint8_t *dir)
 	}
 	while (top != NULL)
 		frame_pop(l, &top);
-	return ret;
+	return tool_stop ? -ECANCELED : ret;
 }
 
 static int
@@ -291,7 +291,7 @@ run(struct tool *t, int argc, char **argv)
 	reader_free(rd);
 	buf_release(&l.path);
 	generation_list_release(&gens);
-	return l.failed > 0 ? EXIT_FAILED : tool_exit(err);
+	return err == 0 && l.failed > 0 ? EXIT_FAILED : tool_exit(err);
 }
 
 const struct command command_ls = { "ls", run, "GENERATION[:PATH]",

@@ -17,7 +17,7 @@ static const struct command *const commands[] = {
 };
 
 volatile int tool_stop;
-static struct store *volatile stop_store;
+static struct store_stop stop_store;
 
 /* The first signal ends the command in order; so does the second one, at
  * once. */
@@ -30,14 +30,7 @@ on_signal(int sig)
 		return;
 	}
 	tool_stop = 1;
-	if (stop_store != NULL)
-		store_cancel(stop_store);
-}
-
-void
-tool_stop_cancels(struct store *s)
-{
-	stop_store = s;
+	store_stop_fire(&stop_store);
 }
 
 static void
@@ -146,7 +139,8 @@ command_at(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct tool t = { .conf = { .store = STORE_CONF_DEFAULT } };
+	struct tool t = { .conf = { .store = STORE_CONF_DEFAULT },
+	    .password = { .stop = &tool_stop } };
 	int at, i, status;
 	char *word;
 
@@ -154,6 +148,7 @@ main(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	log_init("firn", LOG_LEVEL_INFO);
 	signals_init();
+	t.conf.store.stop = &stop_store;
 	at = command_at(argc, argv);
 	if (at >= argc) {
 		for (i = 1; i < argc; i++) {

@@ -325,23 +325,19 @@ tool_need_repo(struct tool *t)
 int
 tool_open(struct tool *t)
 {
-	int status, err;
+	int status;
 
 	if (t->repo != NULL)
 		return 0;
 	status = tool_need_repo(t);
 	if (status != 0)
 		return status;
-	err = repo_open(&t->conf, &t->repo);
-	if (err == 0)
-		tool_stop_cancels(repo_store(t->repo));
-	return tool_exit(err);
+	return tool_exit(repo_open(&t->conf, &t->repo));
 }
 
 void
 tool_close(struct tool *t)
 {
-	tool_stop_cancels(NULL);
 	repo_close(t->repo);
 	while (t->nowned > 0)
 		free(t->owned[--t->nowned]);

@@ -50,7 +50,8 @@ int profile_load(struct tool *t, const char *name);
  * -EINVAL, logged.  value stays the caller's and must outlive t. */
 int tool_set(struct tool *t, const char *name, const char *value);
 
-/* Set when SIGINT, SIGTERM or SIGHUP came. */
+/* Set when SIGINT, SIGTERM or SIGHUP came.  The store is cancelled then, also
+ * while it is being opened. */
 extern volatile int tool_stop;
 
 /*
@@ -61,8 +62,6 @@ extern volatile int tool_stop;
  */
 int tool_option(struct tool *t, int argc, char **argv, const char *letters,
     const struct option *own);
-/* Which store a signal cancels; NULL for none. */
-void tool_stop_cancels(struct store *s);
 /* Close what is open. */
 void tool_close(struct tool *t);
 /* What to return after '?': EXIT_DONE when help was asked for. */

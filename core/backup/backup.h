@@ -45,6 +45,9 @@ struct backup_conf {
 	unsigned threads, uploads;	/* 0: defaults */
 	const char *stdin_name;		/* not NULL: one file from a stream */
 	int stdin_fd;
+	/* While the stream is read: now and then when nothing comes
+	 * (silent), and when something does.  May be NULL. */
+	void (*stdin_look)(void *ctx, int silent);
 	/* After the stream ended: 0, or -errno to make no generation. */
 	int (*stdin_done)(void *ctx);
 	const char *program;

@@ -4,6 +4,7 @@
  * check of names, cancellation and accounting.
  */
 #include <assert.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,16 +96,12 @@ store_note(struct store *s, enum store_verb verb, int err, uint64_t in,
 	atomic_fetch_add(&s->bytes_out, out);
 }
 
-int
-store_open(const char *url, const struct store_conf *conf, int create,
+static int
+open_url(const char *url, const struct store_conf *conf, int create,
     struct store **out)
 {
-	static const struct store_conf none = STORE_CONF_DEFAULT;
 	const char *scheme = strstr(url, "://");
 
-	*out = NULL;
-	if (conf == NULL)
-		conf = &none;
 	if (url[0] == '\0')
 		return log_err(-EINVAL, "the repository's URL is empty");
 	if (strncmp(url, "s3://", 5) == 0)
@@ -121,11 +118,67 @@ store_open(const char *url, const struct store_conf *conf, int create,
 	return store_local_open(url, url, create, out);
 }
 
+/* From here on a handler may cancel it; what came before counts as well. */
+static void
+stop_attach(struct store *s, struct store_stop *stop)
+{
+	s->stop = stop;
+	atomic_store(&stop->store, s);
+	if (atomic_load(&stop->stopped))
+		store_cancel(s);
+}
+
+/* No handler knows it when this returns.  One that runs on this thread has
+ * ended by the time that we look; others do in a moment. */
+static void
+stop_detach(struct store *s)
+{
+	struct store *expected = s;
+
+	if (s->stop == NULL)
+		return;
+	atomic_compare_exchange_strong(&s->stop->store, &expected, NULL);
+	while (atomic_load(&s->stop->handlers) > 0)
+		sched_yield();
+	s->stop = NULL;
+}
+
+void
+store_stop_fire(struct store_stop *stop)
+{
+	struct store *s;
+
+	atomic_store(&stop->stopped, 1);
+	atomic_fetch_add(&stop->handlers, 1);
+	s = atomic_load(&stop->store);
+	if (s != NULL)
+		store_cancel(s);
+	atomic_fetch_sub(&stop->handlers, 1);
+}
+
+int
+store_open(const char *url, const struct store_conf *conf, int create,
+    struct store **out)
+{
+	static const struct store_conf none = STORE_CONF_DEFAULT;
+	int err;
+
+	*out = NULL;
+	if (conf == NULL)
+		conf = &none;
+	err = open_url(url, conf, create, out);
+	if (err == 0 && conf->stop != NULL)
+		stop_attach(*out, conf->stop);
+	return err;
+}
+
 void
 store_close(struct store *s)
 {
-	if (s != NULL)
-		s->ops->close(s);
+	if (s == NULL)
+		return;
+	stop_detach(s);
+	s->ops->close(s);
 }
 
 const char *

@@ -28,6 +28,7 @@
 #ifndef FIRN_STORE_STORE_H
 #define FIRN_STORE_STORE_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -36,6 +37,17 @@
 #define STORE_SHA256	32
 
 struct store;
+
+/*
+ * What a signal handler holds to cancel the store that was opened with it, at
+ * any time from before that until after it is closed.  In static storage, all
+ * zero at first; for one store at a time.
+ */
+struct store_stop {
+	_Atomic(struct store *) store;	/* open now, or NULL */
+	atomic_int stopped;
+	atomic_int handlers;		/* that hold `store` */
+};
 
 struct store_conf {
 	unsigned timeout;	/* seconds an operation may retry; 0: 300 */
@@ -49,6 +61,7 @@ struct store_conf {
 	const char *meta_class;	/* and of all else; an instant one */
 	const char *bucket_owner;	/* account that the bucket must be of */
 	int requester_pays;
+	struct store_stop *stop;	/* or NULL */
 };
 #define STORE_CONF_DEFAULT { .path_style = -1 }
 
@@ -125,6 +138,10 @@ int store_del(struct store *s, const char *name);
 /* Make calls in progress, and all later ones, return -ECANCELED soon.
  * Async-signal-safe. */
 void store_cancel(struct store *s);
+
+/* The same for the store of a `stop`, and for one that is yet to be opened with
+ * it.  Async-signal-safe. */
+void store_stop_fire(struct store_stop *stop);
 
 void store_count(struct store *s, struct store_counters *out);
 
