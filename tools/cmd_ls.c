@@ -260,7 +260,7 @@ run(struct tool *t, int argc, char **argv)
 	struct generation_list gens;
 	const struct generation *g;
 	struct reader *rd = NULL;
-	char *path;
+	const char *path;
 	int c, status, err;
 
 	while ((c = tool_option(t, argc, argv, "lR", options)) != -1) {
@@ -275,10 +275,7 @@ run(struct tool *t, int argc, char **argv)
 	}
 	if (optind + 1 != argc)
 		return tool_usage(t, "want one GENERATION[:PATH]");
-	path = tool_split_path(argv[optind]);
-	status = tool_open(t);
-	if (status == 0)
-		status = tool_generation(t, argv[optind], &gens, &g);
+	status = tool_generation(t, argv[optind], &gens, &g, &path);
 	if (status != 0)
 		return status;
 	buf_init(&l.path, 1u << 20);

@@ -148,7 +148,7 @@ run(struct tool *t, int argc, char **argv)
 	struct generation_list gens;
 	const struct generation *g;
 	uint64_t n;
-	char *path;
+	const char *path;
 	int c, status = 0;
 
 	while ((c = tool_option(t, argc, argv, "n", options)) != -1) {
@@ -179,10 +179,7 @@ run(struct tool *t, int argc, char **argv)
 	}
 	if (optind + 2 != argc)
 		return tool_usage(t, "want GENERATION[:PATH] and DIR");
-	path = tool_split_path(argv[optind]);
-	status = tool_open(t);
-	if (status == 0)
-		status = tool_generation(t, argv[optind], &gens, &g);
+	status = tool_generation(t, argv[optind], &gens, &g, &path);
 	if (status != 0)
 		return status;
 	status = restore(t, g, path, argv[optind + 1], &conf);

@@ -344,27 +344,19 @@ tool_close(struct tool *t)
 }
 
 int
-tool_generation(struct tool *t, const char *what, struct generation_list *list,
-    const struct generation **out)
+tool_generation(struct tool *t, char *what, struct generation_list *list,
+    const struct generation **out, const char **path)
 {
-	int err;
+	int status, err;
 
 	memset(list, 0, sizeof(*list));
+	status = tool_open(t);
+	if (status != 0)
+		return status;
 	err = generation_list(t->repo, list);
 	if (err == 0)
-		err = generation_find(list, what, out);
+		err = generation_find_path(list, what, out, path);
 	if (err != 0)
 		generation_list_release(list);
 	return tool_exit(err);
-}
-
-char *
-tool_split_path(char *text)
-{
-	char *colon = strchr(text, ':');
-
-	if (colon == NULL)
-		return text + strlen(text);
-	*colon = '\0';
-	return colon + 1;
 }

@@ -105,11 +105,10 @@ void progress_draw(struct progress *p, const char *fmt, ...)
 double progress_seconds(const struct progress *p);
 void progress_end(struct progress *p);
 
-/* Load the list of generations and find one of it: 0 or exit status. */
-int tool_generation(struct tool *t, const char *what,
-    struct generation_list *list, const struct generation **out);
-/* Split "GENERATION:PATH"; path is "" without one.  Changes text. */
-char *tool_split_path(char *text);
+/* Open the repository, load the list of generations and find one of it, as
+ * generation_find_path(): 0 or exit status. */
+int tool_generation(struct tool *t, char *what, struct generation_list *list,
+    const struct generation **out, const char **path);
 /* A generation as JSON. */
 struct json *tool_generation_json(const struct generation *g);
 

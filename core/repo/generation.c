@@ -311,38 +311,49 @@ find_id(const struct generation_list *l, const char *what,
 	return n;
 }
 
-int
-generation_find(const struct generation_list *l, const char *what,
+/* By HOST/SERIES[/...]; series points behind the slash. */
+static unsigned
+find_in_series(const struct generation_list *l, const char *what,
+    const char *series, const struct generation **out)
+{
+	size_t hostlen = (size_t)(series - 1 - what);
+	const char *last = strchrnul(series, '/');
+	size_t serieslen = (size_t)(last - series);
+	unsigned long back = 0;
+
+	if (*last != '\0' && !parse_latest(last + 1, &back))
+		return find_time(l, what, hostlen, series, serieslen,
+		    last + 1, out);
+	*out = nth_latest(l, what, hostlen, series, serieslen, back);
+	return *out != NULL;
+}
+
+/* How many generations this means; *out is one of them, or NULL. */
+static unsigned
+find(const struct generation_list *l, const char *what,
     const struct generation **out)
 {
-	const char *series, *last;
+	const char *slash = strchr(what, '/');
 	unsigned long back;
 	unsigned n;
 
 	*out = NULL;
-	series = strchr(what, '/');
-	if (series != NULL) {
-		series++;
-		last = strchr(series, '/');
-		last = last != NULL ? last : series + strlen(series);
-		if (*last == '\0' || parse_latest(last + 1, &back)) {
-			if (*last == '\0')
-				back = 0;
-			*out = nth_latest(l, what, (size_t)(series - 1 - what),
-			    series, (size_t)(last - series), back);
-			n = *out != NULL;
-		} else {
-			n = find_time(l, what, (size_t)(series - 1 - what),
-			    series, (size_t)(last - series), last + 1, out);
-		}
-	} else if (parse_latest(what, &back)) {
+	if (slash != NULL)
+		return find_in_series(l, what, slash + 1, out);
+	if (parse_latest(what, &back)) {
 		*out = nth_latest(l, NULL, 0, NULL, 0, back);
-		n = *out != NULL;
-	} else {
-		n = find_id(l, what, out);
-		if (n == 0)
-			n = find_time(l, NULL, 0, NULL, 0, what, out);
+		return *out != NULL;
 	}
+	n = find_id(l, what, out);
+	return n > 0 ? n : find_time(l, NULL, 0, NULL, 0, what, out);
+}
+
+int
+generation_find(const struct generation_list *l, const char *what,
+    const struct generation **out)
+{
+	unsigned n = find(l, what, out);
+
 	if (n == 0)
 		return log_plain(-ENOENT, "no generation '%s'; `firn "
 		    "generations` lists them", what);
@@ -350,6 +361,28 @@ generation_find(const struct generation_list *l, const char *what,
 		return log_plain(-EEXIST, "'%s' means %u generations; give more "
 		    "digits, or HOST/SERIES/TIME", what, n);
 	return 0;
+}
+
+int
+generation_find_path(const struct generation_list *l, char *text,
+    const struct generation **out, const char **path)
+{
+	char *colon = strrchr(text, ':'), *before;
+
+	*path = text + strlen(text);
+	if (colon == NULL || find(l, text, out) > 0)
+		return generation_find(l, text, out);
+	/* From the longest to the shortest: what is shorter can be told from
+	 * it by a slash at the beginning of the path. */
+	for (;;) {
+		*colon = '\0';
+		*path = colon + 1;
+		before = strrchr(text, ':');
+		if (before == NULL || find(l, text, out) > 0)
+			return generation_find(l, text, out);
+		*colon = ':';
+		colon = before;
+	}
 }
 
 int

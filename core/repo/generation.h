@@ -44,6 +44,15 @@ void generation_list_release(struct generation_list *l);
 int generation_find(const struct generation_list *l, const char *what,
     const struct generation **out);
 
+/*
+ * The same for "GENERATION:PATH".  Names of hosts and series may have colons,
+ * as paths may, so the longest beginning of text counts that ends before a
+ * colon, or at the end, and means a generation.  *path is what stands behind
+ * that, or "".  Changes text, which *path points into.
+ */
+int generation_find_path(const struct generation_list *l, char *text,
+    const struct generation **out, const char **path);
+
 /* Newest of one host and series, or NULL. */
 const struct generation *generation_newest(const struct generation_list *l,
     const char *host, const char *series);
