@@ -366,9 +366,9 @@ report(struct job *j, const struct backup_result *r)
 	    r->p.added.stored_bytes : r->p.added.data_bytes +
 	    r->p.added.meta_bytes, added), s);
 	if (r->p.errors > 0)
-		printf("%llu files could not be read as they should; the "
-		    "messages above name them\n",
-		    (unsigned long long)r->p.errors);
+		printf("%llu file%s could not be read whole; the messages "
+		    "above say why\n", (unsigned long long)r->p.errors,
+		    r->p.errors == 1 ? "" : "s");
 }
 
 static int

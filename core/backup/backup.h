@@ -24,7 +24,8 @@ struct backup_progress {
 	uint64_t files, dirs, bytes;	/* seen */
 	uint64_t unchanged;		/* files taken over unread */
 	uint64_t bytes_read;
-	uint64_t errors;
+	uint64_t errors;		/* files and directories that could not
+					   be read whole, each once */
 	struct gen_added added;
 	const char *path;		/* now at; valid during the call */
 };

@@ -56,6 +56,9 @@ walk_error(struct walker *w, int err, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	log_warn(err, "%s", text);
+	if (w->counted)
+		return 0;
+	w->counted = 1;
 	w->wc->p->errors++;
 	snprintf(line, sizeof(line), err != 0 ? "%s: %s" : "%s", text,
 	    err_text(err));
@@ -146,6 +149,7 @@ walk_name(struct walker *w, struct dir *d)
 	const struct entry *parent;
 	int err, is_dir;
 
+	w->counted = 0;
 	err = path_enter(w, d, name);
 	if (err != 0)
 		return err;

@@ -78,7 +78,7 @@ struct genrec {
 	char *program;		/* name and version of the writer */
 	char **errors;		/* at most GEN_ERRORS_MAX; paths in them */
 	size_t nerrors;
-	uint64_t error_count;	/* all there were */
+	uint64_t error_count;	/* sources not read whole, each once */
 	int64_t clock_grain_ns;	/* see backup: files younger than start are
 				   read again */
 };
