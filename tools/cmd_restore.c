@@ -116,11 +116,13 @@ restore(struct tool *t, const struct generation *g, const char *path,
 	struct restore_result r = { 0 };
 	struct reader *rd = NULL;
 	struct tree *tree = NULL;
+	struct entry root;
 	int err;
 
 	/* What lies above the sources is not the generation's to delete. */
 	conf->sources = (const char *const *)g->rec.paths;
 	conf->nsources = g->rec.npaths;
+	conf->root = genrec_root_entry(&g->rec, &root) == 1 ? &root : NULL;
 	conf->progress = job_progress;
 	conf->ctx = &j;
 	conf->stop = &tool_stop;

@@ -461,18 +461,15 @@ pipe_free(struct pipe *p)
 }
 
 int
-pipe_finish(struct pipe *p, uint8_t root[BLOCK_ID_SIZE], uint64_t *files,
-    uint64_t *dirs, uint64_t *bytes)
+pipe_finish(struct pipe *p, struct entry *root)
 {
+	struct rd r;
 	int err;
 
 	pipe_stop(p);
 	err = pipe_error(p);
 	if (err != 0)
 		return err;
-	memcpy(root, p->root, BLOCK_ID_SIZE);
-	*files = p->totals.files;
-	*dirs = p->totals.dirs;
-	*bytes = p->totals.bytes;
-	return 0;
+	r = rd_init(p->root.data, p->root.len);
+	return entry_decode(&r, root);
 }

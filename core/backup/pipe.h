@@ -41,7 +41,7 @@ void pipe_free(struct pipe *p);
 
 int pipe_dir_begin(struct pipe *p);
 /* e: all of the directory but subtree and totals.  The directory that has no
- * parent is the root; its e is ignored. */
+ * parent is the root. */
 int pipe_dir_end(struct pipe *p, const struct entry *e,
     const struct buf *xattr);
 /* An entry with all that it has (taken over, or without contents).  xattr is
@@ -69,8 +69,8 @@ int pipe_link(struct pipe *p, const char *name, size_t len, uint64_t link,
 /* 1 when the pipeline has failed, and so every call will. */
 int pipe_failed(struct pipe *p);
 
-/* After the root's dir_end: waits for all; its id and totals. */
-int pipe_finish(struct pipe *p, uint8_t root[BLOCK_ID_SIZE],
-    uint64_t *files, uint64_t *dirs, uint64_t *bytes);
+/* After the root's dir_end: waits for all; its entry, which has its id and
+ * totals and is valid until pipe_free(). */
+int pipe_finish(struct pipe *p, struct entry *root);
 
 #endif

@@ -87,8 +87,7 @@ struct pipe {
 	struct buf few;			/* extents kept in an entry */
 	struct buf entry;		/* encoded entry under construction */
 	struct links *links;
-	uint8_t root[BLOCK_ID_SIZE];
-	struct totals totals;
+	struct buf root;		/* its entry, encoded */
 };
 
 int pipe_error(struct pipe *p);

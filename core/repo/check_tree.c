@@ -154,15 +154,26 @@ entry_check(struct treecheck *tc, const struct entry *e)
 	return 0;
 }
 
+/* The attributes of the root itself; its level is on top. */
 static int
-walk(struct treecheck *tc, const uint8_t *root)
+root_check(struct treecheck *tc, const struct genrec *rec)
+{
+	struct entry e;
+
+	return genrec_root_entry(rec, &e) == 1 ? entry_check(tc, &e) : 0;
+}
+
+static int
+walk(struct treecheck *tc, const struct genrec *rec)
 {
 	const struct entry *e;
 	struct level *l;
 	int ret;
 
 	tc->path.len = 0;
-	ret = level_push(tc, root);
+	ret = level_push(tc, rec->root);
+	if (ret >= 0)
+		ret = root_check(tc, rec);
 	while (ret >= 0 && (l = tc->top) != NULL) {
 		if (check_stopped(tc->c))
 			return -ECANCELED;
@@ -217,7 +228,7 @@ record_check(struct treecheck *tc, const char *name)
 		return 0;
 	}
 	hex_encode(id, GEN_ID_SIZE, tc->gen);
-	err = walk(tc, rec.root);
+	err = walk(tc, &rec);
 	while (tc->top != NULL)
 		level_pop(tc);
 	genrec_release(&rec);

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 import everything
-from firn_tool import assert_same, wait_for
+from firn_tool import BUILD, assert_same, wait_for
 
 
 @pytest.fixture
@@ -213,6 +213,88 @@ def test_delete_spares_the_unread(local, work, nobody):
     (out / "sub").joinpath("extra").write_text("mine")
     local("restore", "--delete", f"latest:{src}/sub", out / "sub")
     assert not mine[2].exists()
+
+
+def in_root(work, setup, *args):
+    """Run firn with a root directory of our own making, in a namespace."""
+    script = """
+        mount -t tmpfs none "$W/root"
+        for d in usr bin sbin lib lib64 dev proc build work; do mkdir -p "$W/root/$d"; done
+        for d in usr bin sbin lib lib64 dev proc; do
+            if [ -e "/$d" ]; then mount --bind "/$d" "$W/root/$d"; fi
+        done
+        mount --bind "$BUILD" "$W/root/build"
+        mount --bind "$W" "$W/root/work"
+        """ + setup + """
+        exec chroot "$W/root" /build/firn "$@"
+    """
+    (work / "root").mkdir(exist_ok=True)
+    r = subprocess.run(["unshare", "-m", "sh", "-euc", script, "sh", *map(str, args)],
+                       env=dict(os.environ, W=str(work), BUILD=str(BUILD),
+                                FIRN_REPOSITORY="/work/repository",
+                                FIRN_PASSWORD_FILE="/work/password",
+                                FIRN_CACHE_DIR="/work/cache"),
+                       capture_output=True, check=False)
+    assert r.returncode == 0, r.stderr.decode()
+
+
+def looks(path):
+    """What stat(2) and the extended attributes say."""
+    st = os.stat(path)
+    xattrs = {name: os.getxattr(path, name) for name in os.listxattr(path)}
+    return oct(st.st_mode), st.st_uid, st.st_gid, st.st_mtime_ns, xattrs
+
+
+@pytest.mark.usefixtures("root", "fuse")
+def test_root_directory(local, work):
+    """`firn backup /` keeps the attributes of / itself."""
+    (work / "like").mkdir()
+    setup = """
+        mkdir "$W/root/sub"
+        touch "$W/root/sub/file"
+        for d in "$W/root" "$W/like"; do
+            setfattr -n trusted.small -v value "$d"
+            setfattr -n trusted.large -v "$(head -c 3000 /dev/zero | tr '\\0' x)" "$d"
+            setfacl -m u:7:rx "$d"
+            chown 5:6 "$d"
+            chmod 1751 "$d"
+            touch -d "2001-02-03 04:05:06.123456789Z" "$d"
+        done
+    """
+    in_root(work, setup, "backup", "-x", "--series", "root", "/")
+    want = looks(work / "like")
+    assert want[:4] == ("0o41751", 5, 6, 981173106123456789)
+    assert sorted(want[4]) == ["system.posix_acl_access", "trusted.large", "trusted.small"]
+    with local.mount() as mnt:
+        assert looks(f"{mnt}/latest/") == want
+        assert os.stat(f"{mnt}/latest/").st_nlink == 2 + sum(
+            p.is_dir() for p in pathlib.Path(f"{mnt}/latest").iterdir())
+    # / was named, so DIR becomes it, made or not; `firn check` looks at it.
+    (work / "there").mkdir()
+    for name in ("new", "there"):
+        local("restore", "latest", work / name)
+        assert looks(work / name) == want
+        assert (work / name / "sub/file").exists()
+    assert local.check()[0] == []
+
+
+@pytest.mark.usefixtures("fuse")
+def test_root_of_others(local, work):
+    """Of what lies below, / is kept as well, but a DIR that is there keeps its own."""
+    src, private = work / "src", work / "private"
+    src.mkdir()
+    private.mkdir(mode=0o700)
+    local.backup("--series", "s", src)
+    want = looks("/")
+    with local.mount() as mnt:
+        assert looks(f"{mnt}/latest/")[:3] == want[:3]
+    local("restore", "latest", private)
+    assert private.stat().st_mode & 0o7777 == 0o700
+    local("restore", "latest", work / "new")
+    assert looks(work / "new")[:3] == want[:3]
+    local("backup", "--stdin", "dump", stdin=b"a stream has no root")
+    with local.mount() as mnt:
+        assert looks(f"{mnt}/latest/")[:3] == ("0o40755", 0, 0)
 
 
 def test_vanishing_sources(local, work):
