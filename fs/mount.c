@@ -28,6 +28,7 @@
 #include "fs/stop.h"
 #include "fs/watch.h"
 #include "repo/password.h"
+#include "store/price.h"
 
 #define MEMORY_DEFAULT	(64u << 20)
 #define THREADS_MAX	256	/* so many requests can wait for the store */
@@ -107,6 +108,23 @@ open_repo(struct firnfs *fs)
 	return err;
 }
 
+/* What the store asks for, if it does. */
+static int
+open_prices(struct firnfs *fs)
+{
+	struct price_table *t = malloc(sizeof(*t));
+	int ret;
+
+	if (t == NULL)
+		return -ENOMEM;
+	ret = price_for(repo_store(fs->repo), fs->opt->prices, t);
+	if (ret == 1)
+		fs->price = t;
+	else
+		free(t);
+	return ret < 0 ? ret : 0;
+}
+
 static int
 open_readers(struct firnfs *fs)
 {
@@ -152,6 +170,8 @@ open_parts(struct firnfs *fs)
 	if (err == 0)
 		err = open_repo(fs);
 	if (err == 0)
+		err = open_prices(fs);
+	if (err == 0)
 		err = open_readers(fs);
 	if (err == 0)
 		err = watch_new(&fs->watch);
@@ -173,6 +193,7 @@ close_parts(struct firnfs *fs)
 	tree_free(fs->tree);
 	reader_free(fs->reader);
 	repo_close(fs->repo);
+	free(fs->price);
 	dirs_free(fs->dirs);
 	vtree_free(fs->vtree);
 	status_free(fs->status);

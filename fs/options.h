@@ -31,6 +31,7 @@ struct options {
 	uint32_t timeout;	/* seconds; 0: the default */
 	uint64_t memory;	/* bytes; 0: the default */
 	char *region;
+	char *prices;
 	char *endpoint;
 	int path_style;		/* as store_conf, and the next two */
 	char *bucket_owner;

@@ -352,6 +352,7 @@ report(struct job *j, const struct backup_result *r)
 		json_set_uint(o, "stored", r->p.added.stored_bytes);
 		json_set_uint(o, "errors", r->p.errors);
 		json_set_real(o, "seconds", s);
+		tool_json_store(j->t, o);
 		tool_print_json(o);
 		return;
 	}

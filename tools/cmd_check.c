@@ -73,6 +73,7 @@ report(const struct job *j, const struct check_result *r)
 		json_set_uint(o, "problems", r->problems);
 		json_set_uint(o, "files_hit", r->files_hit);
 		json_set_real(o, "seconds", progress_seconds(j->progress));
+		tool_json_store(j->t, o);
 		tool_print_json(o);
 		return;
 	}

@@ -43,6 +43,8 @@ add_common(struct tool *t, struct buf *o)
 		add_option(o, "password-command", t->password.command);
 	if (t->conf.cache_dir != NULL)
 		add_option(o, "cache-dir", t->conf.cache_dir);
+	if (t->prices != NULL)
+		add_option(o, "prices", t->prices);
 	if (t->conf.cache_limit > 0) {
 		snprintf(number, sizeof(number), "%llu",
 		    (unsigned long long)t->conf.cache_limit);

@@ -94,6 +94,7 @@ report(const struct job *j, const struct restore_result *r)
 		json_set_uint(o, "unchanged", r->unchanged);
 		json_set_uint(o, "failed", r->failed);
 		json_set_real(o, "seconds", progress_seconds(j->progress));
+		tool_json_store(j->t, o);
 		tool_print_json(o);
 	} else if (!j->t->quiet) {
 		printf("%llu files and %llu directories, %s; %llu unchanged, "

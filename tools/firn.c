@@ -82,9 +82,11 @@ help(FILE *f)
 "      --bucket-owner ID     account that the bucket must be of\n"
 "      --requester-pays      pay for requests to another's bucket\n"
 "      --timeout SECONDS     how long a request to the store is retried\n"
+"      --prices FILE         what S3 asks for, for estimates; else FIRN_PRICES\n"
 "      --json                one JSON document, or JSON lines, on stdout\n"
 "  -q, --quiet               no progress, no summary\n"
-"  -v, --verbose             more\n"
+"  -v, --verbose             more; at the end, requests to the store and their\n"
+"                            cost\n"
 "  -h, --help                help; `firn COMMAND --help` for a command's\n"
 "      --version\n"
 "\n"
@@ -120,7 +122,8 @@ command_at(int argc, char **argv)
 	static const char *const valued[] = { "-r", "-p", "--repo",
 	    "--profile", "--password-file", "--password-command",
 	    "--cache-dir", "--cache-size", "--region", "--endpoint",
-	    "--sse", "--meta-class", "--bucket-owner", "--timeout", NULL };
+	    "--sse", "--meta-class", "--bucket-owner", "--timeout",
+	    "--prices", NULL };
 	size_t k;
 	int i;
 

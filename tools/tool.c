@@ -14,7 +14,8 @@
 
 enum { O_PASSWORD_FILE = 1000, O_PASSWORD_COMMAND, O_CACHE_DIR, O_CACHE_SIZE,
     O_NO_CACHE, O_REGION, O_ENDPOINT, O_PATH_STYLE, O_SSE, O_META_CLASS,
-    O_BUCKET_OWNER, O_REQUESTER_PAYS, O_TIMEOUT, O_JSON, O_VERSION };
+    O_BUCKET_OWNER, O_REQUESTER_PAYS, O_TIMEOUT, O_PRICES, O_JSON,
+    O_VERSION };
 
 static const struct option common[] = {
 	{ "repo", required_argument, NULL, 'r' },
@@ -32,6 +33,7 @@ static const struct option common[] = {
 	{ "bucket-owner", required_argument, NULL, O_BUCKET_OWNER },
 	{ "requester-pays", no_argument, NULL, O_REQUESTER_PAYS },
 	{ "timeout", required_argument, NULL, O_TIMEOUT },
+	{ "prices", required_argument, NULL, O_PRICES },
 	{ "json", no_argument, NULL, O_JSON },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -160,6 +162,8 @@ tool_set(struct tool *t, const char *name, const char *value)
 			return bad_value(name, value,
 			    "want seconds, 1 to 86400");
 		t->conf.store.timeout = (unsigned)v;
+	} else if (strcmp(name, "prices") == 0) {
+		t->prices = value;
 	} else {
 		return 0;
 	}
@@ -332,13 +336,17 @@ tool_open(struct tool *t)
 	status = tool_need_repo(t);
 	if (status != 0)
 		return status;
-	return tool_exit(repo_open(&t->conf, &t->repo));
+	status = tool_exit(repo_open(&t->conf, &t->repo));
+	return status != 0 ? status : tool_prices(t);
 }
 
 void
 tool_close(struct tool *t)
 {
+	if (t->verbose > 0)
+		tool_print_store(t);
 	repo_close(t->repo);
+	free(t->price);
 	while (t->nowned > 0)
 		free(t->owned[--t->nowned]);
 }

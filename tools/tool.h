@@ -14,6 +14,7 @@
 #include "repo/generation.h"
 #include "repo/password.h"
 #include "repo/repo.h"
+#include "store/price.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PARTIAL = 3,
     EXIT_NO_REPOSITORY = 10, EXIT_WRONG_KEY = 12, EXIT_INTERRUPTED = 130 };
@@ -24,6 +25,10 @@ struct tool {
 	struct repo_conf conf;
 	struct password_source password;
 	const char *profile;
+	const char *prices;		/* --prices, or NULL */
+	struct price_table *price;	/* of the open repository's store, or
+					   NULL: it costs nothing that we
+					   know of */
 	char *owned[32];		/* strings of the profile */
 	unsigned nowned;
 	int json;
@@ -83,6 +88,13 @@ int tool_open(struct tool *t);
 /* The repository must be named: 0, or EXIT_USAGE with a message. */
 int tool_need_repo(struct tool *t);
 int tool_exit(int err);
+
+/* cost.c: load t->price for the open repository.  0, or EXIT_USAGE. */
+int tool_prices(struct tool *t);
+/* What was asked of the store so far: as member "store" of a summary, and for
+ * people, to stderr. */
+void tool_json_store(struct tool *t, struct json *summary);
+void tool_print_store(struct tool *t);
 
 /* Print one JSON document and a newline to stdout; frees it.  A full disk or
  * closed pipe is -errno, logged. */

@@ -63,6 +63,9 @@ void s3_client_free(struct s3_client *c);
 /* "some/where/" that names begin with in keys, or "". */
 const char *s3_client_prefix(const struct s3_client *c);
 
+/* 1 when no endpoint but Amazon's own is set. */
+int s3_client_is_aws(struct s3_client *c);
+
 /* Blocks.  rp->sent counts all of the call's requests; see -EEXIST. */
 int s3_client_do(struct s3_client *c, struct s3_call *call,
     struct s3_http_reply *rp);

@@ -174,6 +174,17 @@ draft_send(struct s3_client *c, const struct s3_call *call, struct draft *d,
 }
 
 int
+s3_client_is_aws(struct s3_client *c)
+{
+	int ret;
+
+	pthread_mutex_lock(&c->lock);
+	ret = c->url.endpoint[0] == '\0';
+	pthread_mutex_unlock(&c->lock);
+	return ret;
+}
+
+int
 s3_client_send(struct s3_client *c, const struct s3_call *call,
     struct s3_keys *keys, struct s3_http_reply *rp,
     enum s3_http_result *result)

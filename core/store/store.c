@@ -195,6 +195,23 @@ store_local_path(const struct store *s)
 	return s->local_path;
 }
 
+int
+store_is_aws(const struct store *s)
+{
+	for (; s->below != NULL; s = s->below)
+		continue;
+	return s->is_aws;
+}
+
+const char *
+store_verb_name(enum store_verb verb)
+{
+	static const char *const names[] = { "get", "put", "stat", "list",
+	    "del" };
+
+	return names[verb];
+}
+
 /* What every call asks first. */
 static int
 begin(struct store *s, int ok, const char *what, const char *name)

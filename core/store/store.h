@@ -75,6 +75,8 @@ struct store_stat {
 /* Requests and bytes by verb since open. */
 enum store_verb { STORE_GET, STORE_PUT, STORE_STAT, STORE_LIST, STORE_DEL,
     STORE_VERBS };
+/* "get", "put", ... */
+const char *store_verb_name(enum store_verb verb);
 struct store_counters {
 	uint64_t requests[STORE_VERBS];	/* as sent, retries included */
 	uint64_t errors[STORE_VERBS];
@@ -102,6 +104,8 @@ void store_close(struct store *s);
 const char *store_url(const struct store *s);
 /* The absolute directory of a local store, or NULL. */
 const char *store_local_path(const struct store *s);
+/* 1 for Amazon's own S3: not local, and no other endpoint is set. */
+int store_is_aws(const struct store *s);
 
 #define STORE_IF_ABSENT	1u	/* fail with -EEXIST rather than replace */
 #define STORE_DATA	2u	/* contents of files: may lie in a cold class */

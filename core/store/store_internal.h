@@ -32,6 +32,7 @@ struct store {
 	struct store *below;	/* what a wrapper wraps; its own; or NULL */
 	char *url;
 	char *local_path;	/* or NULL */
+	int is_aws;
 	struct store_stop *stop;	/* that it was opened with, or NULL */
 	atomic_int canceled;	/* never back to 0 */
 	atomic_uint_least64_t requests[STORE_VERBS];

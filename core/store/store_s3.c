@@ -496,6 +496,7 @@ store_s3_open(const char *url, const struct store_conf *conf,
 		s3_close(&s->base);
 		return err;
 	}
+	s->base.is_aws = s3_client_is_aws(s->client);
 	*out = &s->base;
 	return 0;
 }
