@@ -90,7 +90,7 @@ store_note(struct store *s, enum store_verb verb, int err, uint64_t in,
     uint64_t out)
 {
 	atomic_fetch_add(&s->requests[verb], 1);
-	if (err != 0 && err != -ENOENT && err != -EEXIST)
+	if (err != 0 && err != -ENOENT && err != -EEXIST && err != -ERANGE)
 		atomic_fetch_add(&s->errors[verb], 1);
 	atomic_fetch_add(&s->bytes_in, in);
 	atomic_fetch_add(&s->bytes_out, out);

@@ -50,7 +50,8 @@ struct store {
 int store_init(struct store *s, const struct store_ops *ops, const char *url);
 void store_release(struct store *s);
 
-/* Account one request as sent.  "Not found" and "exists" are no errors. */
+/* Account one request as sent.  "Not found", "exists" and "nothing behind this
+ * offset" (-ERANGE) are answers, no errors. */
 void store_note(struct store *s, enum store_verb verb, int err, uint64_t in,
     uint64_t out);
 
