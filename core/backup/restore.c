@@ -60,8 +60,14 @@ int
 restore_local_err(struct restore *r, int err, const char *what,
     const char *path)
 {
+	const char *base = strrchr(path, '/');
 	int first;
 
+	base = base != NULL ? base + 1 : path;
+	if (err == -ENAMETOOLONG)
+		return log_plain(err, "cannot %s '%s': its file system takes "
+		    "no name of %zu bytes; restore it into another one", what,
+		    path, strlen(base));
 	if (err != -ENOSPC && err != -EDQUOT && err != -EROFS)
 		return log_err(err, "cannot %s '%s'", what, path);
 	pthread_mutex_lock(&r->lock);
