@@ -49,6 +49,7 @@ method_name(enum s3_http_method m)
 	static const char *const name[] = {
 		[S3_HTTP_GET] = "GET", [S3_HTTP_PUT] = "PUT",
 		[S3_HTTP_HEAD] = "HEAD", [S3_HTTP_DELETE] = "DELETE",
+		[S3_HTTP_POST] = "POST",
 	};
 
 	return name[m];
@@ -100,7 +101,7 @@ draft_sign(const struct s3_call *call, const struct s3_keys *keys,
     struct draft *d)
 {
 	const struct sigv4_keys k = { keys->access, keys->secret,
-	    d->url.region };
+	    d->url.region, NULL };
 	const struct sigv4_request r = {
 		.method = method_name(call->method),
 		.path = (char *)d->path.data,
