@@ -28,19 +28,21 @@ struct s3_http_conf {
 	 * in either direction and as acknowledged by the other end. */
 	unsigned stall_secs;
 	const char *ca_file;	/* PEM of roots, or NULL for the system's */
+	int no_proxy;		/* none, whatever the environment says */
 	atomic_int *canceled;	/* non-zero: give up soon; outlives it */
 };
 
 enum s3_http_method { S3_HTTP_GET, S3_HTTP_PUT, S3_HTTP_HEAD,
-    S3_HTTP_DELETE };
+    S3_HTTP_DELETE, S3_HTTP_POST };
 
 struct s3_http_request {
 	enum s3_http_method method;
 	const char *url;	/* sent as it is */
 	const char *const *header;	/* "Name: value" */
 	size_t nheaders;
-	const void *body;	/* PUT */
+	const void *body;	/* PUT, POST */
 	size_t len;
+	unsigned timeout_ms;	/* for all of it; 0 for none */
 	/* Where the body of a 200 or 206 goes: to `out`, or when that is NULL
 	 * to `doc`.  That of any other status goes to `doc`. */
 	void *out;

@@ -256,6 +256,9 @@ options_common(struct exchange *x)
 #endif
 	if (h->ca_file != NULL)
 		curl_easy_setopt(c, CURLOPT_CAINFO, h->ca_file);
+	if (h->conf.no_proxy)
+		curl_easy_setopt(c, CURLOPT_PROXY, "");
+	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)x->rq->timeout_ms);
 	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
 	curl_easy_setopt(c, CURLOPT_XFERINFODATA, x);
@@ -265,6 +268,15 @@ options_common(struct exchange *x)
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, x);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
+}
+
+static void
+options_body(struct exchange *x)
+{
+	curl_easy_setopt(x->curl, CURLOPT_READFUNCTION, on_upload);
+	curl_easy_setopt(x->curl, CURLOPT_READDATA, x);
+	curl_easy_setopt(x->curl, CURLOPT_SEEKFUNCTION, on_rewind);
+	curl_easy_setopt(x->curl, CURLOPT_SEEKDATA, x);
 }
 
 static void
@@ -282,14 +294,17 @@ options_method(struct exchange *x)
 	case S3_HTTP_DELETE:
 		curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, "DELETE");
 		break;
+	case S3_HTTP_POST:
+		curl_easy_setopt(c, CURLOPT_POST, 1L);
+		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE,
+		    (curl_off_t)x->rq->len);
+		options_body(x);
+		break;
 	case S3_HTTP_PUT:
 		curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
 		curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE,
 		    (curl_off_t)x->rq->len);
-		curl_easy_setopt(c, CURLOPT_READFUNCTION, on_upload);
-		curl_easy_setopt(c, CURLOPT_READDATA, x);
-		curl_easy_setopt(c, CURLOPT_SEEKFUNCTION, on_rewind);
-		curl_easy_setopt(c, CURLOPT_SEEKDATA, x);
+		options_body(x);
 		break;
 	}
 }
