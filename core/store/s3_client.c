@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "store/s3_client_internal.h"
+#include "store/s3_place.h"
 #include "store/s3_put_conf.h"
 
 #define TIMEOUT		300	/* seconds, by default */
@@ -24,39 +25,8 @@
 #define CLIENT_MOVES	8
 #define CALL_STALE	3	/* dead connections in a row, not counted */
 
-/* The first of them that is set and not empty. */
-static const char *
-either(const char *given, const char *env1, const char *env2)
-{
-	const char *s;
-
-	if (given != NULL && given[0] != '\0')
-		return given;
-	s = getenv(env1);
-	if (s == NULL || s[0] == '\0')
-		s = getenv(env2);
-	return s != NULL && s[0] != '\0' ? s : NULL;
-}
-
 static int
-client_place(struct s3_client *c, const char *url,
-    const struct store_conf *conf)
-{
-	const char *region = either(conf->region, "AWS_REGION",
-	    "AWS_DEFAULT_REGION");
-	const char *endpoint = either(conf->endpoint, "AWS_ENDPOINT_URL_S3",
-	    "AWS_ENDPOINT_URL");
-	const char *why;
-	int err = s3_url_init(&c->url, url, region != NULL ? region :
-	    "us-east-1", endpoint, conf->path_style, &why);
-
-	return err == 0 ? 0 : log_err(err, "cannot use '%s'%s%s: %s", url,
-	    endpoint != NULL ? " at " : "", endpoint != NULL ? endpoint : "",
-	    why);
-}
-
-static int
-client_http(struct s3_client *c, unsigned connections)
+client_http(struct s3_client *c, unsigned connections, const char *ca_file)
 {
 	/* A short timeout leaves time to try again after a stall. */
 	unsigned stall = c->timeout < 4 ? 1 : c->timeout / 4;
@@ -65,7 +35,7 @@ client_http(struct s3_client *c, unsigned connections)
 		.connect_secs = c->timeout < CONNECT_SECS ? c->timeout :
 		    CONNECT_SECS,
 		.stall_secs = stall < STALL_SECS ? stall : STALL_SECS,
-		.ca_file = either(NULL, "AWS_CA_BUNDLE", "AWS_CA_BUNDLE"),
+		.ca_file = ca_file,
 		.canceled = &c->base->canceled,
 	};
 	int err = s3_http_new(&http, &c->http);
@@ -87,11 +57,25 @@ client_owner(struct s3_client *c, const char *owner)
 	    c->base->url) : 0;
 }
 
+static int
+client_keys(struct s3_client *c, const struct s3_place *p)
+{
+	const struct s3_cred_conf cred = {
+		.profile = p->profile,
+		.region = p->url.region,
+		.ca_file = p->ca_file,
+		.canceled = &c->base->canceled,
+	};
+
+	return s3_cred_new(&cred, &c->cred);
+}
+
 int
 s3_client_new(struct store *base, const char *url,
     const struct store_conf *conf, struct s3_client **out)
 {
 	struct s3_client *c = calloc(1, sizeof(*c));
+	struct s3_place place = { .ca_file = NULL };
 	unsigned connections = conf->connections > 0 ? conf->connections :
 	    CONNECTIONS;
 	int err;
@@ -109,11 +93,13 @@ s3_client_new(struct store *base, const char *url,
 	c->requester_pays = conf->requester_pays;
 	err = client_owner(c, conf->bucket_owner);
 	if (err == 0)
-		err = client_place(c, url, conf);
+		err = s3_place_find(&place, url, conf);
+	c->url = place.url;
 	if (err == 0)
-		err = s3_cred_new(&c->cred);
+		err = client_keys(c, &place);
 	if (err == 0)
-		err = client_http(c, connections);
+		err = client_http(c, connections, place.ca_file);
+	s3_place_release(&place);
 	if (err != 0) {
 		s3_client_free(c);
 		return err;
@@ -247,6 +233,8 @@ attempt(struct s3_client *c, struct s3_round *r)
 	err = s3_client_send(c, r->call, &r->keys, r->rp, &r->result);
 	if (err != 0) {
 		s3_window_leave(&c->window, ticket, S3_WINDOW_NEITHER);
+		if (err != -ENOMEM && err != -EINVAL)
+			return err;	/* the keys' source has said it */
 		return log_err(err, "cannot make a request to '%s'",
 		    c->base->url);
 	}
