@@ -108,7 +108,7 @@ const char *store_local_path(const struct store *s);
 int store_is_aws(const struct store *s);
 
 #define STORE_IF_ABSENT	1u	/* fail with -EEXIST rather than replace */
-#define STORE_DATA	2u	/* contents of files: may lie in a cold class */
+#define STORE_DATA	4u	/* contents of files: may lie in a cold class */
 
 /*
  * Store an object.  sha256 is the SHA-256 of the bytes, or NULL to have it
