@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <curl/curlver.h>
 
 #include "base/err.h"
 #include "store/s3_http.h"
@@ -600,6 +601,10 @@ test_cancel_name(void **state)
 	struct timespec t = { 0, 2000000 };
 
 	(void)state;
+	if (LIBCURL_VERSION_NUM < 0x075700) {
+		print_message("this libcurl waits for name servers\n");
+		skip();
+	}
 	dns_open = 0;
 	atomic_store(&dns_entered, 0);
 	asking_init(&a, "silent.test", 80, 600, 600);
