@@ -165,7 +165,7 @@ make_status(struct firnfs *fs, struct buf *b)
 	count(b, "cache-used", cs.used);
 }
 
-/* Estimates; all objects are of S3's class STANDARD so far. */
+/* Estimates: a mount only reads, and nobody says of which class. */
 static void
 make_cost(const struct price_table *t, const struct store_counters *c,
     struct buf *b)

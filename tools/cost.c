@@ -24,12 +24,18 @@ tool_prices(struct tool *t)
 	return ret < 0 ? EXIT_USAGE : 0;
 }
 
-/* All objects are of S3's class STANDARD so far. */
+/* Nearly all that is put is data, so the class of that counts for all. */
 static void
 reckon(const struct tool *t, const struct store_counters *c,
     struct price_run *cost)
 {
-	price_run(t->price, price_standard(t->price), c, cost);
+	const char *tier = t->conf.store.tier;
+	const struct price_class *class = NULL;
+
+	if (tier != NULL)
+		class = price_find(t->price, tier);
+	price_run(t->price, class != NULL ? class : price_standard(t->price),
+	    c, cost);
 }
 
 static struct json *

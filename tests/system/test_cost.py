@@ -17,6 +17,9 @@ egress = 1.00
 [STANDARD]
 put = 5
 get = 0.4
+[DEEP_ARCHIVE]
+put = 50
+get = 0.4
 """
 VERBS = {"GET": "get", "PUT": "put", "HEAD": "stat", "DELETE": "del"}
 
@@ -72,6 +75,14 @@ def test_summary(sim, work, prices):
             Decimal(cost["transfer"])
 
 
+def test_tier(sim, work, prices):
+    """What is put into an archive class is reckoned at its price."""
+    store = sim.json("--prices", prices, "backup", "--tier", "DEEP_ARCHIVE", "--series", "s",
+                     source(work))[-1]["store"]
+    want = cost_of(store) + Decimal(store["requests"]["put"]) * 45 / 1000
+    assert abs(Decimal(store["cost"]["requests"]) - want) < Decimal("1e-8")
+
+
 def test_retries_are_counted(sim, work):
     src = source(work)
     sim.sim.faults.add("503-slowdown", verb="PUT", times=2)
@@ -114,8 +125,8 @@ def test_local_costs_nothing(local, work, prices):
 
 
 @pytest.mark.parametrize("text, says", [
-    ("", "[table]"), (TABLE + "putt = 1\n", "line 9: no price is called 'putt'"),
-    (TABLE + "put = 1e5\n", "line 9: "), (None, "no such file")])
+    ("", "[table]"), (TABLE + "putt = 1\n", "line 12: no price is called 'putt'"),
+    (TABLE + "[X]\nput = 1e5\n", "line 13: "), (None, "no such file")])
 def test_wrong_table(sim, work, text, says):
     """It is said before anything is done."""
     path = work / "wrong"
