@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """firnfs against its peers; prints a table, writes JSON and an SVG chart."""
 import argparse
+import fcntl
 import fnmatch
 import os
 import pathlib
 import shutil
+import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
@@ -42,6 +44,15 @@ def versions(bench):
     return found
 
 
+def lock(directory):
+    """One run at a time in a directory; held until the process ends."""
+    fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"bench: another run uses '{directory}': wait for it, or choose --dir")
+
+
 def clean(directory):
     """What a run that was killed left behind; inputs stay."""
     with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as f:
@@ -62,7 +73,10 @@ def main():
         sys.exit("bench: must be root, to drop the kernel's caches between runs")
     directory = pathlib.Path(a.dir).resolve()
     directory.mkdir(parents=True, exist_ok=True)
+    lock(directory)
     clean(directory)
+    # Unmount and remove in any case; what runs in the background ignores SIGINT.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     scale = a.scale or (0.02 if a.quick else 1.0)
     inputs = Inputs(directory / "inputs", scale, None if a.tarball == "none" else a.tarball)
     about = report.machine()

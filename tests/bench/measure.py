@@ -109,7 +109,12 @@ def run(argv, *, env=None, cwd=None, daemon=None, place=None, log=None, ok=(0,))
                               stdout=subprocess.DEVNULL, stderr=out) as p:
             sampler = Sampler(daemon or p.pid)
             sampler.start()
-            _, status, usage = os.wait4(p.pid, 0)
+            try:
+                _, status, usage = os.wait4(p.pid, 0)
+            except BaseException:	# a signal ends the run, and this with it
+                p.kill()
+                sampler.end()
+                raise
             p.returncode = os.waitstatus_to_exitcode(status)
             seconds = time.monotonic() - begin
             sampler.end()
