@@ -141,9 +141,7 @@ class Handler(BaseHTTPRequestHandler):
         if request.operation not in WITH_BODY:
             read_document(request)
         response = function(request)
-        if rule:
-            faults.after(rule, response)
-        return response
+        return faults.after(rule, response) if rule else response
 
     def refuse(self, request, error):
         request.code = error.code
@@ -183,7 +181,10 @@ class Handler(BaseHTTPRequestHandler):
         if response.status not in NO_BODY:
             if request.method == "HEAD" and response.status >= 300:
                 length = 0
-            headers.append(("Content-Length", length))
+            if length is None:
+                self.close_connection = True
+            else:
+                headers.append(("Content-Length", length))
         if self.close_connection:
             headers.append(("Connection", "close"))
         phrase = HTTPStatus(response.status).phrase

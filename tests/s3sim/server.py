@@ -16,7 +16,7 @@ from http.server import ThreadingHTTPServer
 from .blob import FileStore, RamStore
 from .clock import Clock
 from .faults import Faults
-from .handler import Handler
+from .handler import RESET, Handler
 from .pace import Pace
 from .sigv4 import Identity
 from .state import State
@@ -38,6 +38,7 @@ class Server(ThreadingHTTPServer):
         self.sim = sim
         self.lock = threading.Lock()	# guards open
         self.open = set()
+        self.gone = False
         super().__init__(address, Handler)
 
     def get_request(self):
@@ -59,13 +60,16 @@ class Server(ThreadingHTTPServer):
         self.close_request(request)
 
     def handle_error(self, request, client_address):
-        if not self.sim.stopping.is_set() and not self.sim.tls:
+        if not (self.sim.stopping.is_set() or self.sim.tls or self.gone):
             super().handle_error(request, client_address)
 
-    def hang_up_all(self):
+    def hang_up_all(self, reset=False):
         with self.lock:
             for connection in self.open:
                 try:
+                    if reset:
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                              RESET)
                     connection.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
@@ -119,10 +123,27 @@ class S3Sim:
 
     def start(self):
         print(f"s3sim: {self.url} seed {self.faults.seed}", flush=True)
+        self.serve()
+        return self
+
+    def serve(self):
         self.thread = threading.Thread(
             target=self.server.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
-        return self
+
+    def go_away(self):
+        """As if the process were killed: the port is closed and every connection
+        reset.  State stays, for come_back()."""
+        self.server.gone = True
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+        self.server.hang_up_all(reset=True)
+
+    def come_back(self):
+        """Serve again, at the same port."""
+        self.server = Server((self.host, self.port), self)
+        self.serve()
 
     def stop(self):
         self.stopping.set()

@@ -111,6 +111,73 @@ def test_broken_downloads(sim, s3):
     assert s3.request("GET", "buck", "a").body == BODY
 
 
+def test_other_bodies(sim, s3):
+    put(s3, "a", BODY)
+    bodies = {}
+    for kind in "garble", "shorten", "lengthen":
+        sim.faults.add(kind, verb="GET", nth=1, after_bytes=100)
+        bodies[kind] = s3.request("GET", "buck", "a").body
+        sim.faults.clear()
+    assert len(bodies["garble"]) == len(BODY) and bodies["garble"] != BODY
+    assert bodies["shorten"] == BODY[:100]
+    assert bodies["lengthen"] == BODY + b"x" * 64
+    sim.faults.add("elsewhere", nth=1, location="http://elsewhere.test/")
+    assert expect(s3.request("GET", "buck", "a"), 302).headers["Location"] == \
+        "http://elsewhere.test/"
+    sim.faults.add("portal", nth=1)
+    assert s3.request("GET", "buck", "a").status == 511
+    sim.faults.add("empty-pages", times=2)
+    pages = [s3.request("GET", "buck", query={"list-type": "2"}) for _ in range(2)]
+    assert [texts(page, "IsTruncated") for page in pages] == [["true"], ["true"]]
+    assert texts(pages[0], "NextContinuationToken") != \
+        texts(pages[1], "NextContinuationToken")
+
+
+def test_endless_body(sim, s3):
+    put(s3, "a", BODY)
+    sim.faults.add("endless", verb="GET", nth=1)
+    s3.connection.request("GET", "/buck/a", headers=s3.headers("GET", "/buck/a", "", b"",
+                                                              {}))
+    answer = s3.connection.getresponse()
+    assert answer.headers["Content-Length"] is None
+    assert len(answer.read(10 * len(BODY))) == 10 * len(BODY)
+    answer.close()
+
+
+def test_corrupt_upload(sim, s3):
+    sim.faults.add("corrupt-upload", verb="PUT", nth=1)
+    expect(s3.request("PUT", "buck", "a", body=BODY), 400, "XAmzContentSHA256Mismatch")
+    assert sim.bucket("buck").keys() == []
+
+
+def test_bursts(sim, s3):
+    put(s3, "a", BODY)
+    sim.faults.add("503-slowdown", nth=2, burst=3)
+    found = [s3.request("GET", "buck", "a").status for _ in range(6)]
+    assert found == [200, 503, 503, 503, 200, 200]
+
+
+def test_storm():
+    """Of many requests so many fail, in all ways that fit."""
+    with S3Sim(["buck"], seed=1) as sim:
+        sim.faults.storm(0.5, kinds=["500", "503-slowdown", "200-error"])
+        with Client(sim.url) as s3:
+            for _ in range(400):
+                s3.request("PUT", "buck", "a")
+        faults = sim.stats.describe()["faults"]
+    assert set(faults) == {"500", "503-slowdown", "200-error"}
+    assert 120 < sum(faults.values()) < 280
+
+
+def test_away_and_back(sim, s3):
+    put(s3, "a", BODY)
+    sim.go_away()
+    with pytest.raises(OSError):
+        s3.request("GET", "buck", "a")
+    sim.come_back()
+    assert s3.request("GET", "buck", "a").body == BODY
+
+
 @pytest.mark.parametrize("after_bytes", [None, 10])
 def test_stall(sim, after_bytes):
     """The answer does not come while the stall lasts; stop() ends it."""
