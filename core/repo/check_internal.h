@@ -34,6 +34,13 @@ void check_problem(struct check *c, const char *object, const char *fmt, ...)
 struct check_pack *check_find(struct check *c, enum pack_kind kind,
     const uint8_t id[OBJECT_ID_SIZE]);
 int check_stopped(const struct check *c);
+/*
+ * An object that is named by its SHA-256, whole, in place of what bytes has.
+ * *same says whether it is what its name says; what is not was read READ_TRIES
+ * times.
+ */
+int check_load(struct check *c, const char *name,
+    const uint8_t id[OBJECT_ID_SIZE], struct buf *bytes, int *same);
 
 /* check_index.c: keys and index segments. */
 int check_index(struct check *c);

@@ -197,14 +197,10 @@ static int
 pack_read(struct worker *w, struct check_pack *p)
 {
 	char name[STORE_NAME_MAX + 1];
-	uint8_t have[OBJECT_ID_SIZE];
-	int err, decoded;
+	int err, decoded, same;
 
 	repo_pack_name(p->kind, p->id, name);
-	buf_reset(&w->bytes);
-	err = store_load(repo_store(w->c->repo), name, &w->bytes);
-	if (err == 0)
-		err = hash_sha256(w->bytes.data, w->bytes.len, have);
+	err = check_load(w->c, name, p->id, &w->bytes, &same);
 	if (err == -ECANCELED || err == -ENOMEM)
 		return err;
 	if (err != 0) {
@@ -216,7 +212,7 @@ pack_read(struct worker *w, struct check_pack *p)
 	if (decoded != 0 && decoded != -FIRN_ECORRUPT &&
 	    decoded != -FIRN_EVERSION)
 		return decoded;
-	if (memcmp(have, p->id, OBJECT_ID_SIZE) != 0) {
+	if (!same) {
 		p->bad = 1;
 		check_problem(w->c, name, "is damaged: its SHA-256 is not its "
 		    "name%s", decoded == 0 ? "; all of its blocks are whole" :

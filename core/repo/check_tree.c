@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "repo/check_internal.h"
 #include "repo/filemap.h"
+#include "repo/repo_internal.h"
 #include "repo/tree_read.h"
 
 #define SEEN_SLOTS (1u << 19)	/* 16 bytes each */
@@ -203,24 +204,41 @@ walk(struct treecheck *tc, const struct genrec *rec)
 }
 
 static int
+record_load(struct check *c, const char *name, uint8_t id[GEN_ID_SIZE],
+    struct genrec *rec)
+{
+	struct buf bytes = BUF_INIT(GENREC_MAX);
+	struct timespec end;
+	char tag[GEN_TAG_SIZE];
+	int err = -FIRN_ECORRUPT, tries;
+
+	if (genrec_name_parse(name, tag, &end, id) != 0)
+		return -FIRN_ECORRUPT;
+	for (tries = 0; tries < READ_TRIES && err == -FIRN_ECORRUPT;
+	    tries++) {
+		buf_reset(&bytes);
+		err = store_load(repo_store(c->repo), name, &bytes);
+		if (err != 0)
+			break;
+		genrec_init(rec);
+		err = genrec_decode(bytes.data, bytes.len, repo_keys(c->repo),
+		    name, rec);
+	}
+	buf_release(&bytes);
+	return err;
+}
+
+static int
 record_check(struct treecheck *tc, const char *name)
 {
 	struct check *c = tc->c;
-	struct buf bytes = BUF_INIT(GENREC_MAX);
-	struct timespec end;
 	struct genrec rec;
-	char tag[GEN_TAG_SIZE];
 	uint8_t id[GEN_ID_SIZE];
 	int err;
 
 	c->res->generations++;
 	genrec_init(&rec);
-	err = genrec_name_parse(name, tag, &end, id) != 0 ? -FIRN_ECORRUPT :
-	    store_load(repo_store(c->repo), name, &bytes);
-	if (err == 0)
-		err = genrec_decode(bytes.data, bytes.len, repo_keys(c->repo),
-		    name, &rec);
-	buf_release(&bytes);
+	err = record_load(c, name, id, &rec);
 	if (err == -ECANCELED || err == -ENOMEM)
 		return err;
 	if (err != 0) {

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/timefmt.h"
 #include "repo/generation.h"
-#include "repo/repo.h"
+#include "repo/repo_internal.h"
 
 struct name_list {
 	char (*v)[STORE_NAME_MAX + 1];
@@ -56,14 +56,15 @@ by_end(const void *a, const void *b)
 	return memcmp(x->id, y->id, GEN_ID_SIZE);
 }
 
-/* A record's bytes; those seen before are kept in local state, so that a list
+/* A record's bytes, fresh ones from the store; those seen before are kept in local state, so that a list
  * of a thousand generations is not a thousand requests. */
 static int
-record_bytes(struct repo *r, const char *name, struct buf *bytes)
+record_bytes(struct repo *r, const char *name, int fresh, struct buf *bytes)
 {
 	int err;
 
-	if (index_state_get(repo_index(r), name, bytes) == 0)
+	buf_reset(bytes);
+	if (!fresh && index_state_get(repo_index(r), name, bytes) == 0)
 		return 0;
 	buf_reset(bytes);
 	err = store_load(repo_store(r), name, bytes);
@@ -78,15 +79,17 @@ generation_load(struct repo *r, const char *name, struct generation *g)
 	struct buf bytes = BUF_INIT(GENREC_MAX);
 	struct timespec end;
 	char tag[GEN_TAG_SIZE];
-	int err;
+	int err, tries;
 
 	snprintf(g->name, sizeof(g->name), "%s", name);
-	err = genrec_name_parse(name, tag, &end, g->id);
-	if (err != 0)
-		err = -FIRN_ECORRUPT;
-	else
-		err = record_bytes(r, name, &bytes);
-	if (err == 0) {
+	if (genrec_name_parse(name, tag, &end, g->id) != 0)
+		return -FIRN_ECORRUPT;
+	err = -FIRN_ECORRUPT;
+	for (tries = 0; tries < READ_TRIES && err == -FIRN_ECORRUPT;
+	    tries++) {
+		err = record_bytes(r, name, tries > 0, &bytes);
+		if (err != 0)
+			break;
 		genrec_init(&g->rec);
 		err = genrec_decode(bytes.data, bytes.len, repo_keys(r), name,
 		    &g->rec);
