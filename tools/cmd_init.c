@@ -57,6 +57,9 @@ run(struct tool *t, int argc, char **argv)
 	}
 	if (optind < argc)
 		return tool_usage(t, "unexpected '%s'", argv[optind]);
+	/* A pack has a frame at least. */
+	if (config.frame_target > config.data_pack)
+		config.frame_target = config.data_pack;
 	status = tool_need_repo(t);
 	if (status != 0)
 		return status;
