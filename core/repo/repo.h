@@ -83,6 +83,12 @@ const char *repo_state_dir(const struct repo *r);
 int repo_sync(struct repo *r, enum pack_kind kind, unsigned *damaged);
 /* Done at least once since open; does it when not. */
 int repo_sync_once(struct repo *r, enum pack_kind kind);
+/*
+ * Load what other hosts have added since, during a run: no more than a listing
+ * of segments where there is nothing.  Nothing is forgotten, nothing read back.
+ * -FIRN_ECORRUPT, logged, when a segment is damaged; the next sync deals with it.
+ */
+int repo_follow(struct repo *r, enum pack_kind kind);
 
 /*
  * Read back packs that no segment lists (uploads of a run that was killed, or

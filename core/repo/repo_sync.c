@@ -277,6 +277,31 @@ repo_sync_once(struct repo *r, enum pack_kind kind)
 	return err;
 }
 
+int
+repo_follow(struct repo *r, enum pack_kind kind)
+{
+	struct names s = { 0 };
+	char prefix[32];
+	size_t i;
+	int err;
+
+	snprintf(prefix, sizeof(prefix), "index/%s/", pack_kind_name(kind));
+	err = store_list(r->store, prefix, name_note, &s);
+	pthread_mutex_lock(&r->sync_lock);
+	for (i = 0; i < s.n && err == 0; i++) {
+		err = index_has_segment(r->index, kind, s.id[i]);
+		if (err == 0)
+			err = segment_load(r, kind, s.id[i], s.size[i]);
+		else if (err == 1)
+			err = 0;
+		if (err == -ENOENT)
+			err = 0;	/* merged or removed just now */
+	}
+	pthread_mutex_unlock(&r->sync_lock);
+	names_release(&s);
+	return err;
+}
+
 static int
 footer_read_once(struct repo *r, const char *name, uint64_t size,
     uint8_t header[PACK_HEADER_SIZE], struct pack_footer *out)

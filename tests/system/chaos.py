@@ -30,12 +30,12 @@ def sim_environment(url):
 
 
 @contextlib.contextmanager
-def chaos_repository(work, seed=None, **options):
+def chaos_repository(work, pack_size="64K", **options):
     """An initialised repository of small packs in the simulator."""
-    with S3Sim(["bucket"], data_dir=str(work / "sim"), seed=seed, **options) as sim:
+    with S3Sim(["bucket"], data_dir=str(work / "sim"), **options) as sim:
         firn = Firn(work, "s3://bucket/some/prefix", sim_environment(sim.url))
         firn.sim = sim
-        firn("init", "--kdf-memory", "16M", "--pack-size", "64K", "--block-size", "16K")
+        firn("init", "--kdf-memory", "16M", "--pack-size", pack_size, "--block-size", "16K")
         yield firn
 
 
