@@ -4,13 +4,13 @@ a repository of many small objects."""
 import contextlib
 import errno
 import os
+import pathlib
 import random
-import shutil
 import subprocess
 import sys
 import threading
 
-from firn_tool import Firn
+from firn_tool import BUILD, Firn, mounts_below, unmount_all, wait_for
 from s3sim import S3Sim
 
 KIB = 1 << 10
@@ -77,6 +77,11 @@ class Source:
         return where
 
 
+def forget(file):
+    """What the kernel has of this file, so that it is asked for."""
+    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 class Readers:
     """Counts of reads: right, failed with EIO; and what was wrong with others."""
 
@@ -104,6 +109,7 @@ class Readers:
             at, count = rand.randrange(size + 1), rand.randrange(1, 200 * KIB)
         try:
             with open(copy, "rb", buffering=0) as file:
+                forget(file)
                 got = os.pread(file.fileno(), count, at)
         except OSError as error:
             good = error.errno == errno.EIO
@@ -135,6 +141,7 @@ while True:
                 want = f.read()
             try:
                 with open(copy + path[len(source):], "rb") as f:
+                    os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
                     got = f.read()
             except OSError as error:
                 print("failed" if error.errno == 5 else f"wrong: {error}", flush=True)
@@ -173,3 +180,26 @@ def hammer(source, copy, rand, threads=4, processes=2):
         for child in children:
             child.stdout.close()
             child.wait()
+
+
+@contextlib.contextmanager
+def foreground_mount(firn, options):
+    """Mounted by a firnfs of ours; yields directory, process, and the file of
+    what it logs."""
+    where, log = firn.work / "mnt", firn.work / "firnfs.log"
+    where.mkdir(exist_ok=True)
+    with open(log, "ab") as out:
+        process = subprocess.Popen([str(BUILD / "firnfs"), firn.url, str(where), "-f",
+                                    "-o", options], env=firn.env, stderr=out)
+    try:
+        wait_for(lambda: process.poll() is not None or
+                 where in map(pathlib.Path, mounts_below(where)) and
+                 os.path.exists(where / ".firn"), "the mount")
+        assert process.poll() is None, log.read_text()
+        yield where, process, log
+    finally:
+        unmount_all(where)
+        try:
+            assert process.wait(60) == 0, log.read_text()
+        finally:
+            process.kill()

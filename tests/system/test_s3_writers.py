@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from chaos import MIB, Source, chaos_repository, seeded
-from firn_tool import BUILD, assert_same, wait_for
+from chaos import MIB, chaos_repository, seeded
+from firn_tool import assert_same, wait_for
 
 WRITERS = 8
 SOAK = bool(os.environ.get("FIRN_SOAK"))
@@ -70,7 +70,7 @@ def at_once(jobs):
 
 def until_done(host, seed):
     rand = random.Random(seed)
-    for _ in range(4):
+    for _ in range(2):
         host.run(rand)
     assert host.run()
 
@@ -102,7 +102,7 @@ def assert_whole(firn, work, hosts):
 def test_writers(work, rate):
     """One host has stored what is common; then all at once, some killed."""
     rand = seeded()
-    with chaos_repository(work, pack_size="256K") as firn:
+    with chaos_repository(work, pack_size="64K") as firn:
         hosts, unique = prepare(firn, work, rand, 8 * MIB, 2 * MIB)
         assert hosts[0].run()
         firn.sim.faults.storm(rate, seconds=0.3)
