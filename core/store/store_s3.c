@@ -32,6 +32,9 @@
 #define DOC_MAX		(64u << 10)	/* error documents */
 #define LIST_MAX	(16u << 20)	/* a page of 1,000 keys */
 #define NONCE_SIZE	16
+/* Pages of a listing in a row that hold nothing.  Deleted objects of versioned
+ * buckets give some; that many are a server that never ends. */
+#define EMPTY_MAX	1000
 
 struct s3 {
 	struct store base;
@@ -433,6 +436,7 @@ s3_list(struct store *base, const char *prefix,
 	struct buf key = BUF_INIT(S3_KEY_MAX);
 	struct page *p = calloc(1, sizeof(*p));
 	char last[STORE_NAME_MAX + 1] = "";
+	unsigned empty = 0;
 	int err;
 
 	err = p == NULL ? -ENOMEM : buf_printf(&key, "%s%s",
@@ -450,6 +454,11 @@ s3_list(struct store *base, const char *prefix,
 		err = page_fetch(s, p);
 		if (err == 0)
 			err = page_report(s, p, last, fn, ctx);
+		empty = p->objects.len == 0 ? empty + 1 : 0;
+		if (err == 0 && p->truncated && empty == EMPTY_MAX)
+			err = log_err(-EIO, "cannot list '%s': %u pages in a "
+			    "row hold nothing and the server says that there "
+			    "is more", base->url, empty);
 	} while (err == 0 && p->truncated);
 	buf_release(&p->objects);
 out:
