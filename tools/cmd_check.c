@@ -70,6 +70,7 @@ report(const struct job *j, const struct check_result *r)
 		json_set_uint(o, "files", r->files);
 		json_set_uint(o, "blocks_compared", r->blocks);
 		json_set_uint(o, "bytes_read", r->bytes);
+		json_set_uint(o, "bytes_stored_twice", r->twice);
 		json_set_uint(o, "problems", r->problems);
 		json_set_uint(o, "files_hit", r->files_hit);
 		json_set_real(o, "seconds", progress_seconds(j->progress));
@@ -85,6 +86,9 @@ report(const struct job *j, const struct check_result *r)
 		    (unsigned long long)r->segments,
 		    (unsigned long long)r->blocks, tool_size(r->bytes, size),
 		    progress_seconds(j->progress));
+	if (r->twice > 0 && !j->t->quiet)
+		printf("%s of blocks are stored more than once; that is not "
+		    "wrong\n", tool_size(r->twice, size));
 	if (r->unused_packs > 0 && !j->t->quiet)
 		printf("%llu packs of interrupted backups are not in the "
 		    "index; the next backup of their host takes them up\n",

@@ -109,6 +109,7 @@ struct worker {
 	struct buf bytes;
 	struct buf plain;
 	uint64_t blocks;
+	uint64_t twice;
 };
 
 /* Where the index says that a block is must be where its pack has it. */
@@ -130,8 +131,9 @@ block_check(struct worker *w, const struct check_pack *p, const char *name,
 		return -FIRN_ECORRUPT;
 	w->blocks++;
 	err = index_find(ix, p->kind, b->id, &at);
-	if (err == 1 && memcmp(at.pack, p->id, OBJECT_ID_SIZE) == 0 &&
-	    (at.frame_off != f->off || at.frame_len != f->sealed ||
+	if (err == 1 && memcmp(at.pack, p->id, OBJECT_ID_SIZE) != 0)
+		w->twice += b->len;
+	else if (err == 1 && (at.frame_off != f->off || at.frame_len != f->sealed ||
 	    at.off != b->off || at.len != b->len))
 		check_problem(w->c, name, "the index has a block of it at "
 		    "another place");
@@ -246,7 +248,8 @@ worker_main(void *ctx)
 		    NULL;
 		c->res->bytes += w.bytes.len;
 		c->res->blocks += w.blocks;
-		w.blocks = 0;
+		c->res->twice += w.twice;
+		w.blocks = w.twice = 0;
 		w.bytes.len = 0;
 		if (c->conf->progress != NULL)
 			c->conf->progress(c->conf->ctx, "packs", c->next,
