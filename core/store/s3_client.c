@@ -22,6 +22,7 @@
 #define CONNECT_SECS	10
 #define STALL_SECS	30
 #define CALL_MOVES	2	/* to another region, and back if told so */
+#define CALL_SKEWS	3	/* a clock may be set while we ask */
 #define CLIENT_MOVES	8
 #define CALL_STALE	3	/* dead connections in a row, not counted */
 
@@ -299,9 +300,9 @@ correct_clock(struct s3_client *c, struct s3_round *r)
 {
 	long skew = s3_skew_of(r->rp, &r->error, time(NULL));
 
-	if (r->skewed || skew == 0)
+	if (r->skewed == CALL_SKEWS || skew == 0)
 		return 0;
-	r->skewed = 1;
+	r->skewed++;
 	if (atomic_exchange(&c->skew, skew) == 0)
 		log_warn(0, "this machine's clock is %ld seconds %s the "
 		    "server's of '%s'", labs(skew), skew > 0 ? "behind" :
