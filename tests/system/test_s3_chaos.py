@@ -99,3 +99,57 @@ def test_readers_in_a_storm(firn, work):
         firn.sim.faults.clear()
         assert_same(kept, series)
     clean(firn)
+
+
+def test_clock_and_region(firn, work):
+    """The server's clock jumps and the bucket says that it is elsewhere, while a
+    backup runs and the mount is read."""
+    rand = seeded()
+    source = Source(work / "src", rand, files=80)
+    firn.sim.pace.latency = 0.01
+
+    def packs():
+        return sum("/data/" in key for key in firn.sim.bucket("bucket").keys())
+
+    with firn.mount(options="timeout=20,no-cache,refresh=1") as mnt:
+        backup = firn.start("backup", "--host", "h", "--series", "s", source.path)
+        for skew in (5000, -90000, 0):
+            seen = packs()
+            wait_for(lambda seen=seen: packs() > seen or backup.poll() is not None, "a pack")
+            firn.sim.clock.skew = skew
+            firn.sim.faults.add("redirect", verb="PutObject", nth=1)
+        _, err = backup.communicate()
+        assert backup.returncode == 0, err
+        firn.sim.pace.latency = 0
+        series = mnt / "hosts" / "h" / "s" / "latest"
+        wait_for(series.exists, "the generation")
+        firn.sim.clock.skew = 7000
+        firn.sim.faults.add("redirect", verb="GetObject", nth=3)
+        assert_same(source.path, f"{series}{source.path}")
+        firn.sim.clock.skew = 0
+    clean(firn)
+
+
+def test_expired_token(firn, work):
+    """Said with what to do; nothing that was stored is lost by it."""
+    rand = seeded()
+    source = Source(work / "src", rand)
+    made = firn.backup("--series", "s", source.path)
+    big = max(source.files(), key=lambda p: p.stat().st_size)
+    firn.sim.faults.add("expired-token", verb="GetObject", prefix="some/prefix/data")
+    with firn.mount(options="no-cache") as mnt:
+        with pytest.raises(OSError) as failure:
+            open(f"{mnt}/latest{big}", "rb").read()
+        assert failure.value.errno == 5
+        assert "the session token has expired" in (mnt / ".firn" / "errors").read_text()
+        firn.sim.faults.clear()
+        assert open(f"{mnt}/latest{big}", "rb").read() == big.read_bytes()
+    source.write("more/one")
+    firn.sim.faults.add("expired-token", verb="PutObject", nth=2)
+    firn.sim.faults.add("expired-token", verb="PutObject", nth=2)
+    r = firn("backup", "--series", "s", "--force", source.path, status=None)
+    if r.returncode != 0:
+        assert r.returncode == 1 and "AWS_SESSION_TOKEN" in r.err
+    firn.sim.faults.clear()
+    assert firn.backup("--series", "s", source.path)["parent"] == made["generation"]
+    clean(firn)
