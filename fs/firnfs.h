@@ -19,6 +19,7 @@
 #include "repo/repo.h"
 #include "repo/tree_read.h"
 
+struct price_table;
 struct refresh;
 struct status;
 struct watch;
@@ -35,6 +36,7 @@ struct firnfs {
 	struct status *status;
 	struct refresh *refresh;
 	struct watch *watch;		/* interrupted requests */
+	struct price_table *price;	/* or NULL */
 	struct timespec since;		/* wall clock of the mount */
 	uid_t uid;			/* owner of the virtual part */
 	gid_t gid;

@@ -4,7 +4,8 @@
  *
  * Without -f the work is done by a child, which keeps the terminal (for the
  * password, and to complain) until the mount answers; then it lets go of it
- * and tells the parent, which has waited and exits with what it is told.
+ * and tells the parent, which has waited and exits with what it is told.  A
+ * parent that is asked to end meanwhile asks the child.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -13,11 +14,13 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "fs/lowlevel.h"
 #include "fs/mount.h"
 #include "fs/options.h"
+#include "fs/stop.h"
 
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -26,11 +29,14 @@
 #define PACKAGE_VERSION "0"
 #endif
 
-enum { EXIT_USAGE = 2, EXIT_NO_REPO = 10, EXIT_WRONG_KEY = 12 };
+enum { EXIT_USAGE = 2, EXIT_NO_REPO = 10, EXIT_WRONG_KEY = 12,
+    EXIT_INTERRUPTED = 130 };
 
 static int
 exit_status(int err)
 {
+	if (err != 0 && stop_asked)
+		return EXIT_INTERRUPTED;
 	switch (-err) {
 	case 0:
 		return EXIT_SUCCESS;
@@ -55,7 +61,7 @@ static int
 detach(void *ctx)
 {
 	const int *report = ctx;
-	char status = EXIT_SUCCESS;
+	unsigned char status = EXIT_SUCCESS;
 	int null;
 
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -76,21 +82,26 @@ static int
 run_child(const struct options *o, int report)
 {
 	int status;
-	char byte;
+	unsigned char byte;
 
 	status = exit_status(mount_run(o, detach, &report));
-	byte = (char)status;
+	byte = (unsigned char)status;
 	if (write(report, &byte, 1) != 1)
 		return status;	/* the parent has long gone */
 	return status;
 }
 
 static int
-run_parent(int report)
+run_parent(pid_t child, int report)
 {
-	char status;
+	unsigned char status;
 	ssize_t n;
+	int ret;
 
+	while ((ret = file_wait(report, &stop_asked)) == 0)
+		continue;
+	if (ret == -ECANCELED)
+		kill(child, SIGTERM);
 	while ((n = read(report, &status, 1)) < 0 && errno == EINTR)
 		continue;
 	if (n == 1)
@@ -119,7 +130,7 @@ run_daemon(const struct options *o)
 		return run_child(o, fds[1]);
 	}
 	close(fds[1]);
-	return run_parent(fds[0]);
+	return run_parent(pid, fds[0]);
 }
 
 /* Descriptors 0 to 2 must be there, or sockets would become stderr. */
@@ -138,6 +149,8 @@ descriptors_fill(void)
 static int
 run(const struct options *o)
 {
+	if (stop_catch() != 0)
+		return EXIT_FAILURE;
 	if (o->foreground || o->debug)
 		return exit_status(mount_run(o, stay, NULL));
 	return run_daemon(o);

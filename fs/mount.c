@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +25,10 @@
 #include "fs/ops.h"
 #include "fs/refresh.h"
 #include "fs/status.h"
+#include "fs/stop.h"
 #include "fs/watch.h"
 #include "repo/password.h"
+#include "store/price.h"
 
 #define MEMORY_DEFAULT	(64u << 20)
 #define THREADS_MAX	256	/* so many requests can wait for the store */
@@ -42,41 +43,6 @@ struct mount {
 	int mounted;
 	int end_fd;		/* the loop's */
 };
-
-/* Where the handler of signals writes; a handler has no other context. */
-static volatile sig_atomic_t signal_fd = -1;
-
-static void
-on_signal(int sig)
-{
-	int saved = errno;
-	uint64_t one = 1;
-	ssize_t n;
-
-	(void)sig;
-	n = write(signal_fd, &one, sizeof(one));
-	(void)n;
-	errno = saved;
-}
-
-static int
-signals_catch(void)
-{
-	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction sa = { .sa_handler = on_signal,
-	    .sa_flags = SA_RESTART }, old;
-	size_t i;
-
-	signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (signal_fd < 0)
-		return log_err(-errno, "cannot make an eventfd");
-	for (i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
-		sigaction(sigs[i], &sa, &old);
-	/* The last is SIGHUP, which nohup(1) has ignored. */
-	if (old.sa_handler == SIG_IGN)
-		sigaction(SIGHUP, &old, NULL);
-	return 0;
-}
 
 /* 1 when path is dir or below it. */
 static int
@@ -122,7 +88,7 @@ open_repo(struct firnfs *fs)
 {
 	const struct options *o = fs->opt;
 	struct password_source source = { .file = o->password_file,
-	    .command = o->password_command };
+	    .command = o->password_command, .stop = &stop_asked };
 	struct repo_conf conf = { .url = o->repo, .store = STORE_CONF_DEFAULT,
 	    .cache_dir = o->cache_dir, .cache_limit = o->cache_size,
 	    .no_cache = o->no_cache, .password = password_get,
@@ -133,10 +99,30 @@ open_repo(struct firnfs *fs)
 	conf.store.region = o->region;
 	conf.store.endpoint = o->endpoint;
 	conf.store.path_style = o->path_style;
+	conf.store.bucket_owner = o->bucket_owner;
+	conf.store.requester_pays = o->requester_pays;
+	conf.store.stop = &stop_store;
 	err = repo_open(&conf, &fs->repo);
 	if (err == 0)
 		err = check_place(o, fs->repo);
 	return err;
+}
+
+/* What the store asks for, if it does. */
+static int
+open_prices(struct firnfs *fs)
+{
+	struct price_table *t = malloc(sizeof(*t));
+	int ret;
+
+	if (t == NULL)
+		return -ENOMEM;
+	ret = price_for(repo_store(fs->repo), fs->opt->prices, t);
+	if (ret == 1)
+		fs->price = t;
+	else
+		free(t);
+	return ret < 0 ? ret : 0;
 }
 
 static int
@@ -184,6 +170,8 @@ open_parts(struct firnfs *fs)
 	if (err == 0)
 		err = open_repo(fs);
 	if (err == 0)
+		err = open_prices(fs);
+	if (err == 0)
 		err = open_readers(fs);
 	if (err == 0)
 		err = watch_new(&fs->watch);
@@ -205,6 +193,7 @@ close_parts(struct firnfs *fs)
 	tree_free(fs->tree);
 	reader_free(fs->reader);
 	repo_close(fs->repo);
+	free(fs->price);
 	dirs_free(fs->dirs);
 	vtree_free(fs->vtree);
 	status_free(fs->status);
@@ -279,7 +268,7 @@ wait_for(struct mount *m, int fd)
 {
 	struct pollfd p[] = {
 		{ .fd = m->end_fd, .events = POLLIN },
-		{ .fd = signal_fd, .events = POLLIN },
+		{ .fd = stop_fd(), .events = POLLIN },
 		{ .fd = fd, .events = POLLIN },
 	};
 
@@ -329,7 +318,8 @@ session_serve(struct mount *m, int (*ready)(void *ctx), void *ctx)
 
 	ret = wait_ready(m);
 	if (ret == 0)
-		return log_err(-EINTR, "unmounted before it was ready");
+		return stop_asked ? -ECANCELED : log_plain(-EINTR, "'%s' was "
+		    "unmounted before it was ready", m->fs.opt->mountpoint);
 	if (ret == 1)
 		ret = ready(ctx);
 	if (ret != 0)
@@ -374,8 +364,6 @@ mount_run(const struct options *o, int (*ready)(void *ctx), void *ctx)
 	err = open_parts(&m.fs);
 	if (err == 0 && chdir("/") != 0)
 		err = log_err(-errno, "cannot change to '/'");
-	if (err == 0)
-		err = signals_catch();
 	if (err == 0)
 		err = session_begin(&m);
 	if (err == 0)

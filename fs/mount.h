@@ -8,7 +8,8 @@
 struct options;
 
 /*
- * Mount and serve until unmounted, or until SIGINT, SIGTERM or SIGHUP.
+ * Mount and serve until unmounted, or asked to end (fs/stop.h), which before the
+ * mount is ready is -ECANCELED, not logged, or another failure.
  * `ready` is called once the mount answers; when it returns non-zero, the
  * mount ends.  Starts threads, so no fork(2) after this.  0 or -errno, logged;
  * -FIRN_ENOREPO and -FIRN_EWRONGKEY as repo_open().

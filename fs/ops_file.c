@@ -130,11 +130,14 @@ static int
 xattrs_load(struct firnfs *fs, fuse_ino_t node, struct buf *out)
 {
 	struct tree_pos pos = TREE_POS_INIT;
+	struct vnode_info info;
 	struct dir_rec dir;
 	int err;
 
 	if (node_dir(node) == 0)
-		return 0;
+		return vtree_info(fs->vtree, (uint32_t)node, &info) &&
+		    info.gen != NULL && info.gen->has_attr ?
+		    tree_xattrs(fs->tree, &info.gen->attr, out) : 0;
 	err = resolve_entry(fs, node, &pos, &dir);
 	if (err != 0)
 		return err;

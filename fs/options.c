@@ -39,9 +39,12 @@ static const struct known known[] = {
 	{ "refresh", ACT_SECONDS, 1, FIELD(refresh) },
 	{ "timeout", ACT_SECONDS, 1, FIELD(timeout) },
 	{ "memory", ACT_SIZE, 1, FIELD(memory) },
+	{ "prices", ACT_STR, 1, FIELD(prices) },
 	{ "region", ACT_STR, 1, FIELD(region) },
 	{ "endpoint", ACT_STR, 1, FIELD(endpoint) },
 	{ "path-style", ACT_FLAG, 0, FIELD(path_style) },
+	{ "bucket-owner", ACT_STR, 1, FIELD(bucket_owner) },
+	{ "requester-pays", ACT_FLAG, 0, FIELD(requester_pays) },
 	{ "nonempty", ACT_FLAG, 0, FIELD(nonempty) },
 	{ "debug", ACT_FLAG, 0, FIELD(debug) },
 	{ "allow_other", ACT_PASS, 0, 0 },
@@ -352,7 +355,9 @@ options_release(struct options *o)
 	free(o->password_command);
 	free(o->cache_dir);
 	free(o->region);
+	free(o->prices);
 	free(o->endpoint);
+	free(o->bucket_owner);
 	buf_release(&o->pass);
 	memset(o, 0, sizeof(*o));
 }
@@ -386,8 +391,12 @@ options_usage(void)
 	    "S3 60; 0 never\n"
 	    "  timeout=SECONDS        until a read that the store does not "
 	    "answer fails; default 300\n"
+	    "  prices=FILE            what S3 asks for, for .firn/stats; else "
+	    "FIRN_PRICES\n"
 	    "  region=NAME, endpoint=URL, path-style\n"
 	    "                         where and how to find S3\n"
+	    "  bucket-owner=ID        account that the bucket must be of\n"
+	    "  requester-pays         pay for requests to another's bucket\n"
 	    "  allow_other, allow_root, auto_unmount, nonempty, nosuid, nodev, "
 	    "noexec, context=...\n"
 	    "                         as other FUSE file systems\n"

@@ -31,8 +31,11 @@ struct options {
 	uint32_t timeout;	/* seconds; 0: the default */
 	uint64_t memory;	/* bytes; 0: the default */
 	char *region;
+	char *prices;
 	char *endpoint;
-	int path_style;		/* as store_conf */
+	int path_style;		/* as store_conf, and the next two */
+	char *bucket_owner;
+	int requester_pays;
 	struct buf pass;	/* options for libfuse, "a,b=c", escaped */
 };
 

@@ -88,11 +88,11 @@ resolve_dir(struct firnfs *fs, uint64_t node, struct dir_rec *rec)
 	return err == 0 ? dirs_make(fs->dirs, rec) : err;
 }
 
-void
-resolve_stat(const struct dir_rec *dir, const struct entry *e, struct stat *st)
+/* All of it but the inode number. */
+static void
+stat_entry(const struct entry *e, struct stat *st)
 {
 	memset(st, 0, sizeof(*st));
-	st->st_ino = entry_ino(dir, e);
 	st->st_mode = e->mode;
 	st->st_uid = e->uid;
 	st->st_gid = e->gid;
@@ -117,18 +117,30 @@ resolve_stat(const struct dir_rec *dir, const struct entry *e, struct stat *st)
 	}
 }
 
+void
+resolve_stat(const struct dir_rec *dir, const struct entry *e, struct stat *st)
+{
+	stat_entry(e, st);
+	st->st_ino = entry_ino(dir, e);
+}
+
 /*
- * The root of a generation is not in the tree, as the source's root directory
- * may not be a part of the backup; it gets what a root directory has.
+ * The root of a generation is in no directory.  Where its record says nothing
+ * of it either, it gets what a root directory has.
  */
 static void
 stat_generation(const struct vnode_info *info, struct stat *st)
 {
+	if (info->gen->has_attr) {
+		stat_entry(&info->gen->attr, st);
+		st->st_ino = info->number;
+		return;
+	}
 	st->st_mode = S_IFDIR | 0755;
 	st->st_uid = 0;
 	st->st_gid = 0;
 	st->st_nlink = 1;	/* unknown, as on btrfs */
-	st->st_mtim = info->gen->end;
+	st->st_mtim = st->st_ctim = st->st_atim = info->gen->end;
 }
 
 void
@@ -142,6 +154,8 @@ resolve_stat_virtual(struct firnfs *fs, const struct vnode_info *info,
 	st->st_nlink = 1;
 	st->st_blksize = BLKSIZE;
 	st->st_mtim = info->mtime;
+	st->st_ctim = info->mtime;
+	st->st_atim = info->mtime;
 	switch (info->kind) {
 	case VNODE_DIR:
 		st->st_mode = S_IFDIR | 0555;
@@ -156,13 +170,12 @@ resolve_stat_virtual(struct firnfs *fs, const struct vnode_info *info,
 		st->st_mode = S_IFREG |
 		    (info->text == VTEXT_ERRORS ? 0400 : 0444);
 		status_size(fs, info->text, st);
+		st->st_ctim = st->st_atim = st->st_mtim;
 		break;
 	case VNODE_GEN:
 		stat_generation(info, st);
 		break;
 	}
-	st->st_ctim = st->st_mtim;
-	st->st_atim = st->st_mtim;
 }
 
 int

@@ -11,6 +11,7 @@
 #include "base/timefmt.h"
 #include "fs/firnfs.h"
 #include "fs/status.h"
+#include "store/price.h"
 
 #define TEXT_MAX	(4u << 20)
 #define KEEP_SECONDS	1
@@ -164,11 +165,25 @@ make_status(struct firnfs *fs, struct buf *b)
 	count(b, "cache-used", cs.used);
 }
 
+/* Estimates: a mount only reads, and nobody says of which class. */
+static void
+make_cost(const struct price_table *t, const struct store_counters *c,
+    struct buf *b)
+{
+	struct price_run cost;
+	char text[PRICE_TEXT];
+
+	price_run(t, price_standard(t), c, &cost);
+	line(b, "cost-requests", "%s %s", price_text(cost.requests, text),
+	    t->currency);
+	line(b, "cost-transfer", "%s %s", price_text(cost.transfer, text),
+	    t->currency);
+	line(b, "prices", "%s, %s", t->name, t->date);
+}
+
 static void
 make_store_stats(struct firnfs *fs, struct buf *b)
 {
-	static const char *const verbs[] = { "get", "put", "stat", "list",
-	    "del" };
 	struct store_counters c;
 	char name[32];
 	int i;
@@ -177,13 +192,24 @@ make_store_stats(struct firnfs *fs, struct buf *b)
 	for (i = 0; i < STORE_VERBS; i++) {
 		if (c.requests[i] == 0)
 			continue;
-		snprintf(name, sizeof(name), "store-%s", verbs[i]);
+		snprintf(name, sizeof(name), "store-%s",
+		    store_verb_name(i));
 		count(b, name, c.requests[i]);
-		snprintf(name, sizeof(name), "store-%s-errors", verbs[i]);
+		snprintf(name, sizeof(name), "store-%s-errors",
+		    store_verb_name(i));
 		count(b, name, c.errors[i]);
 	}
 	count(b, "store-bytes-in", c.bytes_in);
+	count(b, "store-bytes-out", c.bytes_out);
 	count(b, "store-retries", c.retries);
+	if (fs->price != NULL)
+		make_cost(fs->price, &c, b);
+	if (c.window == 0)
+		return;		/* no S3 */
+	count(b, "store-throttled", c.throttled);
+	count(b, "store-window", c.window);
+	count(b, "store-hedges", c.hedges);
+	count(b, "store-hedges-won", c.hedges_won);
 }
 
 static void

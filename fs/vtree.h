@@ -49,6 +49,9 @@ struct vgen {
 	uint8_t root[BLOCK_ID_SIZE];
 	struct timespec end;
 	struct ino_key key;
+	int has_attr;
+	struct entry attr;		/* of the root, if it has_attr */
+	uint8_t bytes[];		/* that attr points into */
 };
 
 enum vnode_kind { VNODE_DIR, VNODE_LINK, VNODE_TEXT, VNODE_GEN };

@@ -47,10 +47,16 @@ taken(struct vtree *v, uint32_t dir, const char *name)
 static struct vgen *
 gen_make(const struct generation *g)
 {
-	struct vgen *gen = calloc(1, sizeof(*gen));
+	struct vgen *gen = calloc(1, sizeof(*gen) + g->rec.root_entrylen);
+	struct rd r;
 
 	if (gen == NULL)
 		return NULL;
+	if (g->rec.root_entrylen > 0) {
+		memcpy(gen->bytes, g->rec.root_entry, g->rec.root_entrylen);
+		r = rd_init(gen->bytes, g->rec.root_entrylen);
+		gen->has_attr = entry_decode(&r, &gen->attr) == 0;
+	}
 	memcpy(gen->id, g->id, sizeof(gen->id));
 	memcpy(gen->root, g->rec.root, sizeof(gen->root));
 	gen->end = g->rec.end;

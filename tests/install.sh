@@ -6,7 +6,8 @@ set -eu
 build=$1 prefix=$2
 make -C "$build" install prefix="$prefix" >/dev/null
 for f in bin/firn sbin/firnfs sbin/mount.fuse.firnfs share/man/man1/firn.1 \
-    share/man/man8/firnfs.8 share/man/man5/firn-format.5; do
+    share/man/man8/firnfs.8 share/man/man5/firn-format.5 \
+    share/firn/prices.conf; do
 	[ -e "$prefix/$f" ] || { echo "not installed: $f" >&2; exit 1; }
 done
 "$prefix/bin/firn" --version

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backup/backup.h"
 #include "backup/exclude.h"
+#include "base/child.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/hex.h"
@@ -16,7 +15,8 @@
 
 enum { O_SERIES = 256, O_HOST, O_TAG, O_EXCLUDE, O_EXCLUDE_FROM,
     O_EXCLUDE_CACHES, O_FILES_FROM, O_FILES_FROM0, O_STDIN, O_STDIN_COMMAND,
-    O_DRY_RUN, O_FORCE, O_LEVEL, O_THREADS, O_UPLOADS };
+    O_DRY_RUN, O_FORCE, O_LEVEL, O_THREADS, O_UPLOADS,
+    O_TIER };
 
 static const struct option options[] = {
 	{ "series", required_argument, NULL, O_SERIES },
@@ -35,6 +35,7 @@ static const struct option options[] = {
 	{ "level", required_argument, NULL, O_LEVEL },
 	{ "threads", required_argument, NULL, O_THREADS },
 	{ "uploads", required_argument, NULL, O_UPLOADS },
+	{ "tier", required_argument, NULL, O_TIER },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -51,7 +52,8 @@ struct job {
 	char host[256];
 	char *series;
 	int from_command;
-	pid_t child;
+	const char *command;
+	struct child child;
 	struct progress *progress;
 };
 
@@ -182,6 +184,8 @@ option(struct job *j, int c, char *arg)
 		return number_option(t, "threads", arg, 256, &j->conf.threads);
 	case O_UPLOADS:
 		return number_option(t, "uploads", arg, 64, &j->conf.uploads);
+	case O_TIER:
+		return tool_set(t, "tier", arg) != 1 ? EXIT_USAGE : 0;
 	}
 	return tool_usage_status(t);
 }
@@ -250,47 +254,41 @@ on_item(void *ctx, const char *path, const char *what)
 	putchar('\n');
 }
 
+/* Whoever writes the stream may want the terminal. */
+static void
+on_stdin_look(void *ctx, int silent)
+{
+	struct job *j = ctx;
+
+	child_look(&j->child, silent);
+}
+
 /* The command's status decides whether there is a generation. */
 static int
 on_stdin_done(void *ctx)
 {
 	struct job *j = ctx;
-	int status;
+	char why[CHILD_WHY];
+	int err;
 
-	if (j->child <= 0)
-		return 0;
-	while (waitpid(j->child, &status, 0) < 0)
-		if (errno != EINTR)
-			return log_err(-errno, "cannot wait for the command");
-	j->child = 0;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	if (WIFEXITED(status))
-		return log_plain(-EIO, "the command ended with status %d; no "
-		    "generation was made", WEXITSTATUS(status));
-	return log_plain(-EIO, "the command was killed by signal %d; no "
-	    "generation was made", WTERMSIG(status));
+	err = child_wait(&j->child, &tool_stop, why);
+	if (err == -EIO)
+		return log_plain(err, "command '%s' %s; no generation was made",
+		    j->command, why);
+	if (err == -ECANCELED)
+		tool_stop = 1;	/* also when only the command heard of it */
+	else if (err != 0)
+		log_err(err, "cannot wait for command '%s'", j->command);
+	return err;
 }
 
 static int
 command_start(struct job *j, char **argv)
 {
-	int fd[2];
-
-	if (pipe2(fd, O_CLOEXEC) != 0)
-		return log_err(-errno, "cannot make a pipe");
-	j->child = fork();
-	if (j->child < 0)
-		return log_err(-errno, "cannot start '%s'", argv[0]);
-	if (j->child == 0) {
-		dup2(fd[1], STDOUT_FILENO);
-		signal(SIGPIPE, SIG_DFL);
-		execvp(argv[0], argv);
-		log_err(-errno, "cannot run '%s'", argv[0]);
-		_exit(127);
-	}
-	close(fd[1]);
-	j->conf.stdin_fd = fd[0];
+	j->command = argv[0];
+	if (child_start(&j->child, argv) != 0)
+		return EXIT_FAILED;
+	j->conf.stdin_fd = j->child.out;
 	return 0;
 }
 
@@ -354,6 +352,7 @@ report(struct job *j, const struct backup_result *r)
 		json_set_uint(o, "stored", r->p.added.stored_bytes);
 		json_set_uint(o, "errors", r->p.errors);
 		json_set_real(o, "seconds", s);
+		tool_json_store(j->t, o);
 		tool_print_json(o);
 		return;
 	}
@@ -368,9 +367,9 @@ report(struct job *j, const struct backup_result *r)
 	    r->p.added.stored_bytes : r->p.added.data_bytes +
 	    r->p.added.meta_bytes, added), s);
 	if (r->p.errors > 0)
-		printf("%llu files could not be read as they should; the "
-		    "messages above name them\n",
-		    (unsigned long long)r->p.errors);
+		printf("%llu file%s could not be read whole; the messages "
+		    "above say why\n", (unsigned long long)r->p.errors,
+		    r->p.errors == 1 ? "" : "s");
 }
 
 static int
@@ -382,17 +381,18 @@ go(struct job *j, char **argv)
 	status = tool_open(j->t);
 	if (status != 0)
 		return status;
-	if (j->from_command && command_start(j, argv) != 0)
-		return EXIT_FAILED;
 	if (progress_begin(j->t, &j->progress) != 0)
 		return EXIT_FAILED;
+	if (j->from_command)
+		status = command_start(j, argv);
+	if (status != 0) {
+		progress_end(j->progress);
+		return status;
+	}
 	if (j->conf.dry_run || j->t->verbose > 0)
 		j->conf.item = on_item;
 	err = backup_run(j->t->repo, &j->conf, &r);
-	if (j->child > 0) {
-		kill(j->child, SIGTERM);
-		waitpid(j->child, &status, 0);
-	}
+	child_end(&j->child);
 	status = tool_exit(err);
 	if (err == 0)
 		report(j, &r);
@@ -418,8 +418,9 @@ run(struct tool *t, int argc, char **argv)
 {
 	struct job j = { .t = t, .conf = { .level = 3,
 	    .program = "firn " PACKAGE_VERSION, .progress = on_progress,
-	    .stdin_done = on_stdin_done, .stop = &tool_stop,
-	    .stdin_fd = STDIN_FILENO } };
+	    .stdin_look = on_stdin_look, .stdin_done = on_stdin_done,
+	    .stop = &tool_stop, .stdin_fd = STDIN_FILENO },
+	    .child = CHILD_INIT };
 	int c, status = 0;
 
 	if (exclude_new(&j.exclude) != 0)
@@ -480,5 +481,6 @@ const struct command command_backup = { "backup", run, "PATH...",
 	"      --force               read all, take nothing over\n"
 	"      --level N             zstd level, 0 (store) to 19; default 3\n"
 	"      --threads N, --uploads N\n"
+	"      --tier CLASS          storage class for file contents on S3\n"
 	"\n"
 	"Example: firn backup -x --exclude '*.o' /home /etc --series homes" };

@@ -70,21 +70,20 @@ run(struct tool *t, int argc, char **argv)
 	const struct generation *g;
 	struct reader *rd = NULL;
 	struct tree *tree = NULL;
-	char *path;
+	const char *path;
 	int c, status, err;
 
 	while ((c = tool_option(t, argc, argv, "", NULL)) != -1)
 		return tool_usage_status(t);
 	if (optind + 1 != argc)
 		return tool_usage(t, "want one GENERATION:PATH");
-	path = tool_split_path(argv[optind]);
-	if (*path == '\0')
-		return tool_usage(t, "want GENERATION:PATH");
-	status = tool_open(t);
-	if (status == 0)
-		status = tool_generation(t, argv[optind], &gens, &g);
+	status = tool_generation(t, argv[optind], &gens, &g, &path);
 	if (status != 0)
 		return status;
+	if (*path == '\0') {
+		generation_list_release(&gens);
+		return tool_usage(t, "which file? want GENERATION:PATH");
+	}
 	err = reader_new(t->repo, NULL, &rd);
 	if (err == 0)
 		err = tree_new(rd, 4u << 20, &tree);

@@ -67,6 +67,9 @@ report_packs(const struct job *j, const struct check_result *r)
 	    (unsigned long long)r->generations, (unsigned long long)r->packs,
 	    (unsigned long long)r->segments, (unsigned long long)r->blocks,
 	    tool_size(r->bytes, size), progress_seconds(j->progress));
+	if (r->twice > 0)
+		printf("%s of blocks are stored more than once; that is not "
+		    "wrong\n", tool_size(r->twice, size));
 	if (r->packs_read > 0)
 		printf("%llu packs read and found right\n",
 		    (unsigned long long)r->packs_read);
@@ -106,9 +109,11 @@ report(const struct job *j, const struct check_result *r)
 		json_set_uint(o, "files", r->files);
 		json_set_uint(o, "blocks_compared", r->blocks);
 		json_set_uint(o, "bytes_read", r->bytes);
+		json_set_uint(o, "bytes_stored_twice", r->twice);
 		json_set_uint(o, "problems", r->problems);
 		json_set_uint(o, "files_hit", r->files_hit);
 		json_set_real(o, "seconds", progress_seconds(j->progress));
+		tool_json_store(j->t, o);
 		tool_print_json(o);
 		return;
 	}

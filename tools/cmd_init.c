@@ -57,6 +57,9 @@ run(struct tool *t, int argc, char **argv)
 	}
 	if (optind < argc)
 		return tool_usage(t, "unexpected '%s'", argv[optind]);
+	/* A pack has a frame at least. */
+	if (config.frame_target > config.data_pack)
+		config.frame_target = config.data_pack;
 	status = tool_need_repo(t);
 	if (status != 0)
 		return status;
@@ -66,11 +69,13 @@ run(struct tool *t, int argc, char **argv)
 	if (err != 0)
 		return tool_exit(err);
 	hex_encode(repo_config(t->repo)->repo_id, REPO_ID_SIZE, hex);
+	tool_prices(t);
 	if (t->json) {
 		j = json_object();
 		json_set_str(j, "repository", hex);
 		json_set_str(j, "url", store_url(repo_store(t->repo)));
 		json_set_str(j, "key", repo_slot(t->repo)->name);
+		tool_json_store(t, j);
 		return tool_exit(tool_print_json(j));
 	}
 	if (!t->quiet)

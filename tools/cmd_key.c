@@ -57,6 +57,7 @@ add(struct job *j, enum key_role role, const char *label,
 	int err;
 
 	j->fresh.prompt = "new password";
+	j->fresh.stop = &tool_stop;
 	err = password_get(&j->fresh, 1, &password);
 	if (err == 0)
 		err = repo_key_add(j->t->repo, role, label,

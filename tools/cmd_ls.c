@@ -203,7 +203,7 @@ list_dir(struct listing *l, const uint8_t *dir)
 		ret = top->begun ? tree_next(l->tree, top->dir, &top->pos) :
 		    tree_at(l->tree, top->dir, 0, &top->pos);
 		top->begun = 1;
-		if (ret < 0) {
+		if (ret < 0 && !tool_stop) {
 			log_err(ret, "cannot list '/%s'", buf_cstr(&l->path));
 			l->failed++;
 			ret = 0;
@@ -223,7 +223,7 @@ list_dir(struct listing *l, const uint8_t *dir)
 	}
 	while (top != NULL)
 		frame_pop(l, &top);
-	return ret;
+	return tool_stop ? -ECANCELED : ret;
 }
 
 static int
@@ -260,7 +260,7 @@ run(struct tool *t, int argc, char **argv)
 	struct generation_list gens;
 	const struct generation *g;
 	struct reader *rd = NULL;
-	char *path;
+	const char *path;
 	int c, status, err;
 
 	while ((c = tool_option(t, argc, argv, "lR", options)) != -1) {
@@ -275,10 +275,7 @@ run(struct tool *t, int argc, char **argv)
 	}
 	if (optind + 1 != argc)
 		return tool_usage(t, "want one GENERATION[:PATH]");
-	path = tool_split_path(argv[optind]);
-	status = tool_open(t);
-	if (status == 0)
-		status = tool_generation(t, argv[optind], &gens, &g);
+	status = tool_generation(t, argv[optind], &gens, &g, &path);
 	if (status != 0)
 		return status;
 	buf_init(&l.path, 1u << 20);
@@ -291,7 +288,7 @@ run(struct tool *t, int argc, char **argv)
 	reader_free(rd);
 	buf_release(&l.path);
 	generation_list_release(&gens);
-	return l.failed > 0 ? EXIT_FAILED : tool_exit(err);
+	return err == 0 && l.failed > 0 ? EXIT_FAILED : tool_exit(err);
 }
 
 const struct command command_ls = { "ls", run, "GENERATION[:PATH]",

@@ -43,6 +43,8 @@ add_common(struct tool *t, struct buf *o)
 		add_option(o, "password-command", t->password.command);
 	if (t->conf.cache_dir != NULL)
 		add_option(o, "cache-dir", t->conf.cache_dir);
+	if (t->prices != NULL)
+		add_option(o, "prices", t->prices);
 	if (t->conf.cache_limit > 0) {
 		snprintf(number, sizeof(number), "%llu",
 		    (unsigned long long)t->conf.cache_limit);
@@ -56,6 +58,10 @@ add_common(struct tool *t, struct buf *o)
 		add_option(o, "endpoint", t->conf.store.endpoint);
 	if (t->conf.store.path_style == 1)
 		add_option(o, "path-style", NULL);
+	if (t->conf.store.bucket_owner != NULL)
+		add_option(o, "bucket-owner", t->conf.store.bucket_owner);
+	if (t->conf.store.requester_pays)
+		add_option(o, "requester-pays", NULL);
 	if (t->conf.store.timeout > 0) {
 		snprintf(number, sizeof(number), "%u", t->conf.store.timeout);
 		add_option(o, "timeout", number);

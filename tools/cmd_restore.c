@@ -94,6 +94,7 @@ report(const struct job *j, const struct restore_result *r)
 		json_set_uint(o, "unchanged", r->unchanged);
 		json_set_uint(o, "failed", r->failed);
 		json_set_real(o, "seconds", progress_seconds(j->progress));
+		tool_json_store(j->t, o);
 		tool_print_json(o);
 	} else if (!j->t->quiet) {
 		printf("%llu files and %llu directories, %s; %llu unchanged, "
@@ -116,11 +117,13 @@ restore(struct tool *t, const struct generation *g, const char *path,
 	struct restore_result r = { 0 };
 	struct reader *rd = NULL;
 	struct tree *tree = NULL;
+	struct entry root;
 	int err;
 
 	/* What lies above the sources is not the generation's to delete. */
 	conf->sources = (const char *const *)g->rec.paths;
 	conf->nsources = g->rec.npaths;
+	conf->root = genrec_root_entry(&g->rec, &root) == 1 ? &root : NULL;
 	conf->progress = job_progress;
 	conf->ctx = &j;
 	conf->stop = &tool_stop;
@@ -148,7 +151,7 @@ run(struct tool *t, int argc, char **argv)
 	struct generation_list gens;
 	const struct generation *g;
 	uint64_t n;
-	char *path;
+	const char *path;
 	int c, status = 0;
 
 	while ((c = tool_option(t, argc, argv, "n", options)) != -1) {
@@ -179,10 +182,7 @@ run(struct tool *t, int argc, char **argv)
 	}
 	if (optind + 2 != argc)
 		return tool_usage(t, "want GENERATION[:PATH] and DIR");
-	path = tool_split_path(argv[optind]);
-	status = tool_open(t);
-	if (status == 0)
-		status = tool_generation(t, argv[optind], &gens, &g);
+	status = tool_generation(t, argv[optind], &gens, &g, &path);
 	if (status != 0)
 		return status;
 	status = restore(t, g, path, argv[optind + 1], &conf);

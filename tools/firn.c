@@ -17,7 +17,7 @@ static const struct command *const commands[] = {
 };
 
 volatile int tool_stop;
-static struct store *volatile stop_store;
+static struct store_stop stop_store;
 
 /* The first signal ends the command in order; so does the second one, at
  * once. */
@@ -30,14 +30,7 @@ on_signal(int sig)
 		return;
 	}
 	tool_stop = 1;
-	if (stop_store != NULL)
-		store_cancel(stop_store);
-}
-
-void
-tool_stop_cancels(struct store *s)
-{
-	stop_store = s;
+	store_stop_fire(&stop_store);
 }
 
 static void
@@ -83,10 +76,17 @@ help(FILE *f)
 "      --no-cache            no disk cache\n"
 "      --region REGION, --endpoint URL, --path-style\n"
 "                            where S3 is\n"
+"      --sse s3|kms|kms:KEYID\n"
+"                            encryption of new objects by the server as well\n"
+"      --meta-class CLASS    storage class of all that is not file contents\n"
+"      --bucket-owner ID     account that the bucket must be of\n"
+"      --requester-pays      pay for requests to another's bucket\n"
 "      --timeout SECONDS     how long a request to the store is retried\n"
+"      --prices FILE         what S3 asks for, for estimates; else FIRN_PRICES\n"
 "      --json                one JSON document, or JSON lines, on stdout\n"
 "  -q, --quiet               no progress, no summary\n"
-"  -v, --verbose             more\n"
+"  -v, --verbose             more; at the end, requests to the store and their\n"
+"                            cost\n"
 "  -h, --help                help; `firn COMMAND --help` for a command's\n"
 "      --version\n"
 "\n"
@@ -122,7 +122,8 @@ command_at(int argc, char **argv)
 	static const char *const valued[] = { "-r", "-p", "--repo",
 	    "--profile", "--password-file", "--password-command",
 	    "--cache-dir", "--cache-size", "--region", "--endpoint",
-	    "--timeout", NULL };
+	    "--sse", "--meta-class", "--bucket-owner", "--timeout",
+	    "--prices", NULL };
 	size_t k;
 	int i;
 
@@ -141,7 +142,8 @@ command_at(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct tool t = { .conf = { .store = STORE_CONF_DEFAULT } };
+	struct tool t = { .conf = { .store = STORE_CONF_DEFAULT },
+	    .password = { .stop = &tool_stop } };
 	int at, i, status;
 	char *word;
 
@@ -149,6 +151,7 @@ main(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	log_init("firn", LOG_LEVEL_INFO);
 	signals_init();
+	t.conf.store.stop = &stop_store;
 	at = command_at(argc, argv);
 	if (at >= argc) {
 		for (i = 1; i < argc; i++) {

@@ -2,16 +2,20 @@
 /*
  * Profiles: options of every command by their long names, one a line,
  * `name = value`, in NAME.conf.  The user's own goes before the system's.
- * Wraps inih.  The command line wins over a profile.
+ * The command line wins over a profile.
  */
-#include <ini.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/file.h"
+#include "base/ini.h"
 #include "base/log.h"
 #include "tools/tool.h"
+
+#define PROFILE_MAX	(64u << 10)
 
 struct loading {
 	struct tool *t;
@@ -31,18 +35,18 @@ on_value(void *ctx, const char *section, const char *name, const char *value)
 	if (l->t->nowned == sizeof(l->t->owned) / sizeof(l->t->owned[0])) {
 		log_err(0, "'%s' has too many lines", l->path);
 		l->bad = 1;
-		return 1;
+		return 0;
 	}
 	copy = strdup(value);
 	if (copy == NULL)
-		return 0;
+		return -ENOMEM;
 	l->t->owned[l->t->nowned++] = copy;
 	ret = tool_set(l->t, name, copy);
 	if (ret == 0)
 		log_err(0, "'%s': no option '%s'", l->path, name);
 	if (ret != 1)
 		l->bad = 1;
-	return 1;
+	return 0;
 }
 
 static char *
@@ -79,6 +83,18 @@ keep(struct tool *t, const struct tool *before)
 		t->conf.store.region = before->conf.store.region;
 	if (before->conf.store.endpoint != NULL)
 		t->conf.store.endpoint = before->conf.store.endpoint;
+	if (before->conf.store.sse != NULL)
+		t->conf.store.sse = before->conf.store.sse;
+	if (before->conf.store.tier != NULL)
+		t->conf.store.tier = before->conf.store.tier;
+	if (before->conf.store.meta_class != NULL)
+		t->conf.store.meta_class = before->conf.store.meta_class;
+	if (before->conf.store.bucket_owner != NULL)
+		t->conf.store.bucket_owner = before->conf.store.bucket_owner;
+	if (before->conf.store.requester_pays)
+		t->conf.store.requester_pays = 1;
+	if (before->prices != NULL)
+		t->prices = before->prices;
 	if (before->conf.no_cache)
 		t->conf.no_cache = 1;
 	if (before->conf.store.path_style == 1)
@@ -91,8 +107,10 @@ int
 profile_load(struct tool *t, const char *name)
 {
 	struct loading l = { .t = t, .before = *t };
+	struct buf text = BUF_INIT(PROFILE_MAX);
 	char *path;
-	int line;
+	unsigned line = 0;
+	int err;
 
 	if (*name == '\0' || strchr(name, '/') != NULL)
 		return tool_usage(t, "'%s' is not the name of a profile", name);
@@ -100,13 +118,17 @@ profile_load(struct tool *t, const char *name)
 	if (path == NULL)
 		return EXIT_FAILED;
 	l.path = path;
-	line = ini_parse(path, on_value, &l);
-	if (line < 0)
-		log_err(0, "cannot read profile '%s'; it is looked for in "
+	err = file_load(AT_FDCWD, path, &text);
+	if (err != 0)
+		log_err(err, "cannot read profile '%s'; it is looked for in "
 		    "~/.config/firn and /etc/firn", path);
-	else if (line > 0)
-		log_err(0, "'%s': line %d is not `name = value`", path, line);
+	else
+		err = ini_read(text.data, text.len, on_value, &l, &line);
+	if (line > 0)
+		log_err(0, "'%s': line %u is not `name = value` of at most %d "
+		    "bytes", path, line, INI_LINE_MAX);
 	keep(t, &l.before);
+	buf_release(&text);
 	free(path);
-	return line != 0 || l.bad ? EXIT_USAGE : 0;
+	return err != 0 || l.bad ? EXIT_USAGE : 0;
 }

@@ -13,7 +13,8 @@
 #define OWN_MAX 48
 
 enum { O_PASSWORD_FILE = 1000, O_PASSWORD_COMMAND, O_CACHE_DIR, O_CACHE_SIZE,
-    O_NO_CACHE, O_REGION, O_ENDPOINT, O_PATH_STYLE, O_TIMEOUT, O_JSON,
+    O_NO_CACHE, O_REGION, O_ENDPOINT, O_PATH_STYLE, O_SSE, O_META_CLASS,
+    O_BUCKET_OWNER, O_REQUESTER_PAYS, O_TIMEOUT, O_PRICES, O_JSON,
     O_VERSION };
 
 static const struct option common[] = {
@@ -27,7 +28,12 @@ static const struct option common[] = {
 	{ "region", required_argument, NULL, O_REGION },
 	{ "endpoint", required_argument, NULL, O_ENDPOINT },
 	{ "path-style", no_argument, NULL, O_PATH_STYLE },
+	{ "sse", required_argument, NULL, O_SSE },
+	{ "meta-class", required_argument, NULL, O_META_CLASS },
+	{ "bucket-owner", required_argument, NULL, O_BUCKET_OWNER },
+	{ "requester-pays", no_argument, NULL, O_REQUESTER_PAYS },
 	{ "timeout", required_argument, NULL, O_TIMEOUT },
+	{ "prices", required_argument, NULL, O_PRICES },
 	{ "json", no_argument, NULL, O_JSON },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -141,11 +147,23 @@ tool_set(struct tool *t, const char *name, const char *value)
 		if (ret == 1)
 			t->conf.store.path_style = flag ? 1 : -1;
 		return ret;
+	} else if (strcmp(name, "sse") == 0) {
+		t->conf.store.sse = value;
+	} else if (strcmp(name, "tier") == 0) {
+		t->conf.store.tier = value;
+	} else if (strcmp(name, "meta-class") == 0) {
+		t->conf.store.meta_class = value;
+	} else if (strcmp(name, "bucket-owner") == 0) {
+		t->conf.store.bucket_owner = value;
+	} else if (strcmp(name, "requester-pays") == 0) {
+		return flag_value(name, value, &t->conf.store.requester_pays);
 	} else if (strcmp(name, "timeout") == 0) {
 		if (tool_parse_uint(value, 86400, &v) != 0 || v == 0)
 			return bad_value(name, value,
 			    "want seconds, 1 to 86400");
 		t->conf.store.timeout = (unsigned)v;
+	} else if (strcmp(name, "prices") == 0) {
+		t->prices = value;
 	} else {
 		return 0;
 	}
@@ -311,50 +329,42 @@ tool_need_repo(struct tool *t)
 int
 tool_open(struct tool *t)
 {
-	int status, err;
+	int status;
 
 	if (t->repo != NULL)
 		return 0;
 	status = tool_need_repo(t);
 	if (status != 0)
 		return status;
-	err = repo_open(&t->conf, &t->repo);
-	if (err == 0)
-		tool_stop_cancels(repo_store(t->repo));
-	return tool_exit(err);
+	status = tool_exit(repo_open(&t->conf, &t->repo));
+	return status != 0 ? status : tool_prices(t);
 }
 
 void
 tool_close(struct tool *t)
 {
-	tool_stop_cancels(NULL);
+	if (t->verbose > 0)
+		tool_print_store(t);
 	repo_close(t->repo);
+	free(t->price);
 	while (t->nowned > 0)
 		free(t->owned[--t->nowned]);
 }
 
 int
-tool_generation(struct tool *t, const char *what, struct generation_list *list,
-    const struct generation **out)
+tool_generation(struct tool *t, char *what, struct generation_list *list,
+    const struct generation **out, const char **path)
 {
-	int err;
+	int status, err;
 
 	memset(list, 0, sizeof(*list));
+	status = tool_open(t);
+	if (status != 0)
+		return status;
 	err = generation_list(t->repo, list);
 	if (err == 0)
-		err = generation_find(list, what, out);
+		err = generation_find_path(list, what, out, path);
 	if (err != 0)
 		generation_list_release(list);
 	return tool_exit(err);
-}
-
-char *
-tool_split_path(char *text)
-{
-	char *colon = strchr(text, ':');
-
-	if (colon == NULL)
-		return text + strlen(text);
-	*colon = '\0';
-	return colon + 1;
 }

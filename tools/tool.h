@@ -14,6 +14,7 @@
 #include "repo/generation.h"
 #include "repo/password.h"
 #include "repo/repo.h"
+#include "store/price.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_PARTIAL = 3,
     EXIT_NO_REPOSITORY = 10, EXIT_WRONG_KEY = 12, EXIT_INTERRUPTED = 130 };
@@ -24,7 +25,11 @@ struct tool {
 	struct repo_conf conf;
 	struct password_source password;
 	const char *profile;
-	char *owned[16];		/* strings of the profile */
+	const char *prices;		/* --prices, or NULL */
+	struct price_table *price;	/* of the open repository's store, or
+					   NULL: it costs nothing that we
+					   know of */
+	char *owned[32];		/* strings of the profile */
 	unsigned nowned;
 	int json;
 	int quiet;
@@ -50,7 +55,8 @@ int profile_load(struct tool *t, const char *name);
  * -EINVAL, logged.  value stays the caller's and must outlive t. */
 int tool_set(struct tool *t, const char *name, const char *value);
 
-/* Set when SIGINT, SIGTERM or SIGHUP came. */
+/* Set when SIGINT, SIGTERM or SIGHUP came.  The store is cancelled then, also
+ * while it is being opened. */
 extern volatile int tool_stop;
 
 /*
@@ -61,8 +67,6 @@ extern volatile int tool_stop;
  */
 int tool_option(struct tool *t, int argc, char **argv, const char *letters,
     const struct option *own);
-/* Which store a signal cancels; NULL for none. */
-void tool_stop_cancels(struct store *s);
 /* Close what is open. */
 void tool_close(struct tool *t);
 /* What to return after '?': EXIT_DONE when help was asked for. */
@@ -85,6 +89,13 @@ int tool_open(struct tool *t);
 int tool_need_repo(struct tool *t);
 int tool_exit(int err);
 
+/* cost.c: load t->price for the open repository.  0, or EXIT_USAGE. */
+int tool_prices(struct tool *t);
+/* What was asked of the store so far: as member "store" of a summary, and for
+ * people, to stderr. */
+void tool_json_store(struct tool *t, struct json *summary);
+void tool_print_store(struct tool *t);
+
 /* Print one JSON document and a newline to stdout; frees it.  A full disk or
  * closed pipe is -errno, logged. */
 int tool_print_json(struct json *j);
@@ -106,11 +117,10 @@ void progress_draw(struct progress *p, const char *fmt, ...)
 double progress_seconds(const struct progress *p);
 void progress_end(struct progress *p);
 
-/* Load the list of generations and find one of it: 0 or exit status. */
-int tool_generation(struct tool *t, const char *what,
-    struct generation_list *list, const struct generation **out);
-/* Split "GENERATION:PATH"; path is "" without one.  Changes text. */
-char *tool_split_path(char *text);
+/* Open the repository, load the list of generations and find one of it, as
+ * generation_find_path(): 0 or exit status. */
+int tool_generation(struct tool *t, char *what, struct generation_list *list,
+    const struct generation **out, const char **path);
 /* A generation as JSON. */
 struct json *tool_generation_json(const struct generation *g);
 

@@ -276,6 +276,8 @@ machinery(struct run *r)
 	err = chunker_new(repo_keys(r->repo)->chunker, config->block_target,
 	    &r->chunker);
 	if (err == 0)
+		pc.piece_max = chunker_max(r->chunker);
+	if (err == 0)
 		err = writer_new(r->repo, &wc, &r->writer);
 	if (err == 0)
 		err = packs_compare(r);
@@ -305,6 +307,23 @@ walk(struct run *r)
 	if (r->conf->stdin_name != NULL)
 		return walk_stream(&wc);
 	return walk_run(&wc, &r->want);
+}
+
+/* What the tree came to.  A stream has no directory that it lies in. */
+static int
+root_take(struct run *r)
+{
+	struct entry root;
+	int err;
+
+	err = pipe_finish(r->pipe, &root);
+	if (err != 0)
+		return err;
+	memcpy(r->rec.root, root.tree_id, BLOCK_ID_SIZE);
+	r->rec.totals = (struct gen_totals){ .files = root.files,
+	    .dirs = root.dirs, .bytes = root.bytes };
+	return r->conf->stdin_name != NULL ? 0 :
+	    genrec_set_root_entry(&r->rec, &root);
 }
 
 /* All that the tree needs is durable; make the generation. */
@@ -379,8 +398,7 @@ backup_run(struct repo *repo, const struct backup_conf *conf,
 	if (err == 0)
 		err = walk(&r);
 	if (err == 0)
-		err = pipe_finish(r.pipe, r.rec.root, &r.rec.totals.files,
-		    &r.rec.totals.dirs, &r.rec.totals.bytes);
+		err = root_take(&r);
 	if (err == 0)
 		err = writer_flush(r.writer);
 	if (r.writer != NULL)

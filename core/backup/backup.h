@@ -24,7 +24,8 @@ struct backup_progress {
 	uint64_t files, dirs, bytes;	/* seen */
 	uint64_t unchanged;		/* files taken over unread */
 	uint64_t bytes_read;
-	uint64_t errors;
+	uint64_t errors;		/* files and directories that could not
+					   be read whole, each once */
 	struct gen_added added;
 	const char *path;		/* now at; valid during the call */
 };
@@ -45,6 +46,9 @@ struct backup_conf {
 	unsigned threads, uploads;	/* 0: defaults */
 	const char *stdin_name;		/* not NULL: one file from a stream */
 	int stdin_fd;
+	/* While the stream is read: now and then when nothing comes
+	 * (silent), and when something does.  May be NULL. */
+	void (*stdin_look)(void *ctx, int silent);
 	/* After the stream ended: 0, or -errno to make no generation. */
 	int (*stdin_done)(void *ctx);
 	const char *program;

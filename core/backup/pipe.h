@@ -25,7 +25,8 @@ struct pipe;
 struct pipe_conf {
 	const struct keys *keys;
 	unsigned threads;		/* that hash */
-	size_t memory;			/* bytes of file contents in flight */
+	size_t memory;			/* bytes of items in flight, about */
+	size_t piece_max;		/* bytes of the largest piece */
 	/* Beside the writer, every block that is not data (for hosts that
 	 * cannot read them back); may be NULL. */
 	int (*meta)(void *ctx, enum block_type type,
@@ -40,7 +41,7 @@ void pipe_free(struct pipe *p);
 
 int pipe_dir_begin(struct pipe *p);
 /* e: all of the directory but subtree and totals.  The directory that has no
- * parent is the root; its e is ignored. */
+ * parent is the root. */
 int pipe_dir_end(struct pipe *p, const struct entry *e,
     const struct buf *xattr);
 /* An entry with all that it has (taken over, or without contents).  xattr is
@@ -49,6 +50,11 @@ int pipe_entry(struct pipe *p, const struct entry *e,
     const struct buf *xattr);
 /* A regular file: pieces in order, then its end.  abort drops the file. */
 int pipe_data(struct pipe *p, const void *data, size_t len);
+/* The same without a copy: begin gives room for up to max bytes, commit takes
+ * the first len of them, at least one, as a piece.  Any other call drops a
+ * piece that was begun and not committed. */
+int pipe_piece_begin(struct pipe *p, size_t max, void **room);
+int pipe_piece_commit(struct pipe *p, size_t len);
 int pipe_hole(struct pipe *p, uint64_t len);
 /* e may have its contents already (ENTRY_INLINE, no pieces before).
  * link: 0, or a number by which pipe_link() later repeats the contents. */
@@ -63,8 +69,8 @@ int pipe_link(struct pipe *p, const char *name, size_t len, uint64_t link,
 /* 1 when the pipeline has failed, and so every call will. */
 int pipe_failed(struct pipe *p);
 
-/* After the root's dir_end: waits for all; its id and totals. */
-int pipe_finish(struct pipe *p, uint8_t root[BLOCK_ID_SIZE],
-    uint64_t *files, uint64_t *dirs, uint64_t *bytes);
+/* After the root's dir_end: waits for all; its entry, which has its id and
+ * totals and is valid until pipe_free(). */
+int pipe_finish(struct pipe *p, struct entry *root);
 
 #endif

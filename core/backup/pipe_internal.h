@@ -10,28 +10,38 @@
 #include "crypto/hash.h"
 #include "repo/writer.h"
 
-#define MACS_MAX 64
+#define BATCH_ALIGN	16
 
 enum item_type {
 	ITEM_DIR_BEGIN, ITEM_DIR_END, ITEM_ENTRY, ITEM_DATA, ITEM_HOLE,
 	ITEM_FILE_END, ITEM_FILE_ABORT, ITEM_LINK
 };
 
+/* One record of a batch, `bytes` behind it. */
 struct item {
+	size_t size;			/* to the next record */
 	enum item_type type;
-	struct pipe *pipe;
-	uint8_t *data;			/* ITEM_DATA */
-	size_t datalen;
-	size_t taken;			/* of the pipe's room */
-	uint8_t id[BLOCK_ID_SIZE];
-	int hashed;			/* protected by pipe->lock */
-	int err;
-	uint64_t len;			/* ITEM_HOLE */
+	int last;			/* ITEM_LINK */
+	uint8_t id[BLOCK_ID_SIZE];	/* ITEM_DATA: once hashed */
+	uint64_t len;			/* ITEM_HOLE; ITEM_DATA: of bytes */
 	uint64_t link;			/* ITEM_FILE_END, ITEM_LINK */
-	int last;
 	size_t entrylen;		/* of bytes: entry (or name), xattrs */
 	size_t xattrlen;
-	uint8_t bytes[];
+	_Alignas(BATCH_ALIGN) uint8_t bytes[];
+};
+
+/*
+ * Items in walk order in one piece of memory.  One hand-over between threads
+ * serves hundreds of small files: a wake-up costs more than hashing one.
+ */
+struct batch {
+	struct pipe *pipe;
+	uint8_t *mem;
+	size_t cap;
+	size_t used;
+	unsigned pieces;		/* ITEM_DATA in it */
+	int hashed;			/* protected by pipe->lock */
+	int err;			/* of hashing */
 };
 
 struct totals {
@@ -48,18 +58,23 @@ struct level {
 struct pipe {
 	struct writer *writer;
 	struct pipe_conf conf;
-	struct queue *queue;
+	struct queue *empty;		/* batches to fill */
+	struct queue *full;		/* batches in walk order */
+	struct batch *batch;		/* all of them */
+	unsigned nbatches;
 	struct pool *pool;
 	pthread_t thread;
 	int running;
-	struct buf scratch;		/* the walker's */
+
+	/* The walker's own. */
+	struct batch *filling;		/* or NULL */
+	struct item *piece;		/* begun, not committed */
+	struct buf scratch;
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	int err;			/* protected by lock, as all below */
-	size_t room;
-	const struct item *waiting;	/* what the sequencer waits for */
-	struct mac *macs[MACS_MAX];
+	int err;			/* protected by lock, as the next two */
+	struct mac **macs;		/* idle ones, room for one a thread */
 	unsigned nmacs;
 
 	/* The sequencer's own. */
@@ -72,16 +87,14 @@ struct pipe {
 	struct buf few;			/* extents kept in an entry */
 	struct buf entry;		/* encoded entry under construction */
 	struct links *links;
-	uint8_t root[BLOCK_ID_SIZE];
-	struct totals totals;
+	struct buf root;		/* its entry, encoded */
 };
 
 int pipe_error(struct pipe *p);
-void item_free(struct pipe *p, struct item *it);
 
 /* pipe_sequence.c */
 int sequence_init(struct pipe *p);
 void sequence_release(struct pipe *p);
-int pipe_step(struct pipe *p, struct item *it);
+int pipe_step(struct pipe *p, const struct item *it);
 
 #endif

@@ -38,6 +38,7 @@ sequence_init(struct pipe *p)
 	p->sink.ctx = p;
 	buf_init(&p->few, 4096);
 	buf_init(&p->entry, 2 * TREE_ENTRY_MAX);
+	buf_init(&p->root, 2 * TREE_ENTRY_MAX);
 	err = mac_new(p->conf.keys->block_id, sizeof(p->conf.keys->block_id),
 	    &p->mac);
 	if (err == 0)
@@ -60,6 +61,7 @@ sequence_release(struct pipe *p)
 	mac_free(p->mac);
 	buf_release(&p->few);
 	buf_release(&p->entry);
+	buf_release(&p->root);
 }
 
 static int
@@ -142,28 +144,22 @@ step_dir_end(struct pipe *p, const struct item *it)
 	p->depth--;
 	if (err != 0)
 		return err;
-	if (p->depth == 0) {
-		memcpy(p->root, e.tree_id, BLOCK_ID_SIZE);
-		p->totals = t;
-		return 0;
-	}
 	e.flags |= ENTRY_SUBTREE;
 	e.subdirs = t.subdirs;
 	e.files = t.files;
 	e.dirs = t.dirs;
 	e.bytes = t.bytes;
-	return entry_add(p, &e);
+	return p->depth > 0 ? entry_add(p, &e) : entry_encode(&e, &p->root);
 }
 
 static int
 step_data(struct pipe *p, const struct item *it)
 {
-	struct extent x = { .len = it->datalen };
-	int err = it->err;
+	struct extent x = { .len = it->len };
+	int err;
 
-	if (err == 0)
-		err = writer_add(p->writer, BLOCK_DATA, it->id, it->data,
-		    it->datalen, NULL);
+	err = writer_add(p->writer, BLOCK_DATA, it->id, it->bytes, it->len,
+	    NULL);
 	memcpy(x.id, it->id, BLOCK_ID_SIZE);
 	if (err == 0)
 		err = list_writer_add(p->list, &x);
@@ -216,7 +212,7 @@ step_link(struct pipe *p, const struct item *it)
 }
 
 int
-pipe_step(struct pipe *p, struct item *it)
+pipe_step(struct pipe *p, const struct item *it)
 {
 	struct extent hole = { .hole = 1 };
 	struct entry e;

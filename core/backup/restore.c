@@ -60,8 +60,14 @@ int
 restore_local_err(struct restore *r, int err, const char *what,
     const char *path)
 {
+	const char *base = strrchr(path, '/');
 	int first;
 
+	base = base != NULL ? base + 1 : path;
+	if (err == -ENAMETOOLONG)
+		return log_plain(err, "cannot %s '%s': its file system takes "
+		    "no name of %zu bytes; restore it into another one", what,
+		    path, strlen(base));
 	if (err != -ENOSPC && err != -EDQUOT && err != -EROFS)
 		return log_err(err, "cannot %s '%s'", what, path);
 	pthread_mutex_lock(&r->lock);
@@ -342,13 +348,25 @@ open_limit(void)
 	return rl.rlim_cur / 3 < 8 ? 8 : (unsigned)(rl.rlim_cur / 3);
 }
 
+/* Was "/" itself asked for, in the backup? */
+static int
+is_source_root(const struct restore_conf *conf)
+{
+	size_t i;
+
+	for (i = 0; i < conf->nsources; i++)
+		if (strcmp(conf->sources[i], "/") == 0)
+			return 1;
+	return 0;
+}
+
 /* Everything below top, or the one file e. */
 static int
 run(struct restore *r, const struct entry *e, const uint8_t *id,
     const char *target)
 {
 	int is_dir = e != NULL && S_ISDIR(e->mode);
-	int fd, existed, err;
+	int fd, existed, bare, err;
 	unsigned threads = r->conf->threads;
 
 	err = open_target(r, target, is_dir ? 0700 : 0777, &fd, &existed);
@@ -360,7 +378,8 @@ run(struct restore *r, const struct entry *e, const uint8_t *id,
 		close(fd);
 		return err;
 	}
-	err = rdir_top(r, target, fd, existed, is_dir ? e : NULL, id);
+	bare = r->path[0] == '\0' && existed && !is_source_root(r->conf);
+	err = rdir_top(r, target, fd, existed, bare, is_dir ? e : NULL, id);
 	if (err != 0)
 		return log_err(err, "cannot restore into '%s'", target);
 	restore_links_init(r);
@@ -396,7 +415,7 @@ trim(const char *path, int front)
 	return strndup(path, len);
 }
 
-/* Find what is wanted: *e stays NULL for the whole. */
+/* Find what is wanted; for the whole, *e is the root's or stays NULL. */
 static int
 find(struct restore *r, const uint8_t *root, struct tree_pos *pos,
     const struct entry **e, const uint8_t **id)
@@ -404,6 +423,7 @@ find(struct restore *r, const uint8_t *root, struct tree_pos *pos,
 	int err;
 
 	*id = root;
+	*e = r->conf->root;
 	if (r->path[0] == '\0')
 		return 0;
 	err = tree_resolve(r->tree, root, r->path, pos);

@@ -31,6 +31,8 @@ struct restore_conf {
 	 */
 	const char *const *sources;
 	size_t nsources;
+	/* Of the generation's root directory, or NULL. */
+	const struct entry *root;
 	int dry_run;
 	int verify;		/* read each file back and compare */
 	unsigned threads;	/* files written at once; 0: 4 */
@@ -57,7 +59,9 @@ struct restore_result {
  * root into directory `target` (made when missing).  A directory's contents go
  * into target with their full source paths below it when path is "", and right
  * into target, with path's own attributes on it, when path is a directory; a
- * single file goes into target under its name.
+ * single file goes into target under its name.  For "" the root's attributes go
+ * onto a target that this made, and onto one that was there only if "/" was
+ * among the sources: else it is not what was backed up.
  *
  * Leftovers of a run that was killed (".firn-" and 8 digits, not in use by
  * another run) are removed from the directories that are restored.

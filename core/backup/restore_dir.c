@@ -100,7 +100,7 @@ set_tree(struct rdir *d, const uint8_t *id)
 
 int
 rdir_top(struct restore *r, const char *target, int fd, int existed,
-    const struct entry *e, const uint8_t *id)
+    int bare, const struct entry *e, const uint8_t *id)
 {
 	struct rdir *d = NULL;
 	int err;
@@ -113,6 +113,7 @@ rdir_top(struct restore *r, const char *target, int fd, int existed,
 	}
 	d->fd = fd;
 	d->existed = existed;
+	d->bare = bare;
 	d->top = strdup(target);
 	if (id != NULL)
 		set_tree(d, id);
@@ -271,11 +272,11 @@ rdir_enter(struct restore *r, const struct entry *e)
 static void
 finish(struct restore *r, struct rdir *d)
 {
-	int shown = d->item != NULL;
+	int shown = d->item != NULL && !d->bare;
 	char *path;
 
 	path = restore_path(d, NULL);
-	if (d->item != NULL && d->fd >= 0 && !r->conf->dry_run &&
+	if (shown && d->fd >= 0 && !r->conf->dry_run &&
 	    !restore_stopping(r) && path != NULL &&
 	    !(d->existed && r->conf->overwrite == RESTORE_NEVER))
 		restore_meta(r, d->fd, ".", path, &d->item->e);

@@ -54,6 +54,7 @@ int restore_item_new(const struct entry *e, struct item **out);
 struct rdir {
 	struct rdir *parent;	/* alive as long as this is */
 	struct item *item;	/* NULL at the top, when it has no entry */
+	int bare;		/* its metadata is not to be touched */
 	char *top;		/* at the top, its path; else NULL */
 	int fd;			/* -1: shut for now, lost, or a dry run's */
 	int existed;		/* before this run */
@@ -147,9 +148,9 @@ void restore_meta(struct restore *r, int dirfd, const char *name,
     const char *path, const struct entry *e);
 
 /* Begin the stack with the target, open as fd (or -1), which this takes; e
- * and id may be NULL. */
+ * and id may be NULL.  bare: e is not for its metadata. */
 int rdir_top(struct restore *r, const char *target, int fd, int existed,
-    const struct entry *e, const uint8_t *id);
+    int bare, const struct entry *e, const uint8_t *id);
 /* Make or open a subdirectory of the stack's last, which then is the stack's
  * last.  Failures are logged and counted, and it is not entered. */
 void rdir_enter(struct restore *r, const struct entry *e);

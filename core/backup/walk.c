@@ -56,6 +56,9 @@ walk_error(struct walker *w, int err, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	log_warn(err, "%s", text);
+	if (w->counted)
+		return 0;
+	w->counted = 1;
 	w->wc->p->errors++;
 	snprintf(line, sizeof(line), err != 0 ? "%s: %s" : "%s", text,
 	    err_text(err));
@@ -147,6 +150,7 @@ walk_name(struct walker *w, struct dir *d)
 	const struct entry *parent;
 	int err, is_dir;
 
+	w->counted = 0;
 	err = path_enter(w, d, name);
 	if (err != 0)
 		return err;
@@ -187,6 +191,24 @@ walk_name(struct walker *w, struct dir *d)
 	return walk_special(w, d, name, parent);
 }
 
+/* The root has no name in a directory, but attributes like any. */
+static int
+walk_root(struct walker *w, const struct want *root)
+{
+	int err;
+
+	err = fsmeta_stat(AT_FDCWD, "/", &w->meta);
+	if (err != 0)
+		return log_err(err, "cannot read '/'");
+	err = owner_note(w->wc->rec, w->meta.e.uid, w->meta.e.gid);
+	if (err == 0 && fsmeta_read(AT_FDCWD, "/", -1, "/", &w->meta) != 0) {
+		w->meta.e.flags |= ENTRY_PARTIAL;
+		err = walk_error(w, 0, "attributes of '/' are not complete");
+	}
+	return err == 0 ? dir_push(w, NULL, "", root->whole ? NULL : root,
+	    NULL) : err;
+}
+
 static void
 skips_find(struct walker *w)
 {
@@ -222,9 +244,7 @@ walk_run(const struct walk_conf *wc, const struct want *root)
 	w->piece = malloc(w->piece_cap);
 	err = w->piece == NULL ? -ENOMEM : links_new(LINKS_MEMORY, &w->links);
 	if (err == 0)
-		err = fsmeta_stat(AT_FDCWD, "/", &w->meta);
-	if (err == 0)
-		err = dir_push(w, NULL, "", root->whole ? NULL : root, NULL);
+		err = walk_root(w, root);
 	while (err == 0 && w->top != NULL) {
 		walk_progress(w, 0);
 		if (walk_stopped(w))

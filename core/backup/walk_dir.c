@@ -202,6 +202,7 @@ dir_push(struct walker *w, struct dir *up, const char *name,
 		names_only(d, NULL);
 		d->meta.e.flags |= ENTRY_PARTIAL;
 	}
+	d->counted = w->counted;
 	err = pipe_dir_begin(w->pipe);
 	if (err != 0) {
 		dir_free(w, d);
@@ -240,6 +241,8 @@ dir_reopen(struct walker *w, struct dir *d)
 	names_only(up, NULL);
 	up->i = 0;
 	up->meta.e.flags |= ENTRY_PARTIAL;
+	w->counted = up->counted;
+	up->counted = 1;
 	return walk_error(w, -ESTALE, "a directory above '%s' was moved while "
 	    "it was read; the rest of it is left out", walk_path(w));
 }

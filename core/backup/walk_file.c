@@ -5,7 +5,6 @@
  * one that changes meanwhile is kept as it was read, marked, and reported.
  */
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,7 +23,6 @@
  * nanoseconds are zero, the 2 seconds of the coarsest. */
 #define GRAIN_NS	20000000
 #define GRAIN_COARSE_S	2
-#define STOP_LOOK_MS	200	/* between looks whether to stop */
 
 static int
 time_equal(const struct timespec *a, const struct timespec *b)
@@ -168,6 +166,28 @@ read_segment(struct walker *w, int fd, uint64_t off, uint64_t end,
 	return err;
 }
 
+/* All of a file that is one block for certain; straight to where it goes. */
+static int
+read_small(struct walker *w, int fd, uint64_t size, uint64_t *end)
+{
+	size_t got = 0;
+	void *room;
+	int err = walk_stopped(w) ? -ECANCELED : 0;
+
+	if (err == 0)
+		err = pipe_piece_begin(w->pipe, (size_t)size, &room);
+	if (err == 0)
+		err = file_pread_full(fd, room, (size_t)size, 0, &got);
+	*end = got;
+	if (err != 0 || got == 0)
+		return err;
+	w->wc->p->bytes_read += got;
+	w->wc->p->bytes += got;
+	err = pipe_piece_commit(w->pipe, got);
+	walk_progress(w, 0);
+	return err;
+}
+
 /* All of a file of this size, holes kept.  *end is how far it got. */
 static int
 read_file(struct walker *w, int fd, uint64_t size, uint64_t *end)
@@ -288,10 +308,10 @@ store_contents(struct walker *w, int fd, const char *name)
 	uint64_t end = 0, size = e->size;
 	uint8_t small[4096];
 	size_t got = 0;
-	int err;
+	int whole = !has_hole(fd, size), err;
 
 	if (size > 0 && size <= w->wc->inline_max && size <= sizeof(small) &&
-	    !has_hole(fd, size)) {
+	    whole) {
 		err = file_pread_full(fd, small, size, 0, &got);
 		end = got;
 		e->flags |= ENTRY_INLINE;
@@ -301,6 +321,8 @@ store_contents(struct walker *w, int fd, const char *name)
 		w->wc->p->bytes_read += got;
 		if (got == 0)
 			e->flags &= ~(uint32_t)ENTRY_INLINE;
+	} else if (size > 0 && size <= chunker_min(w->wc->chunker) && whole) {
+		err = read_small(w, fd, size, &end);
 	} else {
 		err = read_file(w, fd, size, &end);
 	}
@@ -356,84 +378,4 @@ walk_regular(struct walker *w, struct dir *d, const char *name,
 	err = store_contents(w, fd, name);
 	close(fd);
 	return err;
-}
-
-/* As file_read_full(), but an input that is silent can be given up. */
-static int
-stream_read(const struct walker *w, uint8_t *buf, size_t len, size_t *got)
-{
-	struct pollfd p = { .fd = w->conf->stdin_fd, .events = POLLIN };
-	ssize_t n;
-
-	*got = 0;
-	while (*got < len) {
-		if (walk_stopped(w))
-			return -ECANCELED;
-		/* A signal may come just before the call. */
-		n = poll(&p, 1, STOP_LOOK_MS);
-		if (n > 0)
-			n = read(p.fd, buf + *got, len - *got);
-		else if (n == 0)
-			continue;
-		if (n == 0)
-			break;
-		if (n > 0)
-			*got += (size_t)n;
-		else if (errno != EINTR && errno != EAGAIN)
-			return -errno;
-	}
-	return 0;
-}
-
-int
-walk_stream(const struct walk_conf *wc)
-{
-	struct walker w = { .wc = wc, .conf = wc->conf, .pipe = wc->pipe };
-	struct chunker const *ch = wc->chunker;
-	struct entry root = { .name = "root", .namelen = 4,
-	    .mode = S_IFDIR | 0755, .flags = ENTRY_SUBTREE }, e = { 0 };
-	size_t fill = 0, start, cut, scanned = 0, got;
-	int err, eof = 0;
-
-	w.piece_cap = chunker_max(ch) + READ_SIZE;
-	w.piece = malloc(w.piece_cap);
-	err = w.piece == NULL ? -ENOMEM : pipe_dir_begin(wc->pipe);
-	while (err == 0 && !eof) {
-		err = stream_read(&w, w.piece + fill, READ_SIZE, &got);
-		if (err != 0 && err != -ECANCELED)
-			log_err(err, "cannot read standard input");
-		if (err != 0)
-			break;
-		eof = got < READ_SIZE;
-		fill += got;
-		e.size += got;
-		wc->p->bytes_read += got;
-		wc->p->bytes += got;
-		for (start = 0; err == 0 && (cut = chunker_cut_from(ch,
-		    w.piece + start, fill - start, scanned, eof)) > 0;
-		    start += cut) {
-			scanned = 0;
-			err = pipe_data(wc->pipe, w.piece + start, cut);
-		}
-		scanned = fill - start;
-		memmove(w.piece, w.piece + start, fill - start);
-		fill -= start;
-		walk_progress(&w, 0);
-	}
-	free(w.piece);
-	if (err == 0 && wc->conf->stdin_done != NULL)
-		err = wc->conf->stdin_done(wc->conf->ctx);
-	e.name = wc->conf->stdin_name;
-	e.namelen = strlen(e.name);
-	e.mode = S_IFREG | 0600;
-	e.uid = geteuid();
-	e.gid = getegid();
-	e.flags = ENTRY_SIZE;
-	e.ino = 1;
-	clock_gettime(CLOCK_REALTIME, &e.mtime);
-	e.ctime = e.mtime;
-	wc->p->files = 1;
-	if (err == 0)
-		err = pipe_file_end(wc->pipe, &e, NULL, 0);
-	return err == 0 ? pipe_dir_end(wc->pipe, &root, NULL) : err;
 }

@@ -28,6 +28,7 @@ struct dir {
 	uint8_t parent[BLOCK_ID_SIZE];
 	struct tree_pos pos;	/* in the parent; merges with names */
 	uint64_t path_dev;	/* of the wanted path, for one_file_system */
+	int counted;		/* among the errors */
 	unsigned depth;
 };
 
@@ -38,6 +39,7 @@ struct walker {
 	struct dir *top;
 	struct buf path;	/* absolute, NUL behind */
 	struct fsmeta meta;	/* of the entry at hand */
+	int counted;		/* it is among the errors */
 	struct links *links;
 	uint64_t next_link;
 	uint64_t dev[DEVS_MAX];	/* file systems in the order they were met */
@@ -50,7 +52,8 @@ struct walker {
 };
 
 /* walk.c */
-/* Count and note a source error; 0, since the walk goes on. */
+/* Log that the entry at hand cannot be had whole; count and note it, once
+ * however much there is to say of it.  0, since the walk goes on. */
 int walk_error(struct walker *w, int err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same for something that is not in the generation because of it: the

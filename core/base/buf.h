@@ -26,6 +26,9 @@ struct buf {
 
 void buf_init(struct buf *b, size_t max);
 void buf_release(struct buf *b);
+/* The same for secrets: overwritten first.  What growing left behind is not,
+ * so reserve first. */
+void buf_wipe(struct buf *b);
 /* Empty it and forget the error; keeps the memory. */
 void buf_reset(struct buf *b);
 /* Room for `extra` more bytes behind len. */

@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,21 @@
 
 #define CHUNK	65536	/* one read of file_load(), bytes */
 #define TRIES	16	/* temporary names before giving up */
+
+int
+file_wait(int fd, const volatile int *stop)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int n;
+
+	/* No signal need interrupt the poll, nor come to this thread. */
+	if (stop != NULL && __atomic_load_n(stop, __ATOMIC_RELAXED))
+		return -ECANCELED;
+	n = poll(&p, 1, FILE_WAIT_MS);
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	return n;
+}
 
 int
 file_read_full(int fd, void *buf, size_t len, size_t *got)

@@ -10,6 +10,14 @@
 
 #include "base/buf.h"
 
+/*
+ * Wait until fd can be read, or has ended: 1; 0 after FILE_WAIT_MS without,
+ * for the caller to look around and call again; -ECANCELED once *stop is not
+ * 0 (stop may be NULL), which a signal handler may set at any time.
+ */
+#define FILE_WAIT_MS	100
+int file_wait(int fd, const volatile int *stop);
+
 /* Reads until `len` or end of file; *got is what came. */
 int file_read_full(int fd, void *buf, size_t len, size_t *got);
 int file_pread_full(int fd, void *buf, size_t len, off_t off, size_t *got);

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/err.h"
 #include "base/hex.h"
@@ -55,6 +56,7 @@ genrec_release(struct genrec *g)
 	names_release(g->users, g->nusers);
 	names_release(g->groups, g->ngroups);
 	free(g->program);
+	free(g->root_entry);
 	strings_release(g->errors, g->nerrors);
 	genrec_init(g);
 }
@@ -117,6 +119,45 @@ genrec_add_error(struct genrec *g, const char *text)
 	if (err == 0)
 		g->error_count++;
 	return err;
+}
+
+int
+genrec_set_root_entry(struct genrec *g, const struct entry *e)
+{
+	struct buf b = BUF_INIT(2 * TREE_ENTRY_MAX);
+	int err = entry_encode(e, &b);
+
+	if (err == 0) {
+		free(g->root_entry);
+		g->root_entry = malloc(b.len);
+		err = g->root_entry == NULL ? -ENOMEM : 0;
+	}
+	if (err == 0) {
+		memcpy(g->root_entry, b.data, b.len);
+		g->root_entrylen = b.len;
+	}
+	buf_release(&b);
+	return err;
+}
+
+int
+genrec_root_entry(const struct genrec *g, struct entry *out)
+{
+	struct rd r = rd_init(g->root_entry, g->root_entrylen);
+
+	return g->root_entry != NULL && entry_decode(&r, out) == 0;
+}
+
+int
+genrec_root_entry_valid(const struct genrec *g)
+{
+	struct rd r = rd_init(g->root_entry, g->root_entrylen);
+	struct entry e;
+
+	return entry_decode(&r, &e) == 0 && rd_left(&r) == 0 &&
+	    S_ISDIR(e.mode) && e.namelen == 4 &&
+	    memcmp(e.name, "root", 4) == 0 &&
+	    memcmp(e.tree_id, g->root, BLOCK_ID_SIZE) == 0;
 }
 
 int

@@ -14,8 +14,8 @@
  * the years 0 to 9999), root (hex), totals {files, dirs, bytes}, added
  * {data_blocks, data_bytes, meta_blocks, meta_bytes, stored_bytes}, parent
  * (hex), users and groups {number in decimal: name}, program, errors [texts],
- * error_count, clock_grain_ns.  Texts may hold any byte but NUL, as
- * json_set_bytes() stores them.  host, series and tags pass genrec_name_ok();
+ * error_count, clock_grain_ns; and root_entry (hex), which may lack as well.
+ * Texts may hold any byte but NUL, as json_set_bytes() stores them.  host, series and tags pass genrec_name_ok();
  * a path is not empty; error_count is at least the number of errors.
  *
  * Nothing here is logged: the caller knows the record's name.
@@ -30,6 +30,7 @@
 #include "base/buf.h"
 #include "crypto/keys.h"
 #include "format/format.h"
+#include "format/tree.h"
 
 #define GEN_ID_SIZE	8
 #define GEN_TAG_SIZE	33		/* 32 hex digits and a NUL */
@@ -67,6 +68,8 @@ struct genrec {
 	struct timespec start;
 	struct timespec end;
 	uint8_t root[BLOCK_ID_SIZE];	/* tree node of "/" */
+	uint8_t *root_entry;	/* of "/", encoded; or NULL */
+	size_t root_entrylen;
 	struct gen_totals totals;
 	struct gen_added added;
 	uint8_t parent[GEN_ID_SIZE];
@@ -78,7 +81,7 @@ struct genrec {
 	char *program;		/* name and version of the writer */
 	char **errors;		/* at most GEN_ERRORS_MAX; paths in them */
 	size_t nerrors;
-	uint64_t error_count;	/* all there were */
+	uint64_t error_count;	/* sources not read whole, each once */
 	int64_t clock_grain_ns;	/* see backup: files younger than start are
 				   read again */
 };
@@ -90,6 +93,15 @@ int genrec_add_path(struct genrec *g, const char *path);
 int genrec_add_tag(struct genrec *g, const char *tag);
 /* Counts it in error_count, and keeps it while there is room. */
 int genrec_add_error(struct genrec *g, const char *text);
+
+/*
+ * The entry of "/" itself, which no directory holds: its name is "root", and
+ * its tree g->root.  Without one (in a stream's generation, and in those of
+ * version 0.1) a reader shows what it likes.
+ */
+int genrec_set_root_entry(struct genrec *g, const struct entry *e);
+/* 1, or 0 when there is none.  Points into g. */
+int genrec_root_entry(const struct genrec *g, struct entry *out);
 
 /* Appends the object; name is "gen/..." with room for GEN_OBJECT_NAME_LEN + 1.
  * -EINVAL when g breaks a rule above, -FIRN_ETOOBIG over GENREC_MAX. */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/hex.h"
 #include "base/json.h"
 #include "base/timefmt.h"
 #include "format/genrec_internal.h"
@@ -65,6 +66,8 @@ record_valid(const struct genrec *g)
 	for (i = 0; i < g->ntags; i++)
 		if (!genrec_name_ok(g->tags[i]))
 			return 0;
+	if (g->root_entry != NULL && !genrec_root_entry_valid(g))
+		return 0;
 	return g->nerrors <= GEN_ERRORS_MAX && g->error_count >= g->nerrors &&
 	    g->clock_grain_ns >= 0;
 }
@@ -142,6 +145,9 @@ genrec_write(const struct genrec *g, struct buf *out)
 	time_write(j, "start", &g->start);
 	time_write(j, "end", &g->end);
 	json_set_hex(j, "root", g->root, sizeof(g->root));
+	if (g->root_entry != NULL)
+		json_set_hex(j, "root_entry", g->root_entry,
+		    g->root_entrylen);
 	numbers_write(j, "totals", g);
 	numbers_write(j, "added", g);
 	if (g->has_parent)
@@ -308,6 +314,28 @@ parent_parse(struct json *j, struct genrec *out)
 }
 
 static int
+root_entry_parse(struct json *j, struct genrec *out)
+{
+	const char *text;
+	size_t len;
+	int err = json_get_str(j, "root_entry", &text);
+
+	if (err == -ENOENT)
+		return 0;
+	if (err != 0)
+		return err;
+	len = strlen(text) / 2;
+	if (len > TREE_ENTRY_MAX)
+		return -FIRN_ECORRUPT;
+	out->root_entry = malloc(len + 1);
+	if (out->root_entry == NULL)
+		return -ENOMEM;
+	out->root_entrylen = len;
+	return hex_decode(text, out->root_entry, len) == 0 ? 0 :
+	    -FIRN_ECORRUPT;
+}
+
+static int
 members_parse(struct json *j, struct genrec *out)
 {
 	int err;
@@ -327,6 +355,8 @@ members_parse(struct json *j, struct genrec *out)
 		err = time_parse(j, "end", &out->end);
 	if (err == 0)
 		err = json_get_hex(j, "root", out->root, sizeof(out->root));
+	if (err == 0)
+		err = root_entry_parse(j, out);
 	if (err == 0)
 		err = numbers_parse(j, out);
 	if (err == 0)

@@ -8,7 +8,9 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "crypto/hash.h"
 #include "repo/check_internal.h"
+#include "repo/repo_internal.h"
 
 void
 check_problem(struct check *c, const char *object, const char *fmt, ...)
@@ -30,6 +32,25 @@ int
 check_stopped(const struct check *c)
 {
 	return c->conf->stop != NULL && *c->conf->stop;
+}
+
+int
+check_load(struct check *c, const char *name,
+    const uint8_t id[OBJECT_ID_SIZE], struct buf *bytes, int *same)
+{
+	uint8_t have[OBJECT_ID_SIZE];
+	int err = 0, tries;
+
+	*same = 0;
+	for (tries = 0; tries < READ_TRIES && err == 0 && !*same; tries++) {
+		buf_reset(bytes);
+		err = store_load(repo_store(c->repo), name, bytes);
+		if (err == 0)
+			err = hash_sha256(bytes->data, bytes->len, have);
+		if (err == 0)
+			*same = memcmp(have, id, OBJECT_ID_SIZE) == 0;
+	}
+	return err;
 }
 
 int

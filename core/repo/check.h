@@ -47,6 +47,7 @@ struct check_result {
 	uint64_t unused_packs;	/* that no segment lists: of killed runs, or of
 				   some under way */
 	uint64_t blocks;	/* compared with their ids */
+	uint64_t twice;		/* bytes of those that another pack has too */
 	uint64_t files;		/* looked at in generations */
 	uint64_t bytes;		/* read of packs */
 	uint64_t problems;

@@ -9,9 +9,9 @@
 
 #include "base/err.h"
 #include "base/hex.h"
-#include "crypto/hash.h"
 #include "format/segment.h"
 #include "repo/check_internal.h"
+#include "repo/repo_internal.h"
 
 struct walk {
 	struct check *c;
@@ -57,9 +57,9 @@ segment_check(void *ctx, const char *name, const struct store_stat *st)
 	struct walk *w = ctx;
 	struct check *c = w->c;
 	struct buf bytes = BUF_INIT(1u << 30);
-	uint8_t want[OBJECT_ID_SIZE], have[OBJECT_ID_SIZE];
 	const char *base = strrchr(name, '/');
-	int err;
+	uint8_t want[OBJECT_ID_SIZE];
+	int err, same;
 
 	(void)st;
 	if (check_stopped(c))
@@ -69,10 +69,8 @@ segment_check(void *ctx, const char *name, const struct store_stat *st)
 		return 0;
 	}
 	c->res->segments++;
-	err = store_load(repo_store(c->repo), name, &bytes);
-	if (err == 0)
-		err = hash_sha256(bytes.data, bytes.len, have);
-	if (err == 0 && memcmp(want, have, sizeof(want)) != 0)
+	err = check_load(c, name, want, &bytes, &same);
+	if (err == 0 && !same)
 		check_problem(c, name, "is damaged: its SHA-256 is not its "
 		    "name");
 	else if (err == 0 && (err = segment_decode_all(c, &bytes, w->kind)) !=
@@ -85,14 +83,12 @@ segment_check(void *ctx, const char *name, const struct store_stat *st)
 }
 
 static int
-slot_check(void *ctx, const char *name, const struct store_stat *st)
+slot_check_once(struct check *c, const char *name)
 {
-	struct check *c = ctx;
 	struct buf bytes = BUF_INIT(1u << 16);
 	struct keyslot_info info;
 	int err;
 
-	(void)st;
 	err = store_load(repo_store(c->repo), name, &bytes);
 	if (err == 0)
 		err = keyslot_info(bytes.data, bytes.len, &info);
@@ -101,6 +97,18 @@ slot_check(void *ctx, const char *name, const struct store_stat *st)
 	    memcmp(info.repo_id, repo_config(c->repo)->repo_id,
 	    REPO_ID_SIZE) != 0))
 		err = -FIRN_ECORRUPT;
+	return err;
+}
+
+static int
+slot_check(void *ctx, const char *name, const struct store_stat *st)
+{
+	struct check *c = ctx;
+	int err = -FIRN_ECORRUPT, tries;
+
+	(void)st;
+	for (tries = 0; tries < READ_TRIES && err == -FIRN_ECORRUPT; tries++)
+		err = slot_check_once(c, name);
 	if (err == -ECANCELED)
 		return err;
 	if (err != 0)

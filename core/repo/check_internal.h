@@ -43,6 +43,13 @@ int check_by_id(const void *a, const void *b);
 int check_stopped(const struct check *c);
 /* Is it there as the index says? */
 int check_is_lost(const struct check_pack *p);
+/*
+ * An object that is named by its SHA-256, whole, in place of what bytes has.
+ * *same says whether it is what its name says; what is not was read READ_TRIES
+ * times.
+ */
+int check_load(struct check *c, const char *name,
+    const uint8_t id[OBJECT_ID_SIZE], struct buf *bytes, int *same);
 
 /* check_index.c: keys and index segments; loads what the index lacks. */
 int check_index(struct check *c);

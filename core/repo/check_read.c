@@ -16,7 +16,7 @@ struct worker {
 	struct mac *mac;
 	struct buf bytes;
 	struct buf plain;
-	uint64_t blocks, whole;	/* since they were last counted */
+	uint64_t blocks, whole, twice;	/* since they were last counted */
 };
 
 /* Where the index says that a block is must be where its pack has it. */
@@ -38,8 +38,10 @@ block_check(struct worker *w, const struct check_pack *p, const char *name,
 		return -FIRN_ECORRUPT;
 	w->blocks++;
 	err = index_find(ix, p->kind, b->id, &at);
-	if (err == 1 && memcmp(at.pack, p->id, OBJECT_ID_SIZE) == 0 &&
-	    (at.frame_off != f->off || at.frame_len != f->sealed ||
+	if (err == 1 && memcmp(at.pack, p->id, OBJECT_ID_SIZE) != 0)
+		w->twice += b->len;
+	else if (err == 1 && (at.frame_off != f->off ||
+	    at.frame_len != f->sealed ||
 	    at.off != b->off || at.len != b->len))
 		check_problem(w->c, name, "the index has a block of it at "
 		    "another place");
@@ -105,14 +107,10 @@ static int
 pack_read(struct worker *w, struct check_pack *p)
 {
 	char name[STORE_NAME_MAX + 1];
-	uint8_t have[OBJECT_ID_SIZE];
-	int err, decoded;
+	int err, decoded, same;
 
 	repo_pack_name(p->kind, p->id, name);
-	buf_reset(&w->bytes);
-	err = store_load(repo_store(w->c->repo), name, &w->bytes);
-	if (err == 0)
-		err = hash_sha256(w->bytes.data, w->bytes.len, have);
+	err = check_load(w->c, name, p->id, &w->bytes, &same);
 	if (err == -ECANCELED || err == -ENOMEM)
 		return err;
 	if (err != 0) {
@@ -124,7 +122,7 @@ pack_read(struct worker *w, struct check_pack *p)
 	if (decoded != 0 && decoded != -FIRN_ECORRUPT &&
 	    decoded != -FIRN_EVERSION)
 		return decoded;
-	if (memcmp(have, p->id, OBJECT_ID_SIZE) != 0) {
+	if (!same) {
 		p->bad = 1;
 		check_problem(w->c, name, "is damaged: its SHA-256 is not its "
 		    "name%s", decoded == 0 ? "; all of its blocks are whole" :
@@ -174,7 +172,8 @@ worker_main(void *ctx)
 		c->res->bytes += w.bytes.len;
 		c->res->blocks += w.blocks;
 		c->res->packs_read += w.whole;
-		w.blocks = w.whole = 0;
+		c->res->twice += w.twice;
+		w.blocks = w.whole = w.twice = 0;
 		w.bytes.len = 0;
 		if (c->conf->progress != NULL)
 			c->conf->progress(c->conf->ctx, "packs", c->next,

@@ -16,6 +16,7 @@
 #include "repo/check_internal.h"
 #include "repo/filemap.h"
 #include "repo/idlossy.h"
+#include "repo/repo_internal.h"
 #include "repo/tree_read.h"
 
 #define SEEN_SLOTS (1u << 19)	/* directories remembered */
@@ -149,15 +150,26 @@ entry_check(struct treecheck *tc, const struct entry *e)
 	return 0;
 }
 
+/* The attributes of the root itself; its level is on top. */
 static int
-walk(struct treecheck *tc, const uint8_t *root)
+root_check(struct treecheck *tc, const struct genrec *rec)
+{
+	struct entry e;
+
+	return genrec_root_entry(rec, &e) == 1 ? entry_check(tc, &e) : 0;
+}
+
+static int
+walk(struct treecheck *tc, const struct genrec *rec)
 {
 	const struct entry *e;
 	struct level *l;
 	int ret;
 
 	tc->path.len = 0;
-	ret = level_push(tc, root);
+	ret = level_push(tc, rec->root);
+	if (ret >= 0)
+		ret = root_check(tc, rec);
 	while (ret >= 0 && (l = tc->top) != NULL) {
 		if (check_stopped(tc->c))
 			return -ECANCELED;
@@ -187,24 +199,41 @@ walk(struct treecheck *tc, const uint8_t *root)
 }
 
 static int
+record_load(struct check *c, const char *name, uint8_t id[GEN_ID_SIZE],
+    struct genrec *rec)
+{
+	struct buf bytes = BUF_INIT(GENREC_MAX);
+	struct timespec end;
+	char tag[GEN_TAG_SIZE];
+	int err = -FIRN_ECORRUPT, tries;
+
+	if (genrec_name_parse(name, tag, &end, id) != 0)
+		return -FIRN_ECORRUPT;
+	for (tries = 0; tries < READ_TRIES && err == -FIRN_ECORRUPT;
+	    tries++) {
+		buf_reset(&bytes);
+		err = store_load(repo_store(c->repo), name, &bytes);
+		if (err != 0)
+			break;
+		genrec_init(rec);
+		err = genrec_decode(bytes.data, bytes.len, repo_keys(c->repo),
+		    name, rec);
+	}
+	buf_release(&bytes);
+	return err;
+}
+
+static int
 record_check(struct treecheck *tc, const char *name)
 {
 	struct check *c = tc->c;
-	struct buf bytes = BUF_INIT(GENREC_MAX);
-	struct timespec end;
 	struct genrec rec;
-	char tag[GEN_TAG_SIZE];
 	uint8_t id[GEN_ID_SIZE];
 	int err;
 
 	c->res->generations++;
 	genrec_init(&rec);
-	err = genrec_name_parse(name, tag, &end, id) != 0 ? -FIRN_ECORRUPT :
-	    store_load(repo_store(c->repo), name, &bytes);
-	if (err == 0)
-		err = genrec_decode(bytes.data, bytes.len, repo_keys(c->repo),
-		    name, &rec);
-	buf_release(&bytes);
+	err = record_load(c, name, id, &rec);
 	if (err == -ECANCELED || err == -ENOMEM)
 		return err;
 	if (err == -ENOENT) {		/* forgotten just now */
@@ -216,7 +245,7 @@ record_check(struct treecheck *tc, const char *name)
 		return 0;
 	}
 	hex_encode(id, GEN_ID_SIZE, tc->gen);
-	err = walk(tc, rec.root);
+	err = walk(tc, &rec);
 	while (tc->top != NULL)
 		level_pop(tc);
 	genrec_release(&rec);

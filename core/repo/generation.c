@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/timefmt.h"
 #include "repo/generation.h"
-#include "repo/repo.h"
+#include "repo/repo_internal.h"
 
 struct name_list {
 	char (*v)[STORE_NAME_MAX + 1];
@@ -56,14 +56,15 @@ by_end(const void *a, const void *b)
 	return memcmp(x->id, y->id, GEN_ID_SIZE);
 }
 
-/* A record's bytes; those seen before are kept in local state, so that a list
+/* A record's bytes, fresh ones from the store; those seen before are kept in local state, so that a list
  * of a thousand generations is not a thousand requests. */
 static int
-record_bytes(struct repo *r, const char *name, struct buf *bytes)
+record_bytes(struct repo *r, const char *name, int fresh, struct buf *bytes)
 {
 	int err;
 
-	if (index_state_get(repo_index(r), name, bytes) == 0)
+	buf_reset(bytes);
+	if (!fresh && index_state_get(repo_index(r), name, bytes) == 0)
 		return 0;
 	buf_reset(bytes);
 	err = store_load(repo_store(r), name, bytes);
@@ -78,15 +79,17 @@ generation_load(struct repo *r, const char *name, struct generation *g)
 	struct buf bytes = BUF_INIT(GENREC_MAX);
 	struct timespec end;
 	char tag[GEN_TAG_SIZE];
-	int err;
+	int err, tries;
 
 	snprintf(g->name, sizeof(g->name), "%s", name);
-	err = genrec_name_parse(name, tag, &end, g->id);
-	if (err != 0)
-		err = -FIRN_ECORRUPT;
-	else
-		err = record_bytes(r, name, &bytes);
-	if (err == 0) {
+	if (genrec_name_parse(name, tag, &end, g->id) != 0)
+		return -FIRN_ECORRUPT;
+	err = -FIRN_ECORRUPT;
+	for (tries = 0; tries < READ_TRIES && err == -FIRN_ECORRUPT;
+	    tries++) {
+		err = record_bytes(r, name, tries > 0, &bytes);
+		if (err != 0)
+			break;
 		genrec_init(&g->rec);
 		err = genrec_decode(bytes.data, bytes.len, repo_keys(r), name,
 		    &g->rec);
@@ -451,6 +454,18 @@ find(const struct generation_list *l, const struct wanted *w,
 	    w->serieslen, w->what, out);
 }
 
+/* How many generations this text means; *out is one of them, or NULL. */
+static unsigned
+find_text(const struct generation_list *l, const char *text,
+    const struct generation **out)
+{
+	struct wanted w;
+
+	*out = NULL;
+	wanted_parse(text, &w);
+	return find(l, &w, out);
+}
+
 /* The unread record that an id or a time means. */
 static const struct generation_unread *
 unread_named(const struct generation_list *l, const struct wanted *w)
@@ -509,6 +524,28 @@ generation_find(const struct generation_list *l, const char *what,
 		    "can be read; %zu records cannot be", what, l->nunread);
 	return log_plain(-ENOENT, "no generation '%s'; `firn generations` lists "
 	    "them", what);
+}
+
+int
+generation_find_path(const struct generation_list *l, char *text,
+    const struct generation **out, const char **path)
+{
+	char *colon = strrchr(text, ':'), *before;
+
+	*path = text + strlen(text);
+	if (colon == NULL || find_text(l, text, out) > 0)
+		return generation_find(l, text, out);
+	/* From the longest to the shortest: what is shorter can be told from
+	 * it by a slash at the beginning of the path. */
+	for (;;) {
+		*colon = '\0';
+		*path = colon + 1;
+		before = strrchr(text, ':');
+		if (before == NULL || find_text(l, text, out) > 0)
+			return generation_find(l, text, out);
+		*colon = ':';
+		colon = before;
+	}
 }
 
 int

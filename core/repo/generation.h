@@ -60,6 +60,15 @@ int generation_find(const struct generation_list *l, const char *what,
     const struct generation **out);
 
 /*
+ * The same for "GENERATION:PATH".  Names of hosts and series may have colons,
+ * as paths may, so the longest beginning of text counts that ends before a
+ * colon, or at the end, and means a generation.  *path is what stands behind
+ * that, or "".  Changes text, which *path points into.
+ */
+int generation_find_path(const struct generation_list *l, char *text,
+    const struct generation **out, const char **path);
+
+/*
  * The newest record that cannot be read and that may be younger than g, being
  * of the same second or a later one; with `series` of its host and series alone.
  * NULL when there is none, and so g can be the "latest".

@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -42,24 +42,52 @@ from_file(const char *path, struct buf *out)
 	return first_line(out, from);
 }
 
+/* All that the command writes. */
 static int
-from_command(const char *command, struct buf *out)
+command_read(struct child *c, const volatile int *stop, struct buf *out)
 {
 	char piece[512];
-	size_t n;
-	FILE *f;
-	int status;
+	ssize_t n = 1;
+	int ret = 0;
 
-	f = popen(command, "re");
-	if (f == NULL)
-		return log_err(-errno, "cannot run the password command");
-	while ((n = fread(piece, 1, sizeof(piece), f)) > 0)
-		buf_add(out, piece, n);
+	while (n > 0 && (ret = file_wait(c->out, stop)) >= 0) {
+		child_look(c, ret == 0);
+		if (ret == 0)
+			continue;
+		n = read(c->out, piece, sizeof(piece));
+		if (n > 0)
+			buf_add(out, piece, (size_t)n);
+		else if (n < 0 && errno != EINTR)
+			ret = log_err(-errno, "cannot read from the password "
+			    "command");
+		else if (n < 0)
+			n = 1;
+	}
 	explicit_bzero(piece, sizeof(piece));
-	status = pclose(f);
-	if (status == -1 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return log_plain(-EIO, "the password command failed; run it by "
-		    "hand to see why: %s", command);
+	return ret < 0 ? ret : 0;
+}
+
+static int
+from_command(const char *command, const volatile int *stop, struct buf *out)
+{
+	char *argv[] = { (char *)"/bin/sh", (char *)"-c", (char *)command,
+	    NULL };
+	struct child c = CHILD_INIT;
+	char why[CHILD_WHY];
+	int err;
+
+	err = child_start(&c, argv);
+	if (err == 0)
+		err = command_read(&c, stop, out);
+	if (err == 0) {
+		err = child_wait(&c, stop, why);
+		if (err == -EIO)
+			log_plain(err, "the password command %s; run it by "
+			    "hand to see why: %s", why, command);
+	}
+	child_end(&c);
+	if (err != 0)
+		return err;
 	if (buf_err(out) != 0)
 		return log_plain(-EINVAL, "the password is longer than %d bytes",
 		    PASSWORD_MAX);
@@ -68,12 +96,12 @@ from_command(const char *command, struct buf *out)
 
 /* One line from a terminal without echo. */
 static int
-ask(int tty, const char *prompt, struct buf *out)
+ask(int tty, const char *prompt, const volatile int *stop, struct buf *out)
 {
 	struct termios old, quiet;
-	char c;
-	ssize_t n;
-	int echo;
+	ssize_t n = 1;
+	char c = '\0';
+	int echo, ret = 0;
 
 	dprintf(tty, "%s: ", prompt);
 	echo = tcgetattr(tty, &old) == 0;
@@ -82,16 +110,24 @@ ask(int tty, const char *prompt, struct buf *out)
 		quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
 		tcsetattr(tty, TCSAFLUSH, &quiet);
 	}
-	while ((n = read(tty, &c, 1)) == 1 && c != '\n')
-		buf_add(out, &c, 1);
+	while (n > 0 && c != '\n' && (ret = file_wait(tty, stop)) >= 0) {
+		if (ret == 0)
+			continue;
+		n = read(tty, &c, 1);
+		if (n == 1 && c != '\n')
+			buf_add(out, &c, 1);
+		else if (n < 0)
+			ret = -errno;
+	}
 	if (echo)
 		tcsetattr(tty, TCSAFLUSH, &old);
 	dprintf(tty, "\n");
-	return n < 0 ? -errno : buf_err(out);
+	return ret < 0 ? ret : buf_err(out);
 }
 
 static int
-from_terminal(const char *prompt, int again, struct buf *out)
+from_terminal(const char *prompt, int again, const volatile int *stop,
+    struct buf *out)
 {
 	struct buf second = BUF_INIT(PASSWORD_MAX);
 	char repeat[128];
@@ -101,10 +137,10 @@ from_terminal(const char *prompt, int again, struct buf *out)
 	if (tty < 0)
 		return log_plain(-ENOTTY, "no password: there is no terminal to "
 		    "ask on; set FIRN_PASSWORD_FILE or FIRN_PASSWORD_COMMAND");
-	err = ask(tty, prompt, out);
+	err = ask(tty, prompt, stop, out);
 	if (err == 0 && again) {
 		snprintf(repeat, sizeof(repeat), "%s again", prompt);
-		err = ask(tty, repeat, &second);
+		err = ask(tty, repeat, stop, &second);
 		if (err == 0 && (second.len != out->len ||
 		    memcmp(second.data, out->data, out->len) != 0))
 			err = log_plain(-EINVAL, "the two passwords differ");
@@ -126,11 +162,11 @@ password_get(void *source, int again, struct buf *out)
 	if (s->file != NULL)
 		return from_file(s->file, out);
 	if (s->command != NULL)
-		return from_command(s->command, out);
+		return from_command(s->command, s->stop, out);
 	if ((v = getenv("FIRN_PASSWORD_FILE")) != NULL && *v != '\0')
 		return from_file(v, out);
 	if ((v = getenv("FIRN_PASSWORD_COMMAND")) != NULL && *v != '\0')
-		return from_command(v, out);
+		return from_command(v, s->stop, out);
 	return from_terminal(s->prompt != NULL ? s->prompt : "password",
-	    again, out);
+	    again, s->stop, out);
 }

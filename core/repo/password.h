@@ -19,13 +19,15 @@ struct password_source {
 	const char *file;	/* NULL: the environment, ... */
 	const char *command;
 	const char *prompt;	/* NULL: "password" */
+	const volatile int *stop;	/* ends waiting for a command or for
+					   somebody to type; may be NULL */
 };
 
 /*
  * For repo_conf.password, with a struct password_source (or NULL) as context.
  * again: ask twice at a prompt, since it is a new one.  -ENOTTY without any
  * source or a terminal; -EINVAL when empty, too long, or the two differ; all
- * logged with the next step.
+ * logged with the next step.  -ECANCELED, not logged, once *stop is not 0.
  */
 int password_get(void *source, int again, struct buf *out);
 

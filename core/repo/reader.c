@@ -18,6 +18,7 @@
 #include "crypto/hash.h"
 #include "crypto/kdf.h"
 #include "repo/reader_internal.h"
+#include "repo/repo_internal.h"
 
 #define FRAME_KEY_SIZE	(OBJECT_ID_SIZE + 4)
 #define RESYNC_SECONDS	5	/* between looks for new segments on a miss */
@@ -205,7 +206,7 @@ pack_key_get(struct reader *rd, enum pack_kind kind,
 	pk = calloc(1, sizeof(*pk));
 	if (pk != NULL)
 		err = pack_key_indexed(rd, kind, at, pk);
-	for (fresh = 0; err == -FIRN_ECORRUPT && fresh < 2; fresh++) {
+	for (fresh = 0; err == -FIRN_ECORRUPT && fresh < READ_TRIES; fresh++) {
 		err = cells_get(&rd->cells, kind, at, 0, fresh, &cell_node);
 		if (err != 0)
 			break;
@@ -270,7 +271,7 @@ frame_drop_cells(struct reader *rd, const struct index_place *at)
 		cells_drop(&rd->cells, at, (uint32_t)(off / FORMAT_GRID));
 }
 
-/* Gather, decrypt, decompress: once as it comes, once more past all caches. */
+/* Gather, decrypt, decompress: once as it comes, then past all caches. */
 static int
 frame_open(struct reader *rd, enum pack_kind kind,
     const struct index_place *at, struct frame *f)
@@ -289,7 +290,7 @@ frame_open(struct reader *rd, enum pack_kind kind,
 	sealed = malloc(at->frame_len);
 	t = tools_take(rd);
 	err = sealed == NULL || t == NULL ? -ENOMEM : -FIRN_ECORRUPT;
-	for (fresh = 0; fresh < 2 && err == -FIRN_ECORRUPT; fresh++) {
+	for (fresh = 0; fresh < READ_TRIES && err == -FIRN_ECORRUPT; fresh++) {
 		err = frame_gather(rd, kind, at, fresh, sealed);
 		if (err != 0)
 			break;

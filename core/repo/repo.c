@@ -162,12 +162,49 @@ repo_open_keyless(const struct repo_conf *conf, struct repo **out)
 	return 0;
 }
 
+/* Config and keys, each of which says whether the other is whole. */
+static int
+open_once(struct repo *r, const struct repo_conf *conf, struct buf *bytes)
+{
+	int err;
+
+	buf_reset(bytes);
+	err = config_load(r, bytes);
+	if (err == 0)
+		err = repo_unlock(r, conf);
+	if (err != 0)
+		return err;
+	err = config_verify(bytes->data, bytes->len, &r->keys);
+	if (err != 0)
+		log_err(err, "'%s' of '%s' is damaged or was changed; "
+		    "restore it from a copy of the repository", CONFIG_NAME,
+		    store_url(r->store));
+	return err;
+}
+
+/* Does the config read otherwise now than these bytes? */
+static int
+config_differs(struct repo *r, const struct buf *bytes)
+{
+	struct buf now = BUF_INIT(CONFIG_MAX);
+	int differs;
+
+	differs = store_load(r->store, CONFIG_NAME, &now) == 0 &&
+	    (now.len != bytes->len ||
+	    memcmp(now.data, bytes->data, now.len) != 0);
+	buf_release(&now);
+	if (differs)
+		log_warn(0, "'%s' came damaged from '%s'; reading it again",
+		    CONFIG_NAME, store_url(r->store));
+	return differs;
+}
+
 int
 repo_open(const struct repo_conf *conf, struct repo **out)
 {
 	struct buf bytes = BUF_INIT(CONFIG_MAX);
 	struct repo *r = repo_new();
-	int err;
+	int err, tries = 1;
 
 	if (r == NULL)
 		return -ENOMEM;
@@ -177,16 +214,10 @@ repo_open(const struct repo_conf *conf, struct repo **out)
 		err = log_plain(-FIRN_ENOREPO, "no repository at '%s'; make one "
 		    "with `firn -r %s init`", conf->url, conf->url);
 	if (err == 0)
-		err = config_load(r, &bytes);
-	if (err == 0)
-		err = repo_unlock(r, conf);
-	if (err == 0) {
-		err = config_verify(bytes.data, bytes.len, &r->keys);
-		if (err != 0)
-			log_err(err, "'%s' of '%s' is damaged or was changed; "
-			    "restore it from a copy of the repository",
-			    CONFIG_NAME, store_url(r->store));
-	}
+		err = open_once(r, conf, &bytes);
+	while ((err == -FIRN_ECORRUPT || err == -FIRN_EWRONGKEY) &&
+	    tries++ < READ_TRIES && config_differs(r, &bytes))
+		err = open_once(r, conf, &bytes);
 	if (err == 0)
 		err = repo_state_open(r, conf);
 	buf_release(&bytes);

@@ -105,6 +105,13 @@ int repo_salvage_find(struct repo *r, enum pack_kind kind,
     const uint8_t id[BLOCK_ID_SIZE], struct index_place *out);
 
 /*
+ * Load what other hosts have added since, during a run: no more than a listing
+ * of segments where there is nothing.  Nothing is forgotten, nothing read back.
+ * -FIRN_ECORRUPT, logged, when a segment is damaged; the next sync deals with it.
+ */
+int repo_follow(struct repo *r, enum pack_kind kind);
+
+/*
  * Read back packs that no segment lists (uploads of a run that was killed, or
  * whose segment is damaged or gone) from their footers, and add them to the
  * local index.  After repo_heals() they are listed in the store again by a new

@@ -6,6 +6,13 @@
 
 #include "repo/repo.h"
 
+/*
+ * So often an object is read that comes damaged.  Something on the way may be to
+ * blame, and what is stored whole; only what comes damaged each time counts as
+ * damage of what is stored.
+ */
+#define READ_TRIES	3
+
 struct pack_ids {
 	uint8_t (*id)[OBJECT_ID_SIZE];
 	size_t n;

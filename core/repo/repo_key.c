@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "crypto/hash.h"
 #include "crypto/kdf.h"
 #include "repo/repo_internal.h"
 
@@ -20,6 +21,7 @@
 struct slots {
 	struct store *store;
 	char (*name)[STORE_NAME_MAX + 1];
+	uint8_t (*sum)[HASH_SIZE];	/* of what was tried */
 	size_t n;
 };
 
@@ -42,22 +44,27 @@ slots_list(struct repo *r, struct slots *s)
 	s->n = 0;
 	s->store = r->store;
 	s->name = calloc(SLOTS_MAX, sizeof(*s->name));
-	if (s->name == NULL)
+	s->sum = calloc(SLOTS_MAX, sizeof(*s->sum));
+	if (s->name == NULL || s->sum == NULL)
 		return -ENOMEM;
 	return store_list(r->store, "keys/", slot_note, s);
 }
 
-/* Load one slot; damage is logged and gives -FIRN_ECORRUPT. */
+static void
+slots_release(struct slots *s)
+{
+	free(s->name);
+	free(s->sum);
+}
+
+/* What a slot says of itself; damage is logged and gives -FIRN_ECORRUPT. */
 static int
-slot_load(struct repo *r, const char *name, struct buf *bytes,
+slot_look(struct repo *r, const char *name, const struct buf *bytes,
     struct keyslot_info *info)
 {
 	int err;
 
-	buf_reset(bytes);
-	err = store_load(r->store, name, bytes);
-	if (err == 0)
-		err = keyslot_info(bytes->data, bytes->len, info);
+	err = keyslot_info(bytes->data, bytes->len, info);
 	if (err == 0 && strcmp(info->name, name + strlen("keys/")) != 0)
 		err = -FIRN_ECORRUPT;
 	if (err == 0 && memcmp(info->repo_id, r->config.repo_id,
@@ -69,12 +76,60 @@ slot_load(struct repo *r, const char *name, struct buf *bytes,
 	return err;
 }
 
+static int
+slot_load(struct repo *r, const char *name, struct buf *bytes,
+    struct keyslot_info *info)
+{
+	int err;
+
+	buf_reset(bytes);
+	err = store_load(r->store, name, bytes);
+	return err == 0 ? slot_look(r, name, bytes, info) : err;
+}
+
+/*
+ * Try the password on a slot, unless these very bytes were tried before.  1 when
+ * it opens, 0 not (*damaged counts those that no password opens), or -errno.
+ */
+static int
+slot_try(struct repo *r, struct slots *s, size_t i,
+    const struct buf *password, unsigned *damaged)
+{
+	struct buf bytes = BUF_INIT(SLOT_MAX);
+	uint8_t sum[HASH_SIZE];
+	int err;
+
+	err = store_load(r->store, s->name[i], &bytes);
+	if (err == 0)
+		err = hash_sha256(bytes.data, bytes.len, sum);
+	if (err == 0 && memcmp(sum, s->sum[i], HASH_SIZE) == 0) {
+		buf_release(&bytes);
+		return 0;
+	}
+	if (err == 0) {
+		memcpy(s->sum[i], sum, HASH_SIZE);
+		err = slot_look(r, s->name[i], &bytes, &r->slot);
+	}
+	if (err == 0)
+		err = keyslot_open(bytes.data, bytes.len,
+		    (char *)password->data, password->len, &r->keys,
+		    &r->slot);
+	buf_release(&bytes);
+	if (err == 0)
+		return 1;
+	if (err != -FIRN_EWRONGKEY && err != -FIRN_ECORRUPT &&
+	    err != -ENOENT && err != -FIRN_EVERSION)
+		return err;
+	*damaged += err != -FIRN_EWRONGKEY;
+	return 0;
+}
+
 int
 repo_unlock(struct repo *r, const struct repo_conf *conf)
 {
-	struct buf password = BUF_INIT(4096), bytes = BUF_INIT(SLOT_MAX);
+	struct buf password = BUF_INIT(4096);
 	struct slots s;
-	unsigned damaged = 0;
+	unsigned damaged = 0, tries;
 	size_t i;
 	int err, done = 0;
 
@@ -84,31 +139,23 @@ repo_unlock(struct repo *r, const struct repo_conf *conf)
 		    "keys/ from a copy of the repository", store_url(r->store));
 	if (err == 0)
 		err = conf->password(conf->password_ctx, 0, &password);
-	for (i = 0; i < s.n && err == 0 && !done; i++) {
-		err = slot_load(r, s.name[i], &bytes, &r->slot);
-		if (err == 0)
-			err = keyslot_open(bytes.data, bytes.len,
-			    (char *)password.data, password.len, &r->keys,
-			    &r->slot);
-		if (err == 0)
-			done = 1;
-		else if (err == -FIRN_EWRONGKEY || err == -FIRN_ECORRUPT ||
-		    err == -ENOENT || err == -FIRN_EVERSION) {
-			damaged += err != -FIRN_EWRONGKEY;
-			err = 0;
+	/* A slot that came damaged may look like the wrong password. */
+	for (tries = 1; tries < READ_TRIES; tries++)
+		for (i = 0; i < s.n && err == 0 && !done; i++) {
+			done = slot_try(r, &s, i, &password, &damaged);
+			err = done < 0 ? done : 0;
 		}
-	}
+	done = done == 1;
 	if (err == 0 && !done)
 		err = log_plain(-FIRN_EWRONGKEY, damaged > 0 ? "the password "
 		    "opens no readable key of '%s' (%u of %zu slots cannot be "
 		    "read)" : "the password opens no key of '%s'",
 		    store_url(r->store), damaged, s.n);
 	r->has_keys = done;
-	free(s.name);
+	slots_release(&s);
 	if (password.data != NULL)
 		explicit_bzero(password.data, password.cap);
 	buf_release(&password);
-	buf_release(&bytes);
 	return err;
 }
 
@@ -154,7 +201,7 @@ repo_key_list(struct repo *r,
 		    err == -FIRN_EVERSION)
 			err = 0;
 	}
-	free(s.name);
+	slots_release(&s);
 	buf_release(&bytes);
 	return err;
 }

@@ -68,34 +68,44 @@ load_page(void *ctx, const struct segment_entry *entries, size_t n)
 }
 
 static int
-segment_load(struct repo *r, enum pack_kind kind,
-    const uint8_t id[OBJECT_ID_SIZE], uint64_t size)
+segment_load_once(struct repo *r, enum pack_kind kind,
+    const uint8_t id[OBJECT_ID_SIZE], const char *name, uint64_t size)
 {
 	struct segment_head head;
 	struct index_load *ld = NULL;
-	char name[STORE_NAME_MAX + 1];
 	int err;
 
-	repo_segment_name(kind, id, name);
 	err = segment_head_read(r, name, size, &head);
-	if (err == 0) {
-		err = head.kind == kind ? 0 : -FIRN_ECORRUPT;
-		if (err == 0)
-			err = index_load_begin(r->index, kind, id, head.packs,
-			    head.npacks, &ld);
-		if (err == 0)
-			err = index_load_replaces(ld,
-			    (const uint8_t (*)[OBJECT_ID_SIZE])head.replaced,
-			    head.nreplaced);
-		if (err == 0)
-			err = segment_pages_read(r, name, &head, load_page,
-			    ld);
-		if (err == 0)
-			err = index_load_commit(ld);
-		else
-			index_load_abort(ld);
-		segment_head_release(&head);
-	}
+	if (err != 0)
+		return err;
+	err = head.kind == kind ? 0 : -FIRN_ECORRUPT;
+	if (err == 0)
+		err = index_load_begin(r->index, kind, id, head.packs,
+		    head.npacks, &ld);
+	if (err == 0)
+		err = index_load_replaces(ld,
+		    (const uint8_t (*)[OBJECT_ID_SIZE])head.replaced,
+		    head.nreplaced);
+	if (err == 0)
+		err = segment_pages_read(r, name, &head, load_page, ld);
+	if (err == 0)
+		err = index_load_commit(ld);
+	else
+		index_load_abort(ld);
+	segment_head_release(&head);
+	return err;
+}
+
+static int
+segment_load(struct repo *r, enum pack_kind kind,
+    const uint8_t id[OBJECT_ID_SIZE], uint64_t size)
+{
+	char name[STORE_NAME_MAX + 1];
+	int err = -FIRN_ECORRUPT, tries;
+
+	repo_segment_name(kind, id, name);
+	for (tries = 0; tries < READ_TRIES && err == -FIRN_ECORRUPT; tries++)
+		err = segment_load_once(r, kind, id, name, size);
 	if (err == -FIRN_ECORRUPT)
 		log_warn(err, "index segment '%s' is damaged; reading back the "
 		    "packs that it listed", name);
@@ -212,9 +222,33 @@ repo_sync_once(struct repo *r, enum pack_kind kind)
 	return err;
 }
 
-/* A pack's header and footer, read from its ends. */
+int
+repo_follow(struct repo *r, enum pack_kind kind)
+{
+	struct names s = { 0 };
+	char prefix[32];
+	size_t i;
+	int err;
+
+	snprintf(prefix, sizeof(prefix), "index/%s/", pack_kind_name(kind));
+	err = store_list(r->store, prefix, name_note, &s);
+	pthread_mutex_lock(&r->sync_lock);
+	for (i = 0; i < s.n && err == 0; i++) {
+		err = index_has_segment(r->index, kind, s.id[i]);
+		if (err == 0)
+			err = segment_load(r, kind, s.id[i], s.size[i]);
+		else if (err == 1)
+			err = 0;
+		if (err == -ENOENT)
+			err = 0;	/* merged or removed just now */
+	}
+	pthread_mutex_unlock(&r->sync_lock);
+	names_release(&s);
+	return err;
+}
+
 static int
-footer_read(struct repo *r, const char *name, uint64_t size,
+footer_read_once(struct repo *r, const char *name, uint64_t size,
     uint8_t header[PACK_HEADER_SIZE], struct pack_footer *out)
 {
 	uint8_t trailer[PACK_TRAILER_SIZE];
@@ -244,6 +278,18 @@ footer_read(struct repo *r, const char *name, uint64_t size,
 		err = pack_footer_decode(&r->keys, header, sealed, len, off,
 		    out);
 	free(sealed);
+	return err;
+}
+
+/* A pack's header and footer, read from its ends. */
+static int
+footer_read(struct repo *r, const char *name, uint64_t size,
+    uint8_t header[PACK_HEADER_SIZE], struct pack_footer *out)
+{
+	int err = -FIRN_ECORRUPT, tries;
+
+	for (tries = 0; tries < READ_TRIES && err == -FIRN_ECORRUPT; tries++)
+		err = footer_read_once(r, name, size, header, out);
 	return err;
 }
 

@@ -83,6 +83,8 @@ writer_new(struct repo *repo, const struct writer_conf *conf,
 		    &w->compressors);
 	if (err == 0)
 		err = writer_upload_start(w);
+	if (err == 0)
+		err = writer_follow_start(w);
 	if (err != 0) {
 		writer_free(w);
 		return err;
@@ -108,6 +110,7 @@ writer_free(struct writer *w)
 	if (w == NULL)
 		return;
 	writer_fail(w, -ECANCELED);
+	writer_follow_stop(w);
 	pool_free(w->compressors);
 	writer_upload_stop(w);
 	stream_release(&w->data);

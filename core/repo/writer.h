@@ -5,7 +5,9 @@
  *
  * Blocks are added in walk order by one thread; what is new lands in packs in
  * that order.  Durability: a segment is put only after every pack that it
- * names; segments are put every so often, so that a killed run loses little.
+ * names; segments are put every so often, so that a killed run loses little,
+ * and those of other hosts are loaded as often, so that what several store at
+ * the same time is stored once, but for what they read within some seconds.
  * Memory is bounded: packs being filled and in flight, frames in the pool.
  */
 #ifndef FIRN_REPO_WRITER_H
@@ -27,8 +29,10 @@ struct writer_conf {
 	int dry_run;		/* count, store nothing; of what would be new
 				   the last million blocks are remembered, so
 				   one that is met again later counts twice */
+	unsigned follow;	/* ms between looks for what other hosts have
+				   stored, while blocks are added; 0: 10 s */
 };
-#define WRITER_CONF_DEFAULT { 3, 0, 0, 0 }
+#define WRITER_CONF_DEFAULT { 3, 0, 0, 0, 0 }
 
 int writer_new(struct repo *repo, const struct writer_conf *conf,
     struct writer **out);

@@ -93,6 +93,11 @@ struct writer {
 	struct pack_codec *codecs[64];
 	unsigned ncodecs;
 
+	pthread_t follower;
+	int has_follower;
+	pthread_cond_t ended;		/* waits by CLOCK_MONOTONIC */
+	int ending;			/* protected by lock */
+
 	struct queue *uploads;
 	pthread_t *uploader;
 	unsigned nuploaders;
@@ -111,5 +116,9 @@ int writer_upload_wait(struct writer *w);
 /* Put what waits, if it is time or `force`. */
 int writer_segment(struct writer *w, enum pack_kind kind, int force);
 void wpack_free(struct wpack *p);
+
+/* writer_follow.c: a thread that loads what other hosts store meanwhile. */
+int writer_follow_start(struct writer *w);
+void writer_follow_stop(struct writer *w);
 
 #endif

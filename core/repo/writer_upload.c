@@ -183,7 +183,7 @@ pack_put(struct writer *w, struct wpack *p)
 		return err;
 	repo_pack_name(p->kind, id, name);
 	err = store_put(repo_store(w->repo), name, p->bytes.data,
-	    p->bytes.len, id, 0);
+	    p->bytes.len, id, p->kind == PACK_DATA ? STORE_DATA : 0);
 	if (err == 0)
 		return pack_stored(w, p, id);
 	/* It may be there all the same: only the answer may be lost. */

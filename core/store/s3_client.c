@@ -6,96 +6,37 @@
  * put right what the verdict names and go round again at once, or wait and go
  * round again.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/err.h"
 #include "base/log.h"
 #include "store/s3_client_internal.h"
-#include "store/s3_verdict.h"
+#include "store/s3_place.h"
+#include "store/s3_put_conf.h"
 
 #define TIMEOUT		300	/* seconds, by default */
-#define UNREACHED	10	/* seconds for a server that never answered */
 #define CONNECTIONS	16
 #define CONNECT_SECS	10
 #define STALL_SECS	30
 #define CALL_MOVES	2	/* to another region, and back if told so */
+#define CALL_SKEWS	3	/* a clock may be set while we ask */
 #define CLIENT_MOVES	8
-#define WARN_AFTER	3	/* seconds of an outage */
-#define WAIT_RETRY	50	/* ms; the first wait is at most this */
-#define WAIT_SLOW	1000
-#define WAIT_MAX	20000
-#define WAIT_SLICE	50	/* ms between looks at cancel */
-
-/* A call in its rounds. */
-struct round {
-	struct s3_call *call;
-	struct s3_http_reply *rp;
-	struct s3_keys keys;		/* of the last request */
-	enum s3_http_result result;
-	struct s3_error error;
-	struct s3_verdict verdict;
-	const char *implausible;	/* what check() said */
-	unsigned tries;
-	unsigned sent;
-	int moved, skewed, renewed;	/* so often */
-	int64_t start;			/* ms */
-};
-
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* The first of them that is set and not empty. */
-static const char *
-either(const char *given, const char *env1, const char *env2)
-{
-	const char *s;
-
-	if (given != NULL && given[0] != '\0')
-		return given;
-	s = getenv(env1);
-	if (s == NULL || s[0] == '\0')
-		s = getenv(env2);
-	return s != NULL && s[0] != '\0' ? s : NULL;
-}
+#define CALL_STALE	3	/* dead connections in a row, not counted */
 
 static int
-client_place(struct s3_client *c, const char *url,
-    const struct store_conf *conf)
-{
-	const char *region = either(conf->region, "AWS_REGION",
-	    "AWS_DEFAULT_REGION");
-	const char *endpoint = either(conf->endpoint, "AWS_ENDPOINT_URL_S3",
-	    "AWS_ENDPOINT_URL");
-	const char *why;
-	int err = s3_url_init(&c->url, url, region != NULL ? region :
-	    "us-east-1", endpoint, conf->path_style, &why);
-
-	return err == 0 ? 0 : log_err(err, "cannot use '%s'%s%s: %s", url,
-	    endpoint != NULL ? " at " : "", endpoint != NULL ? endpoint : "",
-	    why);
-}
-
-static int
-client_http(struct s3_client *c, const struct store_conf *conf)
+client_http(struct s3_client *c, unsigned connections, const char *ca_file)
 {
 	/* A short timeout leaves time to try again after a stall. */
 	unsigned stall = c->timeout < 4 ? 1 : c->timeout / 4;
 	const struct s3_http_conf http = {
-		.connections = conf->connections > 0 ? conf->connections :
-		    CONNECTIONS,
+		.connections = connections,
 		.connect_secs = c->timeout < CONNECT_SECS ? c->timeout :
 		    CONNECT_SECS,
 		.stall_secs = stall < STALL_SECS ? stall : STALL_SECS,
-		.ca_file = either(NULL, "AWS_CA_BUNDLE", "AWS_CA_BUNDLE"),
+		.ca_file = ca_file,
 		.canceled = &c->base->canceled,
 	};
 	int err = s3_http_new(&http, &c->http);
@@ -103,24 +44,63 @@ client_http(struct s3_client *c, const struct store_conf *conf)
 	return err == 0 ? 0 : log_err(err, "cannot start HTTP");
 }
 
+/* S3 compares it with the account's 12 digits, others with what they have. */
+static int
+client_owner(struct s3_client *c, const char *owner)
+{
+	if (owner == NULL)
+		return 0;
+	if (!s3_put_conf_value_ok(owner))
+		return log_plain(-EINVAL, "--bucket-owner '%s': want the id of "
+		    "an account, 12 digits", owner);
+	c->owner = strdup(owner);
+	return c->owner == NULL ? log_err(-ENOMEM, "cannot open '%s'",
+	    c->base->url) : 0;
+}
+
+static int
+client_keys(struct s3_client *c, const struct s3_place *p)
+{
+	const struct s3_cred_conf cred = {
+		.profile = p->profile,
+		.region = p->url.region,
+		.ca_file = p->ca_file,
+		.canceled = &c->base->canceled,
+	};
+
+	return s3_cred_new(&cred, &c->cred);
+}
+
 int
 s3_client_new(struct store *base, const char *url,
     const struct store_conf *conf, struct s3_client **out)
 {
 	struct s3_client *c = calloc(1, sizeof(*c));
+	struct s3_place place = { .ca_file = NULL };
+	unsigned connections = conf->connections > 0 ? conf->connections :
+	    CONNECTIONS;
 	int err;
 
 	*out = NULL;
 	if (c == NULL)
 		return log_err(-ENOMEM, "cannot open '%s'", url);
 	pthread_mutex_init(&c->lock, NULL);
+	s3_window_init(&c->window, connections);
+	s3_budget_init(&c->budget, s3_client_ms());
+	s3_hedge_init(&c->hedge);
 	c->base = base;
+	atomic_store(&base->window, connections);
 	c->timeout = conf->timeout > 0 ? conf->timeout : TIMEOUT;
-	err = client_place(c, url, conf);
+	c->requester_pays = conf->requester_pays;
+	err = client_owner(c, conf->bucket_owner);
 	if (err == 0)
-		err = s3_cred_new(&c->cred);
+		err = s3_place_find(&place, url, conf);
+	c->url = place.url;
 	if (err == 0)
-		err = client_http(c, conf);
+		err = client_keys(c, &place);
+	if (err == 0)
+		err = client_http(c, connections, place.ca_file);
+	s3_place_release(&place);
 	if (err != 0) {
 		s3_client_free(c);
 		return err;
@@ -136,6 +116,10 @@ s3_client_free(struct s3_client *c)
 		return;
 	s3_http_free(c->http);
 	s3_cred_free(c->cred);
+	s3_window_release(&c->window);
+	s3_budget_release(&c->budget);
+	s3_hedge_release(&c->hedge);
+	free(c->owner);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 }
@@ -148,7 +132,7 @@ s3_client_prefix(const struct s3_client *c)
 
 /* What the answer's error document says, if it is one. */
 static void
-read_error(struct round *r)
+read_error(struct s3_round *r)
 {
 	const struct buf *doc = r->call->doc;
 	int success = r->rp->status >= 200 && r->rp->status < 300;
@@ -170,61 +154,119 @@ read_error(struct round *r)
 }
 
 static void
-judge(struct s3_client *c, struct round *r)
+judge(struct s3_client *c, struct s3_round *r)
 {
 	int err;
 
 	read_error(r);
 	s3_judge(r->call->method, r->result, r->rp, &r->error,
 	    s3_client_now(c), &r->verdict);
-	if (r->result == S3_HTTP_DONE)
-		atomic_store(&c->reached, 1);
 	r->implausible = NULL;
-	if (r->verdict.action != S3_ACCEPT || r->call->check == NULL)
-		return;
-	err = r->call->check(r->call, r->rp, &r->implausible);
-	if (err != 0)
-		r->verdict = (struct s3_verdict){ S3_RETRY, err,
-		    r->implausible, "check the endpoint, and for a proxy in "
-		    "between" };
+	if (r->verdict.action == S3_ACCEPT && r->call->check != NULL) {
+		err = r->call->check(r->call, r->rp, &r->implausible);
+		if (err != 0)
+			r->verdict = (struct s3_verdict){ S3_RETRY, err,
+			    r->implausible, S3_VERDICT_PORTAL };
+	}
+	/* A portal's page is no sign of the server. */
+	if (r->result == S3_HTTP_DONE && (r->verdict.action == S3_ACCEPT ||
+	    r->error.code[0] != '\0' || r->rp->request_id[0] != '\0'))
+		atomic_store(&c->reached, 1);
 }
 
 static void
-account(struct s3_client *c, struct round *r)
+account(struct s3_client *c, struct s3_round *r)
 {
 	const struct s3_verdict *v = &r->verdict;
-	unsigned again = r->rp->sent > 1 ? r->rp->sent - 1 : 0;
+	const struct s3_http_reply *rp = r->rp;
+	struct store *base = c->base;
+	unsigned again = rp->sent > 1 ? rp->sent - 1 : 0;
+	int hedged = rp->hedged && again > 0;
 
-	store_note(c->base, r->call->verb, v->action == S3_ACCEPT ? 0 : v->err,
-	    r->rp->received, r->rp->uploaded);
-	atomic_fetch_add(&c->base->requests[r->call->verb], again);
-	atomic_fetch_add(&c->base->retries, again + (r->tries > 0));
-	r->sent += r->rp->sent;
+	store_note(base, r->call->verb, v->action == S3_ACCEPT || rp->stale ?
+	    0 : v->err, rp->received, rp->uploaded);
+	atomic_fetch_add(&base->requests[r->call->verb], again);
+	atomic_fetch_add(&base->retries, again - (unsigned)hedged +
+	    (r->tries > 0));
+	if (rp->hedged)
+		atomic_fetch_add(&base->hedges, 1);
+	if (rp->hedge_won)
+		atomic_fetch_add(&base->hedges_won, 1);
+	r->sent += rp->sent;
 	r->tries++;
+}
+
+/* What the outcome says to the others. */
+static void
+learn(struct s3_client *c, const struct s3_round *r, uint64_t ticket,
+    uint64_t took)
+{
+	enum s3_window_outcome o = S3_WINDOW_NEITHER;
+	unsigned lowered;
+
+	if (r->verdict.action == S3_ACCEPT || r->verdict.action == S3_ANSWER) {
+		o = S3_WINDOW_GOOD;
+		s3_budget_success(&c->budget, r->cost);
+	} else if (r->verdict.action == S3_SLOW_DOWN) {
+		o = S3_WINDOW_THROTTLED;
+		atomic_fetch_add(&c->base->throttled, 1);
+	}
+	if (r->verdict.action == S3_ACCEPT && r->call->out != NULL)
+		s3_hedge_learn(&c->hedge, r->call->outlen, took);
+	lowered = s3_window_leave(&c->window, ticket, o);
+	atomic_store(&c->base->window, s3_window_limit(&c->window));
+	if (lowered > 0)
+		log_debug("'%s' wants fewer requests; at most %u at once now",
+		    c->base->url, lowered);
+}
+
+/* One request, when it is its turn, and what to make of the answer. */
+static int
+attempt(struct s3_client *c, struct s3_round *r)
+{
+	uint64_t ticket;
+	int64_t start;
+	int err = s3_window_enter(&c->window, &c->base->canceled, &ticket);
+
+	if (err != 0)
+		return err;
+	start = s3_client_ms();
+	err = s3_client_send(c, r->call, &r->keys, r->rp, &r->result);
+	if (err != 0) {
+		s3_window_leave(&c->window, ticket, S3_WINDOW_NEITHER);
+		if (err != -ENOMEM && err != -EINVAL)
+			return err;	/* the keys' source has said it */
+		return log_err(err, "cannot make a request to '%s'",
+		    c->base->url);
+	}
+	judge(c, r);
+	account(c, r);
+	learn(c, r, ticket, (uint64_t)(s3_client_ms() - start));
+	return 0;
 }
 
 /* HEAD's answers have no document; ask the same as GET what is wrong. */
 static int
-explain_head(struct s3_client *c, struct round *r)
+explain_head(struct s3_client *c, struct s3_round *r)
 {
 	struct s3_call probe = {
 		.verb = STORE_GET, .method = S3_HTTP_GET,
-		.name = r->call->name, .nheaders = 1,
-		.header = { { "range", "bytes=0-0" } },
+		.name = r->call->name, .nheaders = r->call->nheaders + 1,
 		.doc = r->call->doc,
 	};
 	struct s3_http_reply rp;
-	struct round q = { .call = &probe, .rp = &rp };
-	int err = s3_client_send(c, &probe, &q.keys, &rp, &q.result);
+	struct s3_round q = { .call = &probe, .rp = &rp };
+	int err;
 
-	if (err == 0) {
-		judge(c, &q);
-		account(c, &q);
-		if (q.verdict.action >= S3_MOVE) {
-			r->error = q.error;
-			r->verdict = q.verdict;
-			*r->rp = rp;
-		}
+	assert(r->call->nheaders < S3_CALL_HEADERS);
+	memcpy(probe.header, r->call->header, sizeof(probe.header));
+	probe.header[r->call->nheaders] =
+	    (struct sigv4_pair){ "range", "bytes=0-0" };
+	err = attempt(c, &q);
+	if (err == 0 && q.verdict.action >= S3_MOVE) {
+		r->error = q.error;
+		r->verdict = q.verdict;
+		*r->rp = rp;
 	}
 	s3_keys_wipe(&q.keys);
 	return err;
@@ -232,7 +274,7 @@ explain_head(struct s3_client *c, struct round *r)
 
 /* 1: the client has changed, go on at once.  0: this is no way out. */
 static int
-move(struct s3_client *c, struct round *r)
+move(struct s3_client *c, struct s3_round *r)
 {
 	const char *region = r->error.region[0] != '\0' ? r->error.region :
 	    r->rp->region;
@@ -254,13 +296,13 @@ move(struct s3_client *c, struct round *r)
 }
 
 static int
-correct_clock(struct s3_client *c, struct round *r)
+correct_clock(struct s3_client *c, struct s3_round *r)
 {
 	long skew = s3_skew_of(r->rp, &r->error, time(NULL));
 
-	if (r->skewed || skew == 0)
+	if (r->skewed == CALL_SKEWS || skew == 0)
 		return 0;
-	r->skewed = 1;
+	r->skewed++;
 	if (atomic_exchange(&c->skew, skew) == 0)
 		log_warn(0, "this machine's clock is %ld seconds %s the "
 		    "server's of '%s'", labs(skew), skew > 0 ? "behind" :
@@ -269,7 +311,7 @@ correct_clock(struct s3_client *c, struct round *r)
 }
 
 static int
-renew(struct s3_client *c, struct round *r)
+renew(struct s3_client *c, struct s3_round *r)
 {
 	if (r->renewed)
 		return 0;
@@ -277,108 +319,21 @@ renew(struct s3_client *c, struct round *r)
 	return s3_cred_renew(c->cred, &r->keys) == 0;
 }
 
-/* Up to `most` ms, evenly. */
-static int64_t
-jitter(int64_t most)
-{
-	uint32_t x = 0;
-
-	if (getrandom(&x, sizeof(x), 0) != sizeof(x))
-		x = UINT32_MAX;
-	return most * (x >> 8) >> 24;
-}
-
-static int64_t
-wait_for(const struct round *r)
-{
-	int64_t most = r->verdict.action == S3_SLOW_DOWN ? WAIT_SLOW :
-	    WAIT_RETRY;
-	int64_t least = (int64_t)r->rp->retry_after * 1000;
-	unsigned i;
-
-	for (i = 1; i < r->tries && most < WAIT_MAX; i++)
-		most *= 2;
-	if (most > WAIT_MAX)
-		most = WAIT_MAX;
-	if (least > WAIT_MAX)
-		least = WAIT_MAX;
-	return least + jitter(most);
-}
-
-/* ms that are left for this call. */
-static int64_t
-time_left(struct s3_client *c, const struct round *r)
-{
-	int64_t most = (int64_t)c->timeout * 1000;
-
-	if (!atomic_load(&c->reached) && most > UNREACHED * 1000)
-		most = UNREACHED * 1000;
-	return r->start + most - now_ms();
-}
-
-static const char *
-cause_of(const struct round *r)
-{
-	if (r->verdict.cause != NULL)
-		return r->verdict.cause;
-	return r->result == S3_HTTP_DONE ? "the server refused" :
-	    "no answer came";
-}
-
-/* Whose fault it was, in the server's or the library's own words. */
-static void
-detail_of(const struct round *r, char out[512])
-{
-	const struct s3_error *e = &r->error;
-
-	if (r->result != S3_HTTP_DONE)
-		snprintf(out, 512, "%s", r->rp->detail);
-	else if (e->code[0] != '\0')
-		snprintf(out, 512, "%s%s%s", e->code, e->message[0] != '\0' ?
-		    ": " : "", e->message);
-	else
-		snprintf(out, 512, "status %d", r->rp->status);
-}
-
-static void
-warn_outage(struct s3_client *c, const struct round *r)
-{
-	char detail[512];
-
-	if (now_ms() - r->start < WARN_AFTER * 1000 ||
-	    time_left(c, r) < WARN_AFTER * 1000 ||
-	    atomic_exchange(&c->warned, 1))
-		return;
-	detail_of(r, detail);
-	log_warn(0, "'%s': %s (%s); trying on for %d seconds at most",
-	    c->base->url, cause_of(r), detail,
-	    (int)(time_left(c, r) / 1000));
-}
-
-/* Waits before the next round.  0, or -errno when there is to be none. */
+/* 1: once more without what the server does not take. */
 static int
-back_off(struct s3_client *c, struct round *r)
+plain(struct s3_client *c, struct s3_round *r)
 {
-	int64_t wait = wait_for(r), left = time_left(c, r), slice;
-	struct timespec t = { 0, 0 };
-
-	if (left <= 0)
-		return r->verdict.err;
-	warn_outage(c, r);
-	if (wait > left)
-		wait = left;
-	for (; wait > 0; wait -= slice) {
-		if (store_is_canceled(c->base))
-			return -ECANCELED;
-		slice = wait < WAIT_SLICE ? wait : WAIT_SLICE;
-		t.tv_nsec = (long)slice * 1000000;
-		nanosleep(&t, NULL);
-	}
-	return store_is_canceled(c->base) ? -ECANCELED : 0;
+	if (r->plain)
+		return 0;
+	r->plain = 1;
+	if (!atomic_exchange(&c->plain, 1))
+		log_debug("'%s' takes no x-amz-checksum-*; going on without "
+		    "(the signature still covers what is sent)", c->base->url);
+	return 1;
 }
 
 static int
-give_up(struct s3_client *c, const struct round *r)
+give_up(struct s3_client *c, const struct s3_round *r)
 {
 	static const char *const verb[] = {
 		[STORE_GET] = "read", [STORE_PUT] = "write",
@@ -389,22 +344,24 @@ give_up(struct s3_client *c, const struct round *r)
 	const char *next = r->verdict.next;
 	char detail[512], tries[64] = "";
 
-	detail_of(r, detail);
+	s3_client_detail(r, detail);
 	if (r->tries > 1)
 		snprintf(tries, sizeof(tries), ", tried %u times in %d s",
-		    r->tries, (int)((now_ms() - r->start) / 1000));
+		    r->tries, (int)((s3_client_ms() - r->start) / 1000));
 	/* The region may only be read under the lock; the rest is fixed. */
 	return log_err(r->verdict.err, "cannot %s 's3://%s/%s%s'%s%s: %s "
-	    "(%s%s)%s%s", verb[r->call->verb], u->bucket, u->prefix,
+	    "(%s%s)%s%s%s", verb[r->call->verb], u->bucket, u->prefix,
 	    r->call->name != NULL ? r->call->name : "",
-	    u->endpoint[0] != '\0' ? " at " : "", u->endpoint, cause_of(r),
-	    detail, tries, next != NULL ? "; " : "",
-	    next != NULL ? next : "");
+	    u->endpoint[0] != '\0' ? " at " : "", u->endpoint,
+	    s3_client_cause(r), detail, tries, next != NULL ? "; " : "",
+	    next != NULL ? next : "", c->owner != NULL && r->rp->status ==
+	    403 ? "; or the bucket is not of the account that --bucket-owner "
+	    "names" : "");
 }
 
 /* 1: another round; 0: done; -errno: it ends here. */
 static int
-decide(struct s3_client *c, struct round *r)
+decide(struct s3_client *c, struct s3_round *r)
 {
 	struct s3_verdict *v = &r->verdict;
 	int again = 0, err;
@@ -430,14 +387,19 @@ decide(struct s3_client *c, struct round *r)
 	case S3_RENEW:
 		again = renew(c, r);
 		break;
+	case S3_PLAIN:
+		again = plain(c, r);
+		break;
 	default:
 		break;
 	}
+	if (r->rp->stale && r->stale++ < CALL_STALE)
+		again = 1;
 	if (again)
 		return 1;
 	if (v->action == S3_RETRY || v->action == S3_SLOW_DOWN ||
 	    (v->action == S3_MOVE && r->rp->status == 307)) {
-		err = back_off(c, r);
+		err = s3_client_back_off(c, r);
 		if (err == 0)
 			return 1;
 		if (err == -ECANCELED)
@@ -450,25 +412,14 @@ int
 s3_client_do(struct s3_client *c, struct s3_call *call,
     struct s3_http_reply *rp)
 {
-	struct round r = { .call = call, .rp = rp, .start = now_ms() };
+	struct s3_round r = { .call = call, .rp = rp, .start = s3_client_ms() };
 	int ret = 1, err = 0;
 
 	while (ret == 1 && err == 0) {
-		if (store_is_canceled(c->base)) {
-			err = -ECANCELED;
-			break;
-		}
-		err = s3_client_send(c, call, &r.keys, rp, &r.result);
-		if (err != 0) {
-			log_err(err, "cannot make a request to '%s'",
-			    c->base->url);
-			break;
-		}
-		judge(c, &r);
-		account(c, &r);
-		if (call->method == S3_HTTP_HEAD && r.error.code[0] == '\0' &&
-		    r.verdict.action == S3_GIVE_UP &&
-		    r.result == S3_HTTP_DONE)
+		err = attempt(c, &r);
+		if (err == 0 && call->method == S3_HTTP_HEAD &&
+		    r.error.code[0] == '\0' &&
+		    r.verdict.action == S3_GIVE_UP && r.result == S3_HTTP_DONE)
 			err = explain_head(c, &r);
 		if (err == 0)
 			ret = decide(c, &r);

@@ -5,10 +5,18 @@
  *
  * Repeated, with a random wait of up to 50 ms (1 s when throttled), doubled
  * each time up to 20 s: failures of the connection, stalls, throttling, 5xx,
- * broken or implausible answers.  Repeated at once, but once or twice
- * only: in the bucket's region when that turns out to be another (kept from
- * then on), by the server's clock when ours is too far off (kept as well), with
- * renewed keys.  A server that never answered yet is given up after 10 seconds.
+ * broken or implausible answers.  All threads' repetitions come out of one
+ * budget (s3_budget.h); Retry-After is kept to.  Repeated at once, but once or
+ * twice only: in the bucket's region when that turns out to be another (kept
+ * from then on), by the server's clock when ours is too far off (kept as well),
+ * with renewed keys, without x-amz-checksum-* where the server refuses those
+ * (kept as well), and on another connection when the server had closed a kept
+ * one.  No attempt begins after the time is up; one that goes on is not cut
+ * short.  A server that never answered yet is given up after 10 seconds.
+ *
+ * Requests wait for their turn in a window that shrinks when the server
+ * throttles (s3_window.h).  A ranged read that is late is sent twice
+ * (s3_hedge.h).  Both are counted in the store's counters.
  * Every failure is logged here with its cause but: -ENOENT, -EEXIST (412),
  * -ERANGE (416), -FIRN_ECOLD and -ECANCELED.
  */
@@ -20,7 +28,7 @@
 #include "store/s3_sigv4.h"
 #include "store/store.h"
 
-#define S3_CALL_HEADERS	4
+#define S3_CALL_HEADERS	8
 
 struct s3_client;
 struct s3_url;
@@ -54,6 +62,9 @@ int s3_client_new(struct store *base, const char *url,
 void s3_client_free(struct s3_client *c);
 /* "some/where/" that names begin with in keys, or "". */
 const char *s3_client_prefix(const struct s3_client *c);
+
+/* 1 when no endpoint but Amazon's own is set. */
+int s3_client_is_aws(struct s3_client *c);
 
 /* Blocks.  rp->sent counts all of the call's requests; see -EEXIST. */
 int s3_client_do(struct s3_client *c, struct s3_call *call,

@@ -2,6 +2,7 @@
 /*
  * s3_client.c		the client, and repeating a call until it is decided
  * s3_client_send.c	building, signing and sending one request
+ * s3_client_wait.c	how long to wait before the next
  */
 #ifndef FIRN_STORE_S3_CLIENT_INTERNAL_H
 #define FIRN_STORE_S3_CLIENT_INTERNAL_H
@@ -9,9 +10,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "store/s3_budget.h"
 #include "store/s3_client.h"
 #include "store/s3_cred.h"
+#include "store/s3_hedge.h"
 #include "store/s3_url.h"
+#include "store/s3_verdict.h"
+#include "store/s3_window.h"
 #include "store/store_internal.h"
 
 struct s3_client {
@@ -23,8 +28,31 @@ struct s3_client {
 	struct s3_url url;	/* protected by lock; but prefix is fixed */
 	int moved;		/* times a region was learnt; by lock */
 	atomic_long skew;	/* server's clock less ours, seconds */
-	atomic_int reached;	/* a server has answered */
+	atomic_int reached;	/* an S3 server has answered */
 	atomic_int warned;	/* of the present outage */
+	atomic_int plain;	/* the server takes no x-amz-checksum-* */
+	struct s3_window window;
+	struct s3_budget budget;
+	struct s3_hedge hedge;
+	char *owner;		/* account the bucket must be of, or NULL */
+	int requester_pays;
+};
+
+/* A call in its rounds. */
+struct s3_round {
+	struct s3_call *call;
+	struct s3_http_reply *rp;
+	struct s3_keys keys;		/* of the last request */
+	enum s3_http_result result;
+	struct s3_error error;
+	struct s3_verdict verdict;
+	const char *implausible;	/* what check() said */
+	unsigned tries;
+	unsigned sent;
+	unsigned stale;			/* so often, without counting */
+	unsigned cost;			/* of the last repetition */
+	int moved, skewed, renewed, plain;	/* so often */
+	int64_t start;			/* ms */
 };
 
 static inline time_t
@@ -33,9 +61,18 @@ s3_client_now(struct s3_client *c)
 	return time(NULL) + (time_t)atomic_load(&c->skew);
 }
 
+int64_t s3_client_ms(void);	/* of a clock that is never set */
+
+/* Waits before the next round.  0, or -errno when there is to be none: that of
+ * the verdict when the time is up, or -ECANCELED. */
+int s3_client_back_off(struct s3_client *c, struct s3_round *r);
+/* Whose fault it was, in the server's or the library's own words. */
+void s3_client_detail(const struct s3_round *r, char out[512]);
+const char *s3_client_cause(const struct s3_round *r);
+
 /*
  * Send the call once.  0 and *result, or -errno when it could not be made:
- * -ENOMEM.  *keys are those it was signed with; the caller wipes them.
+ * -ENOMEM; -EACCES and -ECANCELED of the keys' source, logged.  *keys are those it was signed with; the caller wipes them.
  */
 int s3_client_send(struct s3_client *c, const struct s3_call *call,
     struct s3_keys *keys, struct s3_http_reply *rp,

@@ -12,7 +12,8 @@
 #include "store/s3_client_internal.h"
 
 #define TEXT_MAX	(64u << 10)
-#define LINES_MAX	(S3_CALL_HEADERS + 5)
+#define LINES_MAX	(S3_CALL_HEADERS + 7)
+#define CHECKSUM	"x-amz-checksum-"
 #define EMPTY_SHA256	"e3b0c44298fc1c149afbf4c8996fb924" \
 			"27ae41e4649b934ca495991b7852b855"
 
@@ -48,6 +49,7 @@ method_name(enum s3_http_method m)
 	static const char *const name[] = {
 		[S3_HTTP_GET] = "GET", [S3_HTTP_PUT] = "PUT",
 		[S3_HTTP_HEAD] = "HEAD", [S3_HTTP_DELETE] = "DELETE",
+		[S3_HTTP_POST] = "POST",
 	};
 
 	return name[m];
@@ -82,8 +84,15 @@ draft_fill(struct s3_client *c, const struct s3_call *call,
 	header_add(d, "x-amz-content-sha256", d->payload);
 	if (keys->session[0] != '\0')
 		header_add(d, "x-amz-security-token", keys->session);
+	if (c->owner != NULL)
+		header_add(d, "x-amz-expected-bucket-owner", c->owner);
+	if (c->requester_pays)
+		header_add(d, "x-amz-request-payer", "requester");
 	for (i = 0; i < call->nheaders; i++)
-		header_add(d, call->header[i].name, call->header[i].value);
+		if (!atomic_load(&c->plain) || strncmp(call->header[i].name,
+		    CHECKSUM, strlen(CHECKSUM)) != 0)
+			header_add(d, call->header[i].name,
+			    call->header[i].value);
 	return 0;
 }
 
@@ -92,7 +101,7 @@ draft_sign(const struct s3_call *call, const struct s3_keys *keys,
     struct draft *d)
 {
 	const struct sigv4_keys k = { keys->access, keys->secret,
-	    d->url.region };
+	    d->url.region, NULL };
 	const struct sigv4_request r = {
 		.method = method_name(call->method),
 		.path = (char *)d->path.data,
@@ -111,6 +120,15 @@ draft_sign(const struct s3_call *call, const struct s3_keys *keys,
 }
 
 static int
+may_hedge(void *ctx)
+{
+	struct s3_client *c = ctx;
+
+	/* Not while the server wants less. */
+	return s3_window_is_open(&c->window) && s3_hedge_take(&c->hedge);
+}
+
+static int
 draft_send(struct s3_client *c, const struct s3_call *call, struct draft *d,
     struct s3_http_reply *rp, enum s3_http_result *result)
 {
@@ -126,6 +144,10 @@ draft_send(struct s3_client *c, const struct s3_call *call, struct draft *d,
 		.out = call->out,
 		.outlen = call->outlen,
 		.doc = call->doc,
+		.hedge_ms = call->method == S3_HTTP_GET && call->out != NULL ?
+		    s3_hedge_delay(&c->hedge, call->outlen) : 0,
+		.may_hedge = may_hedge,
+		.ctx = c,
 	};
 	int err;
 
@@ -150,6 +172,17 @@ draft_send(struct s3_client *c, const struct s3_call *call, struct draft *d,
 		explicit_bzero(text.data, text.cap);	/* session token */
 	buf_release(&text);
 	return err;
+}
+
+int
+s3_client_is_aws(struct s3_client *c)
+{
+	int ret;
+
+	pthread_mutex_lock(&c->lock);
+	ret = c->url.endpoint[0] == '\0';
+	pthread_mutex_unlock(&c->lock);
+	return ret;
 }
 
 int

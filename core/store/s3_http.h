@@ -2,7 +2,12 @@
 /*
  * One HTTP request at a time a thread, over connections that are kept.  Wraps
  * libcurl; its types and error codes stop here.  Nothing is followed, retried
- * or logged: the caller decides.  Thread-safe.
+ * or logged: the caller decides, and limits how many there are at once.
+ * Thread-safe.
+ *
+ * Cancelling ends a request within a tenth of a second, whatever it waits for:
+ * a name server, a connection, an answer.  (Where libcurl is older than 7.87,
+ * as on Ubuntu 22.04, it waits for the name server's answer or time-out.)
  */
 #ifndef FIRN_STORE_S3_HTTP_H
 #define FIRN_STORE_S3_HTTP_H
@@ -17,28 +22,40 @@
 struct s3_http;
 
 struct s3_http_conf {
-	unsigned connections;	/* most at once; further calls wait */
-	unsigned connect_secs;	/* to connect, TLS included */
-	unsigned stall_secs;	/* without a byte in either direction */
+	unsigned connections;	/* most that are kept while idle */
+	unsigned connect_secs;	/* to connect; name and TLS included */
+	/* A request ends when less than 1 KiB a second has moved for so long,
+	 * in either direction and as acknowledged by the other end. */
+	unsigned stall_secs;
 	const char *ca_file;	/* PEM of roots, or NULL for the system's */
+	int no_proxy;		/* none, whatever the environment says */
 	atomic_int *canceled;	/* non-zero: give up soon; outlives it */
 };
 
 enum s3_http_method { S3_HTTP_GET, S3_HTTP_PUT, S3_HTTP_HEAD,
-    S3_HTTP_DELETE };
+    S3_HTTP_DELETE, S3_HTTP_POST };
 
 struct s3_http_request {
 	enum s3_http_method method;
 	const char *url;	/* sent as it is */
 	const char *const *header;	/* "Name: value" */
 	size_t nheaders;
-	const void *body;	/* PUT */
+	const void *body;	/* PUT, POST */
 	size_t len;
+	unsigned timeout_ms;	/* for all of it; 0 for none */
 	/* Where the body of a 200 or 206 goes: to `out`, or when that is NULL
 	 * to `doc`.  That of any other status goes to `doc`. */
 	void *out;
 	size_t outlen;
 	struct buf *doc;	/* emptied first; its ceiling holds */
+	/*
+	 * GET: when there is no whole answer after so long, ask once more on
+	 * a new connection, and take what is whole first.  0: never.
+	 * may_hedge is asked then; NULL for yes.
+	 */
+	unsigned hedge_ms;
+	int (*may_hedge)(void *ctx);
+	void *ctx;
 };
 
 /* What came of it. */
@@ -69,6 +86,12 @@ struct s3_http_reply {
 	time_t date;		/* Date, or -1 */
 	time_t modified;	/* Last-Modified, or -1 */
 	unsigned retry_after;	/* Retry-After, seconds; 0 for none */
+	unsigned retry_after_ms;	/* x-amz-retry-after; 0 for none */
+	/* The server had closed the kept connection that this went to, and
+	 * took nothing of it, as far as can be known. */
+	int stale;
+	int hedged;		/* it was asked for twice */
+	int hedge_won;		/* and this is the second's answer */
 	/* Values of header fields, "" for none, cut where too long. */
 	char content_range[S3_HTTP_FIELD];
 	char content_type[S3_HTTP_FIELD];

@@ -170,9 +170,15 @@ sigv4_canonical(const struct sigv4_request *r, struct buf *out)
 	return buf_err(out);
 }
 
+static const char *
+service_of(const struct sigv4_keys *k)
+{
+	return k->service != NULL ? k->service : "s3";
+}
+
 int
-sigv4_string_to_sign(const struct buf *canonical, const char *date,
-    const char *region, struct buf *out)
+sigv4_string_to_sign(const struct sigv4_keys *k, const char *date,
+    const struct buf *canonical, struct buf *out)
 {
 	uint8_t sum[HASH_SIZE];
 	char hex[2 * HASH_SIZE + 1];
@@ -181,8 +187,8 @@ sigv4_string_to_sign(const struct buf *canonical, const char *date,
 	if (err != 0)
 		return err;
 	hex_encode(sum, sizeof(sum), hex);
-	return buf_printf(out, ALGORITHM "\n%s\n%.*s/%s/s3/aws4_request\n%s",
-	    date, DAY_LEN, date, region, hex);
+	return buf_printf(out, ALGORITHM "\n%s\n%.*s/%s/%s/aws4_request\n%s",
+	    date, DAY_LEN, date, k->region, service_of(k), hex);
 }
 
 int
@@ -200,7 +206,8 @@ sigv4_signature(const struct sigv4_keys *k, const char *date,
 		err = hash_hmac(key, sizeof(key), k->region,
 		    strlen(k->region), key);
 	if (err == 0)
-		err = hash_hmac(key, sizeof(key), "s3", 2, key);
+		err = hash_hmac(key, sizeof(key), service_of(k),
+		    strlen(service_of(k)), key);
 	if (err == 0)
 		err = hash_hmac(key, sizeof(key), "aws4_request", 12, key);
 	if (err == 0)
@@ -228,15 +235,15 @@ sigv4_authorization(const struct sigv4_request *r,
 		return -EINVAL;
 	err = sigv4_canonical(r, &canonical);
 	if (err == 0)
-		err = sigv4_string_to_sign(&canonical, date, k->region, &text);
+		err = sigv4_string_to_sign(k, date, &canonical, &text);
 	if (err == 0)
 		err = sigv4_signature(k, date, &text, signature);
 	if (err == 0)
 		err = sort_headers(r, h);
 	if (err == 0) {
-		buf_printf(out, ALGORITHM " Credential=%s/%.*s/%s/s3/"
+		buf_printf(out, ALGORITHM " Credential=%s/%.*s/%s/%s/"
 		    "aws4_request,SignedHeaders=", k->access, DAY_LEN, date,
-		    k->region);
+		    k->region, service_of(k));
 		add_names(out, h, r->nheaders);
 		err = buf_printf(out, ",Signature=%s", signature);
 	}

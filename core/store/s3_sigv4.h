@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * AWS Signature Version 4 for S3, in the Authorization header.  Pure: no I/O,
- * no clock; the time is an argument.
+ * AWS Signature Version 4 for S3 and STS, in the Authorization header.  Pure:
+ * no I/O, no clock; the time is an argument.
  *
  * docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
  *
@@ -31,6 +31,7 @@ struct sigv4_keys {
 	const char *access;
 	const char *secret;
 	const char *region;
+	const char *service;	/* NULL: "s3" */
 };
 
 struct sigv4_request {
@@ -38,10 +39,11 @@ struct sigv4_request {
 	const char *path;	/* as sent: "/" and encoded segments */
 	const char *query;	/* as sent, from sigv4_query(); "" for none */
 	/* To be signed; lower-case names, each once, in any order.  Must hold
-	 * host, x-amz-date, x-amz-content-sha256 and all other x-amz-*. */
+	 * host, x-amz-date, all other x-amz-* and for S3
+	 * x-amz-content-sha256. */
 	const struct sigv4_pair *header;
 	size_t nheaders;
-	const char *payload;	/* x-amz-content-sha256 */
+	const char *payload;	/* as x-amz-content-sha256 */
 };
 
 /* Appends RFC 3986 percent-encoding; '/' stays where keep_slash is set. */
@@ -54,9 +56,9 @@ int sigv4_date(time_t t, char out[SIGV4_DATE_SIZE]);
 
 /* Appends.  At most 32 headers, -EINVAL for more. */
 int sigv4_canonical(const struct sigv4_request *r, struct buf *out);
-/* Appends; `date` is that of x-amz-date. */
-int sigv4_string_to_sign(const struct buf *canonical, const char *date,
-    const char *region, struct buf *out);
+/* Appends; `date` is that of x-amz-date.  No secret is looked at. */
+int sigv4_string_to_sign(const struct sigv4_keys *k, const char *date,
+    const struct buf *canonical, struct buf *out);
 int sigv4_signature(const struct sigv4_keys *k, const char *date,
     const struct buf *string_to_sign, char out[SIGV4_SIGNATURE_SIZE]);
 

@@ -60,17 +60,18 @@ is_dots(const char *s, size_t len)
 	    (len == 2 && s[0] == '.' && s[1] == '.');
 }
 
-/* Components without leading, trailing and doubled slashes. */
+/* Components without leading, trailing and doubled slashes, up to the '?'. */
 static const char *
 prefix_set(struct s3_url *u, const char *s)
 {
 	size_t len, n = 0, i;
 
-	for (i = 0; s[i] != '\0'; i++)
+	for (i = 0; s[i] != '\0' && s[i] != '?'; i++)
 		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
 			return "it has a control byte";
-	for (s += strspn(s, "/"); *s != '\0'; s += strspn(s, "/")) {
-		len = strcspn(s, "/");
+	for (s += strspn(s, "/"); *s != '\0' && *s != '?';
+	    s += strspn(s, "/")) {
+		len = strcspn(s, "/?");
 		if (is_dots(s, len))
 			return "it has a component '.' or '..'";
 		if (n + len + 1 > S3_PREFIX_MAX)
@@ -192,7 +193,8 @@ derive(struct s3_url *u)
 	if (u->endpoint[0] != '\0')
 		memcpy(server, u->endpoint, sizeof(server));
 	else
-		snprintf(server, sizeof(server), "s3.%s.amazonaws.com%s",
+		snprintf(server, sizeof(server), "s3%s%s.%s.amazonaws.com%s",
+		    u->fips ? "-fips" : "", u->dualstack ? ".dualstack" : "",
 		    u->region, strncmp(u->region, "cn-", 3) == 0 ? ".cn" : "");
 	snprintf(u->host, sizeof(u->host), "%s%s%s", path ? "" : u->bucket,
 	    path ? "" : ".", server);
@@ -219,27 +221,37 @@ s3_url_set_region(struct s3_url *u, const char *region)
 }
 
 int
-s3_url_init(struct s3_url *u, const char *url, const char *region,
-    const char *endpoint, int path_style, const char **why)
+s3_url_endpoint(struct s3_url *u, const char *endpoint, const char **why)
+{
+	memset(u, 0, sizeof(*u));
+	*why = endpoint_set(u, endpoint);
+	return *why == NULL ? 0 : -EINVAL;
+}
+
+int
+s3_url_init(struct s3_url *u, const char *url, const struct s3_url_conf *conf,
+    const char **why)
 {
 	size_t len;
 	int err;
 
 	memset(u, 0, sizeof(*u));
-	u->path_style = path_style;
+	u->path_style = conf->path_style;
+	u->dualstack = conf->dualstack;
+	u->fips = conf->fips;
 	*why = "it does not begin with s3://";
 	if (strncmp(url, "s3://", 5) != 0)
 		return -EINVAL;
 	url += 5;
-	len = strcspn(url, "/");
+	len = strcspn(url, "/?");
 	*why = bucket_set(u, url, len);
 	if (*why == NULL)
 		*why = prefix_set(u, url + len);
-	if (*why == NULL && endpoint != NULL && endpoint[0] != '\0')
-		*why = endpoint_set(u, endpoint);
+	if (*why == NULL && conf->endpoint != NULL && conf->endpoint[0] != '\0')
+		*why = endpoint_set(u, conf->endpoint);
 	if (*why != NULL)
 		return -EINVAL;
-	err = s3_url_set_region(u, region);
+	err = s3_url_set_region(u, conf->region);
 	*why = err == -EINVAL ? "the region is no name of one" : "no memory";
 	return err;
 }

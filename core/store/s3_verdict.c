@@ -3,12 +3,16 @@
  * What to make of an answer: two tables, by the code in the error document,
  * and by the status where there is no code that we know.
  *
+ * Which codes are throttling and which pass by themselves is as the AWS SDKs
+ * have it in their "standard" retry mode, and the docs.aws.amazon.com page of
+ * S3's error responses.  A code that ends in '*' stands for all that begin so.
+ *
  * Codes come first.  A status without a document that S3 would have sent comes
  * from something else on the way, so a mere "404" does not mean that an object
  * is missing, except for HEAD, which has no document.
  */
 #include <stdlib.h>
-#include <string.h>
+#include <string.h>		/* strcasestr */
 
 #include "base/err.h"
 #include "base/timefmt.h"
@@ -18,6 +22,8 @@
 
 #define FAILED		"the server failed"
 #define TOO_FAST	"the server wants fewer requests"
+#define DAMAGED		"what arrived there is not what was sent"
+#define NOT_S3		"the answer is not that of an S3 server"
 #define CHECK_POLICY	"allow the key s3:GetObject, s3:PutObject, " \
 	"s3:DeleteObject on the bucket's objects and s3:ListBucket on the " \
 	"bucket, or use another key"
@@ -67,28 +73,45 @@ static const struct {
 	{ "IllegalLocationConstraintException", { S3_MOVE, -EIO, NULL,
 	    NULL } },
 	{ "IncorrectEndpoint", { S3_MOVE, -EIO, NULL, NULL } },
-	{ "SlowDown", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
-	{ "Throttling", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
-	{ "ThrottlingException", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
-	{ "RequestThrottled", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
-	{ "RequestThrottledException", { S3_SLOW_DOWN, -EBUSY, TOO_FAST,
-	    NULL } },
+	/* Fewer, please. */
+	{ "SlowDown*", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
+	{ "Throttl*", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
+	{ "RequestThrottled*", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
 	{ "RequestLimitExceeded", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
 	{ "BandwidthLimitExceeded", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
-	{ "TooManyRequests", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
-	{ "TooManyRequestsException", { S3_SLOW_DOWN, -EBUSY, TOO_FAST,
+	{ "LimitExceededException", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
+	{ "TooManyRequests*", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
+	{ "ProvisionedThroughputExceeded*", { S3_SLOW_DOWN, -EBUSY, TOO_FAST,
 	    NULL } },
-	{ "ServiceUnavailable", { S3_SLOW_DOWN, -EBUSY, FAILED, NULL } },
-	{ "InternalError", { S3_RETRY, -EIO, FAILED, NULL } },
-	{ "RequestTimeout", { S3_RETRY, -ETIMEDOUT, NULL, NULL } },
-	{ "RequestTimeoutException", { S3_RETRY, -ETIMEDOUT, NULL, NULL } },
+	{ "KMS.Throttling*", { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
+	/* It may pass. */
+	{ "ServiceUnavailable", { S3_RETRY, -EBUSY, FAILED, NULL } },
+	{ "InternalError*", { S3_RETRY, -EIO, FAILED, NULL } },
+	{ "RequestTimeout*", { S3_RETRY, -ETIMEDOUT,
+	    "the server waited too long for the request", NULL } },
 	{ "PriorRequestNotComplete", { S3_RETRY, -EBUSY, NULL, NULL } },
+	{ "TransactionInProgressException", { S3_RETRY, -EBUSY, NULL, NULL } },
 	{ "ConditionalRequestConflict", { S3_RETRY, -EBUSY, NULL, NULL } },
 	{ "OperationAborted", { S3_RETRY, -EBUSY, NULL, NULL } },
-	{ "BadDigest", { S3_RETRY, -EIO, NULL, NULL } },
-	{ "XAmzContentSHA256Mismatch", { S3_RETRY, -EIO, NULL, NULL } },
-	{ "XAmzContentChecksumMismatch", { S3_RETRY, -EIO, NULL, NULL } },
-	{ "IncompleteBody", { S3_RETRY, -EIO, NULL, NULL } },
+	{ "BadDigest", { S3_RETRY, -EIO, DAMAGED, NULL } },
+	{ "XAmzContentSHA256Mismatch", { S3_RETRY, -EIO, DAMAGED, NULL } },
+	{ "XAmzContentChecksumMismatch", { S3_RETRY, -EIO, DAMAGED, NULL } },
+	{ "IncompleteBody", { S3_RETRY, -EIO, DAMAGED, NULL } },
+	/* For expedited thaws alone, and no throttling. */
+	{ "GlacierExpeditedRetrievalNotAvailable", { S3_GIVE_UP, -EAGAIN,
+	    "no expedited retrieval is to be had now", "try again later, or "
+	    "with another tier" } },
+	/* It will not. */
+	{ "XMinioAdminBucketQuotaExceeded", { S3_GIVE_UP, -ENOSPC,
+	    "the quota is used up", "free some, or ask for more" } },
+	{ "XMinioStorageFull", { S3_GIVE_UP, -ENOSPC, "the server is full",
+	    NULL } },
+	{ "KMS.*", { S3_GIVE_UP, -EACCES, "the KMS key cannot be used",
+	    "check the key that --sse names: its region, its state, and that "
+	    "its policy allows kms:GenerateDataKey and kms:Decrypt" } },
+	{ "InvalidStorageClass", { S3_GIVE_UP, -EINVAL,
+	    "the server has no such storage class", "check --tier and "
+	    "--meta-class" } },
 	{ "QuotaExceeded", { S3_GIVE_UP, -ENOSPC, "the quota is used up",
 	    "free some, or ask for more" } },
 	{ "StorageFull", { S3_GIVE_UP, -ENOSPC, "the server is full", NULL } },
@@ -104,27 +127,36 @@ static const struct {
 	struct s3_verdict verdict;
 } by_status[] = {
 	{ 301, { S3_MOVE, -EIO, NULL, NULL } },
-	{ 302, { S3_MOVE, -EIO, NULL, NULL } },
+	/* S3 sends nobody elsewhere so; portals do. */
+	{ 302, { S3_RETRY, -EIO, "the answer is not that of an S3 server",
+	    "check the endpoint, and for a portal or proxy in between" } },
 	{ 307, { S3_MOVE, -EIO, NULL, NULL } },
 	{ 308, { S3_MOVE, -EIO, NULL, NULL } },
 	{ 401, { S3_GIVE_UP, -EACCES, "access denied", CHECK_KEY } },
 	{ 403, { S3_GIVE_UP, -EACCES, "access denied", CHECK_POLICY } },
-	{ 404, { S3_RETRY, -EIO, "the answer is not that of an S3 server",
-	    "check the endpoint, and for a proxy in between" } },
+	{ 404, { S3_RETRY, -EIO, NOT_S3, S3_VERDICT_PORTAL } },
 	{ 407, { S3_GIVE_UP, -EACCES, "the proxy wants to know who you are",
 	    "set https_proxy to http://USER:PASSWORD@HOST:PORT" } },
-	{ 408, { S3_RETRY, -ETIMEDOUT, NULL, NULL } },
+	{ 408, { S3_RETRY, -ETIMEDOUT,
+	    "the server waited too long for the request", NULL } },
 	{ 409, { S3_RETRY, -EBUSY, NULL, NULL } },
 	{ 412, { S3_ANSWER, -EEXIST, NULL, NULL } },
+	{ 413, { S3_GIVE_UP, -FIRN_ETOOBIG, "the server, or a proxy in "
+	    "between, takes no object of this size", "raise its limit" } },
 	{ 416, { S3_ANSWER, -ERANGE, NULL, NULL } },
+	{ 425, { S3_RETRY, -EBUSY, NULL, NULL } },
 	{ 429, { S3_SLOW_DOWN, -EBUSY, TOO_FAST, NULL } },
 	{ 500, { S3_RETRY, -EIO, FAILED, NULL } },
 	{ 501, { S3_GIVE_UP, -EOPNOTSUPP, "the server cannot do this",
 	    NULL } },
 	{ 502, { S3_RETRY, -EIO, FAILED, NULL } },
-	{ 503, { S3_SLOW_DOWN, -EBUSY, FAILED, NULL } },
+	{ 503, { S3_RETRY, -EBUSY, FAILED, NULL } },
 	{ 504, { S3_RETRY, -ETIMEDOUT, FAILED, NULL } },
+	{ 505, { S3_GIVE_UP, -EOPNOTSUPP, "the server cannot do this",
+	    NULL } },
 	{ 507, { S3_GIVE_UP, -ENOSPC, "the server is full", NULL } },
+	{ 511, { S3_RETRY, -EIO, "the network wants a log-in first",
+	    "log in with a browser" } },
 };
 
 static void
@@ -149,7 +181,8 @@ judge_transport(enum s3_http_result result, struct s3_verdict *out)
 		[S3_HTTP_STALLED] = { S3_RETRY, -ETIMEDOUT,
 		    "the server does not answer", "check the network" },
 		[S3_HTTP_BROKEN] = { S3_RETRY, -ECONNRESET,
-		    "the connection broke off", NULL },
+		    "the connection broke off", "check the network, and "
+		    "whether the endpoint is http:// or https://" },
 		[S3_HTTP_TOO_MUCH] = { S3_RETRY, -EIO,
 		    "the answer is longer than what was asked for",
 		    "check the endpoint; the server must honour ranges" },
@@ -171,7 +204,40 @@ judge_head(const struct s3_http_reply *rp, struct s3_verdict *out)
 		*out = (struct s3_verdict){ S3_MOVE, -EIO, NULL, NULL };
 		return 1;
 	}
+	if (rp->status == 503) {
+		*out = (struct s3_verdict){ S3_SLOW_DOWN, -EBUSY, FAILED,
+		    NULL };
+		return 1;
+	}
 	return 0;
+}
+
+/* Backblaze B2: 400 InvalidArgument, "Unsupported header
+ * 'x-amz-checksum-sha256' received for this API call." */
+static int
+refuses_checksum(const struct s3_http_reply *rp, const struct s3_error *e)
+{
+	return (rp->status == 400 || rp->status == 501) &&
+	    strcasestr(e->message, "x-amz-checksum-") != NULL &&
+	    strcmp(e->code, "BadDigest") != 0;
+}
+
+/* A redirection to somewhere that is no S3: a portal or a web server. */
+static int
+leads_astray(const struct s3_http_reply *rp, const struct s3_error *e)
+{
+	return rp->status >= 300 && rp->status < 400 && e->code[0] == '\0' &&
+	    rp->region[0] == '\0' && rp->request_id[0] == '\0';
+}
+
+static int
+code_matches(const char *pattern, const char *code)
+{
+	size_t len = strlen(pattern);
+
+	if (pattern[len - 1] == '*')
+		return strncmp(pattern, code, len - 1) == 0;
+	return strcmp(pattern, code) == 0;
 }
 
 long
@@ -199,8 +265,12 @@ s3_judge(enum s3_http_method method, enum s3_http_result result,
 	*out = (struct s3_verdict){ S3_ACCEPT, 0, NULL, NULL };
 	if (e->code[0] == '\0' && rp->status >= 200 && rp->status < 300)
 		return;
+	if (refuses_checksum(rp, e)) {
+		*out = (struct s3_verdict){ S3_PLAIN, -EIO, NULL, NULL };
+		return;
+	}
 	for (i = 0; i < sizeof(by_code) / sizeof(by_code[0]); i++)
-		if (strcmp(e->code, by_code[i].code) == 0) {
+		if (code_matches(by_code[i].code, e->code)) {
 			*out = by_code[i].verdict;
 			return;
 		}
@@ -212,12 +282,18 @@ s3_judge(enum s3_http_method method, enum s3_http_result result,
 		    "this machine's clock is wrong", "set the clock" };
 		return;
 	}
+	if (leads_astray(rp, e)) {
+		*out = (struct s3_verdict){ S3_RETRY, -EIO, NOT_S3,
+		    S3_VERDICT_PORTAL };
+		return;
+	}
 	for (i = 0; i < sizeof(by_status) / sizeof(by_status[0]); i++)
 		if (rp->status == by_status[i].status) {
 			*out = by_status[i].verdict;
 			return;
 		}
-	/* An unknown code in a 200 may pass; anything else will not. */
-	*out = (struct s3_verdict){ rp->status < 300 ? S3_RETRY : S3_GIVE_UP,
-	    -EIO, NULL, NULL };
+	/* An unknown code in a 200 may pass, and a failure of whatever stands
+	 * in front of the server; anything else will not. */
+	*out = (struct s3_verdict){ rp->status < 300 || rp->status >= 500 ?
+	    S3_RETRY : S3_GIVE_UP, -EIO, NULL, NULL };
 }

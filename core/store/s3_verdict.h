@@ -20,6 +20,7 @@ enum s3_action {
 	S3_MOVE,	/* now, in the bucket's region */
 	S3_SKEW,	/* now, with the server's clock */
 	S3_RENEW,	/* now, with other keys */
+	S3_PLAIN,	/* now, without x-amz-checksum-* */
 	S3_GIVE_UP	/* return err, log it */
 };
 
@@ -29,6 +30,10 @@ struct s3_verdict {
 	const char *cause;	/* static text, or NULL for the server's own */
 	const char *next;	/* what the user can do, or NULL */
 };
+
+/* The next step where an answer is not S3's. */
+#define S3_VERDICT_PORTAL	"check the endpoint, and for a proxy or the " \
+	"log-in page of a network in between"
 
 /*
  * `e` is the answer's error document, empty when it has none.  `now` is our

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * S3's XML.
+ * S3's XML, and that of STS.
  *
- * Both readers are one: expat's events keep the path of element names as far
+ * All readers are one: expat's events keep the path of element names as far
  * as we know it, collect the text of the leaf that is open, and hand a leaf to
  * the reader when it closes.  Names are compared without name space, since
  * servers disagree on it.
@@ -32,6 +32,7 @@ struct reader {
 	int (*close)(struct reader *r);
 	struct s3_error *error;
 	struct s3_listing *list;
+	struct s3_sts *sts;
 	int url_encoded;
 	/* The <Contents> that is open. */
 	char key[S3_KEY_MAX + 1];
@@ -140,7 +141,7 @@ parse(struct reader *r, const void *text, size_t len)
 		r->err = XML_GetErrorCode(r->parser) == XML_ERROR_NO_MEMORY ?
 		    -ENOMEM : -FIRN_ECORRUPT;
 	XML_ParserFree(r->parser);
-	buf_release(&r->text);
+	buf_wipe(&r->text);		/* may be keys */
 	return r->err;
 }
 
@@ -161,12 +162,17 @@ copy_text(const struct reader *r, char *out, size_t size)
 			out[i] = '?';
 }
 
+/* STS has the same in an <ErrorResponse>. */
 static int
 error_close(struct reader *r)
 {
 	struct s3_error *e = r->error;
 
-	if (at(r, "Error", "Code", NULL))
+	if (at(r, "ErrorResponse", "Error", "Code"))
+		copy_text(r, e->code, sizeof(e->code));
+	else if (at(r, "ErrorResponse", "Error", "Message"))
+		copy_text(r, e->message, sizeof(e->message));
+	else if (at(r, "Error", "Code", NULL))
 		copy_text(r, e->code, sizeof(e->code));
 	else if (at(r, "Error", "Message", NULL))
 		copy_text(r, e->message, sizeof(e->message));
@@ -327,5 +333,50 @@ s3_xml_list(const void *text, size_t len, struct s3_listing *l)
 	/* Without a place to go on from, the rest would be lost unseen. */
 	if (err == 0 && l->truncated && l->token[0] == '\0')
 		err = -FIRN_ECORRUPT;
+	return err;
+}
+
+static int
+sts_text(const struct reader *r, char *out, size_t size)
+{
+	if (out[0] != '\0' || r->text.len == 0 || r->text.len >= size)
+		return -FIRN_ECORRUPT;
+	memcpy(out, text_of(r), r->text.len + 1);
+	return 0;
+}
+
+/* <...Response><...Result><Credentials><Name>, whatever the action was. */
+static int
+sts_close(struct reader *r)
+{
+	const char *name = r->name[r->depth - 1];
+	struct s3_sts *s = r->sts;
+
+	if (r->depth != 4 || strcmp(r->name[2], "Credentials") != 0)
+		return 0;
+	if (strcmp(name, "AccessKeyId") == 0)
+		return sts_text(r, s->access, sizeof(s->access));
+	if (strcmp(name, "SecretAccessKey") == 0)
+		return sts_text(r, s->secret, sizeof(s->secret));
+	if (strcmp(name, "SessionToken") == 0)
+		return sts_text(r, s->session, sizeof(s->session));
+	if (strcmp(name, "Expiration") == 0)
+		return sts_text(r, s->expiration, sizeof(s->expiration));
+	return 0;
+}
+
+int
+s3_xml_sts(const void *text, size_t len, struct s3_sts *out)
+{
+	struct reader r = { .close = sts_close, .sts = out };
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	err = parse(&r, text, len);
+	if (err == 0 && (out->access[0] == '\0' || out->secret[0] == '\0' ||
+	    out->session[0] == '\0' || out->expiration[0] == '\0'))
+		err = -FIRN_ECORRUPT;
+	if (err != 0)
+		explicit_bzero(out, sizeof(*out));
 	return err;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two XML documents of S3 that we read: the result of ListObjectsV2, and
- * <Error>.  Wraps expat; its types stop here.
+ * The XML documents that we read: the result of ListObjectsV2 and <Error> of
+ * S3, the keys and errors of STS.  Wraps expat; its types stop here.
  *
  * docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html and
  * ErrorResponses.html.  Unknown elements are skipped.  Total over any bytes:
@@ -17,6 +17,7 @@
 
 #define S3_KEY_MAX	1024	/* bytes of a key, by S3 */
 #define S3_TOKEN_MAX	4096
+#define S3_STS_SESSION_MAX	8192
 
 /* Texts are cut where they do not fit, control bytes made '?'. */
 struct s3_error {
@@ -26,7 +27,7 @@ struct s3_error {
 	char server_time[32];	/* RequestTimeTooSkewed: ISO 8601 */
 };
 
-/* 0 with an empty code for another, well-formed document. */
+/* Of S3 or STS.  0 with an empty code for another, well-formed document. */
 int s3_xml_error(const void *text, size_t len, struct s3_error *out);
 
 struct s3_listed {
@@ -47,5 +48,17 @@ struct s3_listing {
  * A key of over 1,024 bytes, or with a NUL, is passed over: it is none of
  * ours. */
 int s3_xml_list(const void *text, size_t len, struct s3_listing *l);
+
+/* What STS answers for a role.  Secrets: to be wiped. */
+struct s3_sts {
+	char access[256];
+	char secret[512];
+	char session[S3_STS_SESSION_MAX + 1];
+	char expiration[64];
+};
+
+/* -FIRN_ECORRUPT, with *out wiped, when one of them is missing, does not fit,
+ * or comes twice. */
+int s3_xml_sts(const void *text, size_t len, struct s3_sts *out);
 
 #endif

@@ -4,6 +4,7 @@
  * check of names, cancellation and accounting.
  */
 #include <assert.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,22 +90,18 @@ store_note(struct store *s, enum store_verb verb, int err, uint64_t in,
     uint64_t out)
 {
 	atomic_fetch_add(&s->requests[verb], 1);
-	if (err != 0 && err != -ENOENT && err != -EEXIST)
+	if (err != 0 && err != -ENOENT && err != -EEXIST && err != -ERANGE)
 		atomic_fetch_add(&s->errors[verb], 1);
 	atomic_fetch_add(&s->bytes_in, in);
 	atomic_fetch_add(&s->bytes_out, out);
 }
 
-int
-store_open(const char *url, const struct store_conf *conf, int create,
+static int
+open_url(const char *url, const struct store_conf *conf, int create,
     struct store **out)
 {
-	static const struct store_conf none = STORE_CONF_DEFAULT;
 	const char *scheme = strstr(url, "://");
 
-	*out = NULL;
-	if (conf == NULL)
-		conf = &none;
 	if (url[0] == '\0')
 		return log_err(-EINVAL, "the repository's URL is empty");
 	if (strncmp(url, "s3://", 5) == 0)
@@ -121,11 +118,67 @@ store_open(const char *url, const struct store_conf *conf, int create,
 	return store_local_open(url, url, create, out);
 }
 
+/* From here on a handler may cancel it; what came before counts as well. */
+static void
+stop_attach(struct store *s, struct store_stop *stop)
+{
+	s->stop = stop;
+	atomic_store(&stop->store, s);
+	if (atomic_load(&stop->stopped))
+		store_cancel(s);
+}
+
+/* No handler knows it when this returns.  One that runs on this thread has
+ * ended by the time that we look; others do in a moment. */
+static void
+stop_detach(struct store *s)
+{
+	struct store *expected = s;
+
+	if (s->stop == NULL)
+		return;
+	atomic_compare_exchange_strong(&s->stop->store, &expected, NULL);
+	while (atomic_load(&s->stop->handlers) > 0)
+		sched_yield();
+	s->stop = NULL;
+}
+
+void
+store_stop_fire(struct store_stop *stop)
+{
+	struct store *s;
+
+	atomic_store(&stop->stopped, 1);
+	atomic_fetch_add(&stop->handlers, 1);
+	s = atomic_load(&stop->store);
+	if (s != NULL)
+		store_cancel(s);
+	atomic_fetch_sub(&stop->handlers, 1);
+}
+
+int
+store_open(const char *url, const struct store_conf *conf, int create,
+    struct store **out)
+{
+	static const struct store_conf none = STORE_CONF_DEFAULT;
+	int err;
+
+	*out = NULL;
+	if (conf == NULL)
+		conf = &none;
+	err = open_url(url, conf, create, out);
+	if (err == 0 && conf->stop != NULL)
+		stop_attach(*out, conf->stop);
+	return err;
+}
+
 void
 store_close(struct store *s)
 {
-	if (s != NULL)
-		s->ops->close(s);
+	if (s == NULL)
+		return;
+	stop_detach(s);
+	s->ops->close(s);
 }
 
 const char *
@@ -140,6 +193,23 @@ store_local_path(const struct store *s)
 	for (; s->below != NULL; s = s->below)
 		continue;
 	return s->local_path;
+}
+
+int
+store_is_aws(const struct store *s)
+{
+	for (; s->below != NULL; s = s->below)
+		continue;
+	return s->is_aws;
+}
+
+const char *
+store_verb_name(enum store_verb verb)
+{
+	static const char *const names[] = { "get", "put", "stat", "list",
+	    "del" };
+
+	return names[verb];
 }
 
 /* What every call asks first. */
@@ -164,7 +234,7 @@ store_put(struct store *s, const char *name, const void *data, size_t len,
 {
 	int err = begin_name(s, name);
 
-	assert((flags & ~STORE_IF_ABSENT) == 0);
+	assert((flags & ~(STORE_IF_ABSENT | STORE_DATA)) == 0);
 	if (err != 0)
 		return err;
 	return s->ops->put(s, name, len == 0 ? "" : data, len, sha256, flags);
@@ -244,6 +314,10 @@ store_count(struct store *s, struct store_counters *out)
 	out->bytes_in = atomic_load(&s->bytes_in);
 	out->bytes_out = atomic_load(&s->bytes_out);
 	out->retries = atomic_load(&s->retries);
+	out->throttled = atomic_load(&s->throttled);
+	out->hedges = atomic_load(&s->hedges);
+	out->hedges_won = atomic_load(&s->hedges_won);
+	out->window = atomic_load(&s->window);
 }
 
 /* A piece fetched into the buffer itself; one byte over the ceiling is asked

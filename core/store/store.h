@@ -28,6 +28,7 @@
 #ifndef FIRN_STORE_STORE_H
 #define FIRN_STORE_STORE_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -37,14 +38,32 @@
 
 struct store;
 
+/*
+ * What a signal handler holds to cancel the store that was opened with it, at
+ * any time from before that until after it is closed.  In static storage, all
+ * zero at first; for one store at a time.
+ */
+struct store_stop {
+	_Atomic(struct store *) store;	/* open now, or NULL */
+	atomic_int stopped;
+	atomic_int handlers;		/* that hold `store` */
+};
+
 struct store_conf {
 	unsigned timeout;	/* seconds an operation may retry; 0: 300 */
 	unsigned connections;	/* most requests at once; 0: 16 */
 	const char *region;	/* S3; NULL: environment, then us-east-1 */
 	const char *endpoint;	/* S3; NULL: environment, then AWS */
 	int path_style;		/* S3; 1 path, 0 virtual host, -1 by rule */
+	/* S3; NULL for none.  See s3_put_conf.h. */
+	const char *sse;	/* "s3", "kms" or "kms:KEYID" */
+	const char *tier;	/* storage class of STORE_DATA */
+	const char *meta_class;	/* and of all else; an instant one */
+	const char *bucket_owner;	/* account that the bucket must be of */
+	int requester_pays;
+	struct store_stop *stop;	/* or NULL */
 };
-#define STORE_CONF_DEFAULT { 0, 0, NULL, NULL, -1 }
+#define STORE_CONF_DEFAULT { .path_style = -1 }
 
 struct store_stat {
 	uint64_t size;
@@ -56,12 +75,19 @@ struct store_stat {
 /* Requests and bytes by verb since open. */
 enum store_verb { STORE_GET, STORE_PUT, STORE_STAT, STORE_LIST, STORE_DEL,
     STORE_VERBS };
+/* "get", "put", ... */
+const char *store_verb_name(enum store_verb verb);
 struct store_counters {
 	uint64_t requests[STORE_VERBS];	/* as sent, retries included */
 	uint64_t errors[STORE_VERBS];
 	uint64_t bytes_in;		/* bodies received */
 	uint64_t bytes_out;
-	uint64_t retries;
+	uint64_t retries;		/* hedges not among them */
+	/* S3 only; 0 for others. */
+	uint64_t throttled;		/* answers that want fewer requests */
+	uint64_t hedges;		/* slow reads asked for once more */
+	uint64_t hedges_won;		/* of them, where that came first */
+	uint64_t window;		/* requests allowed at once, now */
 };
 
 /*
@@ -78,8 +104,11 @@ void store_close(struct store *s);
 const char *store_url(const struct store *s);
 /* The absolute directory of a local store, or NULL. */
 const char *store_local_path(const struct store *s);
+/* 1 for Amazon's own S3: not local, and no other endpoint is set. */
+int store_is_aws(const struct store *s);
 
 #define STORE_IF_ABSENT	1u	/* fail with -EEXIST rather than replace */
+#define STORE_DATA	4u	/* contents of files: may lie in a cold class */
 
 /*
  * Store an object.  sha256 is the SHA-256 of the bytes, or NULL to have it
@@ -116,6 +145,10 @@ void store_cancel(struct store *s);
 /* Calls are taken again, so that what was cancelled can be left in order.  No
  * other may be in progress. */
 void store_resume(struct store *s);
+
+/* The same for the store of a `stop`, and for one that is yet to be opened with
+ * it.  Async-signal-safe. */
+void store_stop_fire(struct store_stop *stop);
 
 void store_count(struct store *s, struct store_counters *out);
 

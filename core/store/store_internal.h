@@ -32,19 +32,26 @@ struct store {
 	struct store *below;	/* what a wrapper wraps; its own; or NULL */
 	char *url;
 	char *local_path;	/* or NULL */
+	int is_aws;
+	struct store_stop *stop;	/* that it was opened with, or NULL */
 	atomic_int canceled;	/* back to 0 by store_resume() only */
 	atomic_uint_least64_t requests[STORE_VERBS];
 	atomic_uint_least64_t errors[STORE_VERBS];
 	atomic_uint_least64_t bytes_in;
 	atomic_uint_least64_t bytes_out;
 	atomic_uint_least64_t retries;
+	atomic_uint_least64_t throttled;
+	atomic_uint_least64_t hedges;
+	atomic_uint_least64_t hedges_won;
+	atomic_uint_least64_t window;
 };
 
 /* Copies url; -ENOMEM. */
 int store_init(struct store *s, const struct store_ops *ops, const char *url);
 void store_release(struct store *s);
 
-/* Account one request as sent.  "Not found" and "exists" are no errors. */
+/* Account one request as sent.  "Not found", "exists" and "nothing behind this
+ * offset" (-ERANGE) are answers, no errors. */
 void store_note(struct store *s, enum store_verb verb, int err, uint64_t in,
     uint64_t out);
 

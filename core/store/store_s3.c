@@ -3,7 +3,10 @@
  * The store in a bucket: what each verb asks of S3, and which answers to
  * believe.
  *
- * An object is one PUT with a signed payload and its SHA-256 as checksum.  A
+ * An object is one PUT with a signed payload and its SHA-256 as checksum.
+ * Nothing we store needs more than one part: 5 GiB is the most of a single
+ * PUT, and a pack has 1 GiB at most.  So there is no multipart upload: one
+ * request and one price each, a condition that holds, no parts left over.  A
  * conditional PUT carries a random nonce as user metadata: when a reply got
  * lost and the repetition finds the name taken, the nonce tells whether by
  * ourselves.  A range is believed only with the status and Content-Range that
@@ -22,16 +25,21 @@
 #include "base/log.h"
 #include "crypto/hash.h"
 #include "store/s3_client.h"
+#include "store/s3_put_conf.h"
 #include "store/s3_xml.h"
 #include "store/store_internal.h"
 
 #define DOC_MAX		(64u << 10)	/* error documents */
 #define LIST_MAX	(16u << 20)	/* a page of 1,000 keys */
 #define NONCE_SIZE	16
+/* Pages of a listing in a row that hold nothing.  Deleted objects of versioned
+ * buckets give some; that many are a server that never ends. */
+#define EMPTY_MAX	1000
 
 struct s3 {
 	struct store base;
 	struct s3_client *client;
+	struct s3_put_conf put;
 };
 
 static struct s3 *
@@ -204,6 +212,8 @@ s3_put(struct store *base, const char *name, const void *data, size_t len,
 	} else {
 		call.header[call.nheaders++] = (struct sigv4_pair){
 		    "x-amz-checksum-sha256", (char *)checksum.data };
+		call.nheaders += s3_put_conf_headers(&s3_of(base)->put, flags,
+		    call.header + call.nheaders);
 		err = put_call(s3_of(base), &call, flags);
 	}
 	buf_release(&doc);
@@ -426,6 +436,7 @@ s3_list(struct store *base, const char *prefix,
 	struct buf key = BUF_INIT(S3_KEY_MAX);
 	struct page *p = calloc(1, sizeof(*p));
 	char last[STORE_NAME_MAX + 1] = "";
+	unsigned empty = 0;
 	int err;
 
 	err = p == NULL ? -ENOMEM : buf_printf(&key, "%s%s",
@@ -443,6 +454,11 @@ s3_list(struct store *base, const char *prefix,
 		err = page_fetch(s, p);
 		if (err == 0)
 			err = page_report(s, p, last, fn, ctx);
+		empty = p->objects.len == 0 ? empty + 1 : 0;
+		if (err == 0 && p->truncated && empty == EMPTY_MAX)
+			err = log_err(-EIO, "cannot list '%s': %u pages in a "
+			    "row hold nothing and the server says that there "
+			    "is more", base->url, empty);
 	} while (err == 0 && p->truncated);
 	buf_release(&p->objects);
 out:
@@ -457,6 +473,7 @@ s3_close(struct store *base)
 	struct s3 *s = s3_of(base);
 
 	s3_client_free(s->client);
+	s3_put_conf_release(&s->put);
 	store_release(base);
 	free(s);
 }
@@ -481,11 +498,14 @@ store_s3_open(const char *url, const struct store_conf *conf,
 		free(s);
 		return log_err(err, "cannot open '%s'", url);
 	}
-	err = s3_client_new(&s->base, url, conf, &s->client);
+	err = s3_put_conf_init(&s->put, conf);
+	if (err == 0)
+		err = s3_client_new(&s->base, url, conf, &s->client);
 	if (err != 0) {
 		s3_close(&s->base);
 		return err;
 	}
+	s->base.is_aws = s3_client_is_aws(s->client);
 	*out = &s->base;
 	return 0;
 }

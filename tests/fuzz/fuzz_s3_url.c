@@ -22,6 +22,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char text[2048], *region, *endpoint;
+	struct s3_url_conf conf = { .path_style = -1 };
+	struct s3_url_query q;
 	struct s3_url u;
 	const char *why;
 
@@ -35,7 +37,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	endpoint = region + strcspn(region, "\n");
 	if (*endpoint != '\0')
 		*endpoint++ = '\0';
-	if (s3_url_init(&u, text, region, endpoint, -1, &why) != 0)
+	(void)s3_url_query(text, &q, &why);
+	conf.region = region;
+	conf.endpoint = endpoint;
+	if (s3_url_init(&u, text, &conf, &why) != 0)
 		return 0;
 	check(u.host);
 	check(u.path);

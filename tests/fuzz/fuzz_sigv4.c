@@ -21,7 +21,7 @@ line(char **rest)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct sigv4_keys keys = { "AKID", "SECRET", "us-east-1" };
+	const struct sigv4_keys keys = { "AKID", "SECRET", "us-east-1", NULL };
 	struct buf query = BUF_INIT(8192), out = BUF_INIT(8192);
 	struct sigv4_pair pair[20];
 	struct sigv4_request r = { .header = pair, .payload = "x" };

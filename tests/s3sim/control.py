@@ -6,6 +6,7 @@ Unsigned JSON under /-sim/, which no bucket name can begin with:
   POST   reset-stats
   POST   faults   {"kind": ..} or a list of such; see faults.Rule
   DELETE faults
+  POST   storm    {"rate": r}; see faults.Faults.storm
   GET    keys?bucket=B[&prefix=P]   live keys
   POST   clock    {"advance": s, "skew": s}
   POST   pace     {"latency": s, "bandwidth": bytes/s}
@@ -35,6 +36,10 @@ def add_faults(sim, request):
         sim.faults.add(**rule)
 
 
+def begin_storm(sim, request):
+    sim.faults.storm(**json.loads(request.body.read()))
+
+
 def clear_faults(sim, _request):
     sim.faults.clear()
 
@@ -59,6 +64,7 @@ def set_pace(sim, request):
 
 TABLE = {("GET", "stats"): get_stats, ("POST", "reset-stats"): reset_stats,
          ("POST", "faults"): add_faults, ("DELETE", "faults"): clear_faults,
+         ("POST", "storm"): begin_storm,
          ("GET", "keys"): get_keys, ("POST", "clock"): set_clock,
          ("POST", "pace"): set_pace}
 

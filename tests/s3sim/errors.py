@@ -71,6 +71,7 @@ CODES = {
                                "send all future requests to this endpoint."),
     "PreconditionFailed": (412, "At least one of the pre-conditions you specified "
                                 "did not hold"),
+    "QuotaExceeded": (403, "The quota of this account is used up."),
     "RequestTimeTooSkewed": (403, "The difference between the request time and "
                                   "the current time is too large."),
     "RestoreAlreadyInProgress": (409, "Object restore is already in progress"),

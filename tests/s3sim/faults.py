@@ -10,6 +10,8 @@ requests fail; a fault marked as before the commit changes no state.
 |                | no        | that error                                    |
 | 500-after-commit | yes     | 500 InternalError                             |
 | redirect       | no        | 301 PermanentRedirect, x-amz-bucket-region    |
+| quota          | no        | 403 QuotaExceeded                             |
+| login          | no        | 302 to a page that is not S3's                |
 | 200-error      | no        | 200 with an <Error> document                  |
 | html           | no        | 200 with an HTML page                         |
 | reset-before   | no        | connection reset                              |
@@ -17,26 +19,49 @@ requests fail; a fault marked as before the commit changes no state.
 | lost-reply     | yes       | connection closed without an answer           |
 | stall          | yes       | nothing for `seconds`, then the answer; with  |
 |                |           | `after_bytes`, silence within the body        |
+| trickle        | yes       | the body byte by byte, one in `seconds`       |
 | truncate       | yes       | the body ends early, then a close             |
 | corrupt        | yes       | one flipped bit in the body                   |
+| garble         | yes       | other bytes, as many                          |
+| shorten, lengthen | yes    | fewer or more bytes, with a length that fits  |
+| endless        | yes       | a body without length that never ends         |
+| headers        | yes       | a megabyte of header fields                   |
+| corrupt-upload | no        | what such a body's digest gives: 400          |
+| elsewhere      | no        | 302 to `location`                             |
+| portal         | no        | 511 with an HTML page                         |
+| empty-pages    | no        | an empty page of a listing, and there is more |
 """
 
 import dataclasses
+import itertools
 import random
+import secrets
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .errors import S3Error
 from .message import Hangup, Response
+from .xmlio import document
 
 ERRORS = {"500": "InternalError", "503-slowdown": "SlowDown", "403": "AccessDenied",
           "expired-token": "ExpiredToken", "redirect": "PermanentRedirect",
-          "409-conflict": "ConditionalRequestConflict",
+          "409-conflict": "ConditionalRequestConflict", "quota": "QuotaExceeded",
           "no-expedited": "GlacierExpeditedRetrievalNotAvailable"}
-REFUSALS = {*ERRORS, "200-error", "html"}
-ON_ANSWER = {"reset-mid-body", "truncate", "corrupt"}
-KINDS = {*REFUSALS, *ON_ANSWER, "500-after-commit", "reset-before", "lost-reply",
-         "stall"}
+NOT_OF_S3 = {"html", "login", "portal", "elsewhere"}	# nothing in it says S3
+REFUSALS = {*ERRORS, "200-error", "html", "login", "elsewhere", "portal",
+            "empty-pages"}
+ON_ANSWER = {"reset-mid-body", "truncate", "corrupt", "trickle"}
+REWRITES = {"garble", "shorten", "lengthen", "endless", "headers"}
+KINDS = {*REFUSALS, *ON_ANSWER, *REWRITES, "500-after-commit", "reset-before",
+         "lost-reply", "stall", "corrupt-upload"}
+# What a client gets over by itself, by what was asked; see Faults.storm().
+ANSWERS = ("500", "503-slowdown", "200-error", "html", "portal", "reset-before",
+           "reset-mid-body", "lost-reply", "500-after-commit", "stall")
+BODIES = (*ANSWERS, "truncate", "shorten", "lengthen", "endless")
+STORM = {"PutObject": (*ANSWERS, "409-conflict", "corrupt-upload"),
+         "GetObject": (*BODIES, "corrupt", "garble"), "ListObjectsV2": BODIES,
+         "HeadObject": ("500", "503-slowdown", "reset-before", "lost-reply", "stall"),
+         "DeleteObject": ANSWERS}
 PORTAL = b"<!DOCTYPE html><html><body>Please log in to use this network</body></html>\n"
 
 
@@ -44,7 +69,8 @@ PORTAL = b"<!DOCTYPE html><html><body>Please log in to use this network</body></
 class Rule:
     """Matches by method or operation name (`verb`), bucket and key prefix; of
     the matching requests fires on the `nth` (from 1) alone, or on each with
-    `probability`, in all at most `times`."""
+    `probability`, in all at most `times`.  With `burst` it fires on so many
+    matching requests in a row."""
     kind: str
     verb: str = None
     bucket: str = None
@@ -52,10 +78,14 @@ class Rule:
     probability: float = 1.0
     nth: int = None
     times: int = None
-    seconds: float = 1.0		# stall
+    burst: int = 1
+    seconds: float = 1.0		# stall, trickle
     after_bytes: int = None		# of the body; half of it if not given
     region: str = "eu-central-1"	# redirect
+    location: str = "http://127.0.0.1:9/"	# elsewhere
+    headers: dict = field(default_factory=dict)	# more, of the error
     seen: int = 0
+    row: int = 0			# left of a burst
     fired: int = 0
 
     def __post_init__(self):
@@ -71,9 +101,16 @@ class Rule:
         self.seen += 1
         if self.times is not None and self.fired >= self.times:
             return False
+        if self.row > 0:
+            self.row -= 1
+            return True
         if self.nth is not None:
-            return self.seen == self.nth
-        return self.probability >= 1 or dice.random() < self.probability
+            due = self.seen == self.nth
+        else:
+            due = self.probability >= 1 or dice.random() < self.probability
+        if due:
+            self.row = self.burst - 1
+        return due
 
     def strikes_answer(self):
         return self.kind in ON_ANSWER or (
@@ -98,6 +135,18 @@ class Faults:
         with self.lock:
             self.rules.append(rule)
         return rule
+
+    def storm(self, rate, kinds=None, **options):
+        """Of all requests so many fail, by each kind that goes with the
+        operation (STORM) alike; `kinds` restricts them.  Throttling comes in
+        bursts."""
+        for operation, fitting in STORM.items():
+            chosen = [k for k in fitting if kinds is None or k in kinds]
+            for kind in chosen:
+                each = 1 - (1 - rate) ** (1 / len(chosen))
+                burst = 4 if kind == "503-slowdown" else 1
+                self.add(kind, verb=operation, burst=burst,
+                         probability=each / burst, **options)
 
     def clear(self):
         with self.lock:
@@ -126,11 +175,19 @@ def before(rule, request):
         request.sim.stopping.wait(rule.seconds)
     if rule.kind == "reset-mid-body" and request.body.left:
         request.body.reset_at = request.body.left - rule.point(request.body.left)
+    if rule.kind == "corrupt-upload" and request.body.left:
+        request.body.flip_at = request.body.left - rule.point(request.body.left)
     if rule.kind not in REFUSALS:
         return None
     request.body.drain()
-    if rule.kind == "html":
-        return Response.of(200, PORTAL, "text/html")
+    if rule.kind in ("html", "portal"):
+        return Response.of(200 if rule.kind == "html" else 511, PORTAL, "text/html")
+    if rule.kind == "login":
+        return Response(302, [("Location", "http://login.invalid/")])
+    if rule.kind == "elsewhere":
+        return Response.of(302, PORTAL, "text/html", [("Location", rule.location)])
+    if rule.kind == "empty-pages":
+        return Response.of(200, empty_page(request))
     if rule.kind == "200-error":
         error = S3Error("InternalError", status=200)
         return Response.of(200, error.xml(request.raw_path, request.id))
@@ -139,21 +196,49 @@ def before(rule, request):
 
 def refusal(rule):
     error = S3Error(ERRORS[rule.kind])
+    error.headers = list(rule.headers.items())
     if rule.kind == "redirect":
         host = f"s3.{rule.region}.amazonaws.com"
-        error.headers = [("x-amz-bucket-region", rule.region)]
+        error.headers += [("x-amz-bucket-region", rule.region)]
         error.fields = {"Region": rule.region, "Endpoint": host}
     return error
 
 
+def empty_page(request):
+    return document("ListBucketResult", [
+        ("Name", request.bucket_name), ("Prefix", request.query.get("prefix", "")),
+        ("KeyCount", 0), ("MaxKeys", 1000), ("EncodingType", "url"),
+        ("IsTruncated", "true"), ("NextContinuationToken", secrets.token_hex(8))])
+
+
 def after(rule, response):
-    """What a fault does between commit and answer."""
+    """What a fault does between commit and answer; the answer."""
     if rule.kind == "lost-reply":
         close_pieces(response)
         raise Hangup(reset=False)
     if rule.kind == "500-after-commit":
         close_pieces(response)
         raise S3Error("InternalError")
+    if rule.kind in REWRITES:
+        return rewritten(rule, response)
+    return response
+
+
+def rewritten(rule, response):
+    if rule.kind == "headers":
+        more = [(f"x-amz-meta-{i}", "x" * 1000) for i in range(1000)]
+        return dataclasses.replace(response, headers=[*response.headers, *more])
+    body = b"".join(bytes(piece) for piece in response.pieces)
+    if rule.kind == "garble":
+        body = random.Random(len(body)).randbytes(len(body))
+    elif rule.kind == "shorten":
+        body = body[:rule.point(len(body))]
+    elif rule.kind == "lengthen":
+        body += b"x" * 64
+    if rule.kind == "endless":
+        pieces = itertools.chain([body], itertools.repeat(b"x" * (1 << 16)))
+        return dataclasses.replace(response, pieces=pieces, length=None)
+    return dataclasses.replace(response, pieces=[body], length=len(body))
 
 
 def close_pieces(response):
@@ -162,6 +247,12 @@ def close_pieces(response):
 
 def spoil(rule, pieces, length, stopping):
     """The body as the client shall see it."""
+    if rule.kind == "trickle":
+        for piece in pieces:
+            for i in range(len(piece)):
+                stopping.wait(rule.seconds)
+                yield bytes(piece[i:i + 1])
+        return
     point = rule.point(length)
     offset = 0
     for piece in pieces:

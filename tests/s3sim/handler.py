@@ -25,6 +25,21 @@ from .stats import Record
 RESET = struct.pack("ii", 1, 0)
 request_numbers = itertools.count(1)
 NO_BODY = (204, 304)
+NOT_RECORDED = {"x-amz-date", "x-amz-content-sha256", "x-amz-security-token"}
+
+
+def check_refusals(request):
+    """What whole buckets and whole servers refuse."""
+    owner = request.header("x-amz-expected-bucket-owner")
+    if owner not in (None, request.sim.owner):
+        raise S3Error("AccessDenied")
+    if request.header("x-amz-request-payer", "requester") != "requester":
+        raise S3Error("InvalidArgument", ArgumentName="x-amz-request-payer")
+    if request.quirk("refuse-checksum"):
+        for name, _ in request.headers:
+            if name.startswith("x-amz-checksum-"):
+                raise S3Error("InvalidArgument", f"Unsupported header '{name}' "
+                              "received for this API call.")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -122,12 +137,11 @@ class Handler(BaseHTTPRequestHandler):
             if instead:
                 return instead
         sigv4.verify(request, sim.identity, sim.clock.wall())
+        check_refusals(request)
         if request.operation not in WITH_BODY:
             read_document(request)
         response = function(request)
-        if rule:
-            faults.after(rule, response)
-        return response
+        return faults.after(rule, response) if rule else response
 
     def refuse(self, request, error):
         request.code = error.code
@@ -160,12 +174,17 @@ class Handler(BaseHTTPRequestHandler):
     def head(self, request, response):
         length = response.length
         headers = [("Server", "s3sim"), ("Date", http_date(self.sim.clock.wall())),
-                   ("x-amz-request-id", request.id),
-                   ("x-amz-id-2", secrets.token_hex(8)), *response.headers]
+                   *response.headers]
+        if not request.fault or request.fault.kind not in faults.NOT_OF_S3:
+            headers += [("x-amz-request-id", request.id),
+                        ("x-amz-id-2", secrets.token_hex(8))]
         if response.status not in NO_BODY:
             if request.method == "HEAD" and response.status >= 300:
                 length = 0
-            headers.append(("Content-Length", length))
+            if length is None:
+                self.close_connection = True
+            else:
+                headers.append(("Content-Length", length))
         if self.close_connection:
             headers.append(("Connection", "close"))
         phrase = HTTPStatus(response.status).phrase
@@ -184,4 +203,6 @@ class Handler(BaseHTTPRequestHandler):
         record.bytes_in = request.length - request.body.left
         record.code, record.range = request.code, request.header("range")
         record.fault = request.fault.kind if request.fault else None
+        record.amz = {n: v for n, v in request.headers if n.startswith("x-amz-")
+                      and n not in NOT_RECORDED}
         self.sim.stats.add(record)

@@ -34,6 +34,7 @@ class Body:
         self.on_start = on_start
         self.meter = meter
         self.reset_at = None	# hang up when that many are left
+        self.flip_at = None	# flip a bit when no more than that many are
 
     def readinto(self, view):
         if self.on_start:
@@ -44,6 +45,9 @@ class Body:
             raise Hangup(reset=False)
         self.left -= got
         self.meter(got)
+        if self.flip_at is not None and self.left <= self.flip_at:
+            view[got - 1] ^= 1
+            self.flip_at = None
         if self.reset_at is not None and self.left <= self.reset_at:
             raise Hangup(reset=True)
         return got
@@ -66,7 +70,8 @@ class Body:
 
 @dataclass
 class Response:
-    """`pieces` is an iterable of buffers that are `length` bytes in all."""
+    """`pieces` is an iterable of buffers that are `length` bytes in all; None:
+    nobody knows, and the connection's end is theirs."""
     status: int = 200
     headers: list = field(default_factory=list)
     pieces: object = ()

@@ -9,13 +9,14 @@ Invariant: when stop() returns the port is closed and so are all connections.
 """
 
 import socket
+import ssl
 import threading
 from http.server import ThreadingHTTPServer
 
 from .blob import FileStore, RamStore
 from .clock import Clock
 from .faults import Faults
-from .handler import Handler
+from .handler import RESET, Handler
 from .pace import Pace
 from .sigv4 import Identity
 from .state import State
@@ -24,7 +25,8 @@ from .stats import Stats
 QUIRKS = {
     "ignore-conditional": "If-Match and If-None-Match of writes have no effect",
     "refuse-conditional": "If-Match and If-None-Match of writes give 501",
-    "no-checksum": "x-amz-checksum-* is neither verified nor returned"}
+    "no-checksum": "x-amz-checksum-* is neither verified nor returned",
+    "refuse-checksum": "a request with any x-amz-checksum-* gives 400, as Backblaze B2"}
 
 
 class Server(ThreadingHTTPServer):
@@ -36,7 +38,15 @@ class Server(ThreadingHTTPServer):
         self.sim = sim
         self.lock = threading.Lock()	# guards open
         self.open = set()
+        self.gone = False
         super().__init__(address, Handler)
+
+    def get_request(self):
+        connection, address = super().get_request()
+        if self.sim.tls:	# shakes hands when it is first read from
+            connection = self.sim.tls.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
 
     def process_request(self, request, client_address):
         with self.lock:
@@ -50,13 +60,16 @@ class Server(ThreadingHTTPServer):
         self.close_request(request)
 
     def handle_error(self, request, client_address):
-        if not self.sim.stopping.is_set():
+        if not (self.sim.stopping.is_set() or self.sim.tls or self.gone):
             super().handle_error(request, client_address)
 
-    def hang_up_all(self):
+    def hang_up_all(self, reset=False):
         with self.lock:
             for connection in self.open:
                 try:
+                    if reset:
+                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                              RESET)
                     connection.shutdown(socket.SHUT_RDWR)
                 except OSError:
                     pass
@@ -67,7 +80,8 @@ class S3Sim:
                  access_key="AKIDTEST", secret_key="SECRETTEST",
                  session_token=None, region="us-east-1", domain="localhost",
                  allow_unsigned=False, trust_bodies=False, data_dir=None,
-                 log=None, quirks=(), latency=0.0, bandwidth=0, seed=None):
+                 log=None, quirks=(), latency=0.0, bandwidth=0, seed=None,
+                 certificate=None, owner="123456789012"):
         unknown = set(quirks) - QUIRKS.keys()
         if unknown:
             raise ValueError(f"no such quirk: {', '.join(sorted(unknown))}")
@@ -76,6 +90,11 @@ class S3Sim:
         self.trust_bodies = trust_bodies	# for benchmarks: compute no digest
         self.domain = domain
         self.quirks = set(quirks)
+        self.owner = owner		# the account of all buckets
+        self.tls = None			# with `certificate`: PEM of it and its key
+        if certificate:
+            self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.tls.load_cert_chain(certificate)
         self.stopping = threading.Event()
         self.clock = Clock()
         self.store = FileStore(data_dir) if data_dir else RamStore()
@@ -91,7 +110,7 @@ class S3Sim:
 
     @property
     def url(self):
-        return f"http://{self.host}:{self.port}"
+        return f"http{'s' if self.tls else ''}://{self.host}:{self.port}"
 
     @property
     def requests(self):
@@ -104,10 +123,27 @@ class S3Sim:
 
     def start(self):
         print(f"s3sim: {self.url} seed {self.faults.seed}", flush=True)
+        self.serve()
+        return self
+
+    def serve(self):
         self.thread = threading.Thread(
             target=self.server.serve_forever, args=(0.02,), daemon=True)
         self.thread.start()
-        return self
+
+    def go_away(self):
+        """As if the process were killed: the port is closed and every connection
+        reset.  State stays, for come_back()."""
+        self.server.gone = True
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+        self.server.hang_up_all(reset=True)
+
+    def come_back(self):
+        """Serve again, at the same port."""
+        self.server = Server((self.host, self.port), self)
+        self.serve()
 
     def stop(self):
         self.stopping.set()

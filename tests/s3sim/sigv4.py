@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote_to_bytes
 
 from .clock import iso_date
@@ -189,21 +189,38 @@ def verify(request, identity, now):
     auth = parse_authorization(request)
     stamp = request.header("x-amz-date", "")
     check_date(stamp, now)
-    if auth.access_key != identity.access_key:
+    keys = identity.keys(auth.access_key)
+    if keys is None:
         raise S3Error("InvalidAccessKeyId", AWSAccessKeyId=auth.access_key)
-    if request.header("x-amz-security-token") != identity.session_token:
+    if request.header("x-amz-security-token") != keys.token:
         raise S3Error("InvalidToken")
+    if keys.expires is not None and now >= keys.expires:
+        raise S3Error("ExpiredToken")
     check_scope(auth, stamp, identity.region)
     check_signed_headers(request, auth)
     request.payload_hash = check_payload_hash(request, identity.allow_unsigned)
-    check_signature(request, auth, identity.secret_key, stamp)
+    check_signature(request, auth, keys.secret, stamp)
+
+
+@dataclass
+class Keys:
+    secret: str
+    token: str = None
+    expires: float = None	# None: never
 
 
 @dataclass
 class Identity:
-    """Who may talk to the simulator, and for which region."""
+    """Who may talk to the simulator, and for which region; `temporary` are
+    further keys, by access key."""
     access_key: str = "AKIDTEST"
     secret_key: str = "SECRETTEST"
     region: str = "us-east-1"
     session_token: str = None
     allow_unsigned: bool = False
+    temporary: dict = field(default_factory=dict)
+
+    def keys(self, access_key):
+        if access_key == self.access_key:
+            return Keys(self.secret_key, self.session_token)
+        return self.temporary.get(access_key)

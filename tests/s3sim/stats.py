@@ -27,6 +27,7 @@ class Record:
     bytes_out: int = 0
     fault: str = None
     range: str = None
+    amz: dict = None			# headers x-amz-* but those of the signature
     counted: bool = False
 
 

@@ -53,9 +53,10 @@ class Firn:
                          f"wanted {status}\n--- stdout\n{r.out}\n--- stderr\n{r.err}")
         return r
 
-    def start(self, *args, **kw):
-        """Run firn in the background."""
-        return subprocess.Popen([str(BUILD / "firn"), *map(str, args)], env=self.env,
+    def start(self, *args, prefix=(), **kw):
+        """Run firn in the background, by way of the command `prefix`."""
+        return subprocess.Popen([*prefix, str(BUILD / "firn"), *map(str, args)],
+                                env=self.env,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
 
     def json(self, *args, **kw):

@@ -88,6 +88,32 @@ def test_stdin(local, work):
     assert len(local.generations()) == before
 
 
+def test_colons(local, work):
+    """Host, series and path may have colons; the longest name that there is counts."""
+    src = work / "src:1"
+    src.mkdir()
+    made = {}
+    for host, series in (("web:1", "a:b"), ("web:1", "a"), ("db", "c")):
+        (src / "a:b").write_text(series)
+        made[series] = local.backup("--host", host, "--series", series, src)
+    top = f"{src}/a:b"
+    for what, series in ((f"web:1/a:b:{top}", "a:b"), (f"web:1/a:{top}", "a"),
+                         (f"web:1/a:b/latest:{top}", "a:b"), (f"db/c:{top}", "c"),
+                         (f"latest:{top}", "c"), (f"latest~1:{top}", "a"),
+                         (f"{made['a:b']['generation'][:8]}:{top}", "a:b"),
+                         (f"web:1/a:b/{made['a:b']['time']}:{top}", "a:b")):
+        assert local("cat", what).out == series, what
+        assert local.json("ls", what)[0]["path"] == top[1:], what
+    # A path that could be the rest of a longer name is told by its slash.
+    local("backup", "--host", "web:1", "--series", "a", "--stdin", "b", stdin=b"a stream")
+    assert local("cat", "web:1/a:/b").out == "a stream"
+    local("cat", "web:1/a:b", status=2)
+    local("restore", f"web:1/a:b:{src}", work / "out")
+    assert (work / "out/a:b").read_text() == "a:b"
+    for what in ("web:1", "web:1/z:/a:b", "web:2/a:b:/x", ":", "a:"):
+        assert "no generation" in local("ls", what, status=1).err, what
+
+
 def test_paths(local, work):
     for name in ("a", "b", "c"):
         (work / "src" / name).mkdir(parents=True)

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nothing about a file is changed: through the mount, and through restore."""
 import hashlib
+import json
 import os
+import pathlib
 import subprocess
 import threading
 
 import pytest
 
 import everything
-from firn_tool import assert_same, wait_for
+from firn_tool import BUILD, assert_same, wait_for
 
 
 @pytest.fixture
@@ -134,34 +136,165 @@ def test_sources_that_change(local, work):
     assert local("cat", f"latest:{src}/grows").stdout == grows.read_bytes()
 
 
-def test_unreadable_sources(local, work, root):
-    """What cannot be read is named; the rest is kept; the status is 3."""
-    src = work / "src"
+@pytest.fixture
+def nobody(local, work, root):
+    """Runs firn as nobody, to whom root's files may be closed; the process."""
+    state = pathlib.Path(f"/tmp/firn-nobody-{os.getpid()}")
+    subprocess.run(["chown", "-R", "nobody:nogroup", work / "repository"], check=True)
+    (work / "repository").chmod(0o755)
+    local.password.chmod(0o644)
+    work.chmod(0o755)
+    for p in list(work.parents)[:-1]:
+        p.chmod(p.stat().st_mode | 0o011)
+
+    def run(*args, status=0):
+        r = subprocess.run(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env",
+             f"FIRN_REPOSITORY={local.url}", f"FIRN_PASSWORD_FILE={local.password}",
+             "HOME=/nonexistent", f"FIRN_CACHE_DIR={state}", f"PATH={local.env['PATH']}",
+             "firn", *map(str, args)], capture_output=True, check=False)
+        assert r.returncode == status, r.stderr.decode()
+        return r
+
+    yield run
+    everything.remove(str(state))
+
+
+def unreadable(src):
+    """A file and a directory that only root can read, beside what all can."""
     (src / "closed").mkdir(parents=True)
     (src / "closed" / "inside").write_text("x")
+    (src / "sub").mkdir()
     (src / "open").write_text("open\n")
+    (src / "sub" / "file").write_text("file\n")
     (src / "secret").write_text("secret\n")
-    (src / "secret").chmod(0)
-    (src / "closed").chmod(0)
-    for p in (work, work.parent, local.password, work / "repository"):
-        p.chmod(0o755)
-    subprocess.run(["chown", "-R", "nobody:nogroup", work / "repository"], check=True)
-    local.password.chmod(0o644)
-    firn = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env",
-            f"FIRN_REPOSITORY={local.url}", f"FIRN_PASSWORD_FILE={local.password}",
-            "HOME=/nonexistent", "FIRN_CACHE_DIR=/tmp/firn-nobody-%d" % os.getpid(),
-            f"PATH={local.env['PATH']}", "firn", "backup", "--series", "s", str(src)]
-    parents = [p for p in list(work.parents)[:-1] if not p.stat().st_mode & 0o001]
-    for p in parents:
-        p.chmod(p.stat().st_mode | 0o011)
-    r = subprocess.run(firn, capture_output=True, check=False)
-    err = r.stderr.decode()
-    assert r.returncode == 3, err
+    for name in ("closed", "secret"):
+        os.setxattr(src / name, "user.hidden", b"to all but root")
+        (src / name).chmod(0)
+
+
+def test_unreadable_sources(local, work, nobody):
+    """What cannot be read is named; the rest is kept; the status is 3."""
+    src = work / "src"
+    unreadable(src)
+    err = nobody("backup", "--series", "s", src, status=3).stderr.decode()
     assert "secret" in err and "closed" in err
     assert local("cat", f"latest:{src}/open").out == "open\n"
     names = local("ls", "-R", f"latest:{src}").out
     assert "closed" in names and "inside" not in names and "secret" not in names
-    everything.remove("/tmp/firn-nobody-%d" % os.getpid())
+
+
+def test_errors_are_files(local, work, nobody):
+    """What is counted is files and directories, not what there is to say of them."""
+    src = work / "src"
+    unreadable(src)
+    r = nobody("backup", "--series", "s", src, "--json", status=3)
+    err = r.stderr.decode()
+    assert sum("closed" in line for line in err.splitlines()) > 1, err
+    assert json.loads(r.stdout.splitlines()[-1])["errors"] == 2
+    assert local.generations()[-1]["errors"] == 2
+    r = nobody("backup", "--series", "s", src, work / "missing", status=3)
+    assert "3 files could not be read whole" in r.stdout.decode()
+    assert local.generations()[-1]["errors"] == 3
+
+
+def test_delete_spares_the_unread(local, work, nobody):
+    """restore --delete removes nothing from directories that were not read whole."""
+    src, out = work / "src", work / "out"
+    unreadable(src)
+    nobody("backup", "--series", "s", src, status=3)
+    local("restore", f"latest:{src}", out)
+    mine = [out / "secret", out / "closed" / "inside", out / "sub" / "extra"]
+    for path in mine:
+        path.write_text("mine")
+    local("restore", "--delete", f"latest:{src}", out)
+    assert [path.exists() for path in mine] == [True, True, False]
+    nobody("backup", "--series", "s", "--force", src / "sub")
+    (out / "sub").joinpath("extra").write_text("mine")
+    local("restore", "--delete", f"latest:{src}/sub", out / "sub")
+    assert not mine[2].exists()
+
+
+def in_root(work, setup, *args):
+    """Run firn with a root directory of our own making, in a namespace."""
+    script = """
+        mount -t tmpfs none "$W/root"
+        for d in usr bin sbin lib lib64 dev proc build work; do mkdir -p "$W/root/$d"; done
+        for d in usr bin sbin lib lib64 dev proc; do
+            if [ -e "/$d" ]; then mount --bind "/$d" "$W/root/$d"; fi
+        done
+        mount --bind "$BUILD" "$W/root/build"
+        mount --bind "$W" "$W/root/work"
+        """ + setup + """
+        exec chroot "$W/root" /build/firn "$@"
+    """
+    (work / "root").mkdir(exist_ok=True)
+    r = subprocess.run(["unshare", "-m", "sh", "-euc", script, "sh", *map(str, args)],
+                       env=dict(os.environ, W=str(work), BUILD=str(BUILD),
+                                FIRN_REPOSITORY="/work/repository",
+                                FIRN_PASSWORD_FILE="/work/password",
+                                FIRN_CACHE_DIR="/work/cache"),
+                       capture_output=True, check=False)
+    assert r.returncode == 0, r.stderr.decode()
+
+
+def looks(path):
+    """What stat(2) and the extended attributes say."""
+    st = os.stat(path)
+    xattrs = {name: os.getxattr(path, name) for name in os.listxattr(path)}
+    return oct(st.st_mode), st.st_uid, st.st_gid, st.st_mtime_ns, xattrs
+
+
+@pytest.mark.usefixtures("root", "fuse")
+def test_root_directory(local, work):
+    """`firn backup /` keeps the attributes of / itself."""
+    (work / "like").mkdir()
+    setup = """
+        mkdir "$W/root/sub"
+        touch "$W/root/sub/file"
+        for d in "$W/root" "$W/like"; do
+            setfattr -n trusted.small -v value "$d"
+            setfattr -n trusted.large -v "$(head -c 3000 /dev/zero | tr '\\0' x)" "$d"
+            setfacl -m u:7:rx "$d"
+            chown 5:6 "$d"
+            chmod 1751 "$d"
+            touch -d "2001-02-03 04:05:06.123456789Z" "$d"
+        done
+    """
+    in_root(work, setup, "backup", "-x", "--series", "root", "/")
+    want = looks(work / "like")
+    assert want[:4] == ("0o41751", 5, 6, 981173106123456789)
+    assert sorted(want[4]) == ["system.posix_acl_access", "trusted.large", "trusted.small"]
+    with local.mount() as mnt:
+        assert looks(f"{mnt}/latest/") == want
+        assert os.stat(f"{mnt}/latest/").st_nlink == 2 + sum(
+            p.is_dir() for p in pathlib.Path(f"{mnt}/latest").iterdir())
+    # / was named, so DIR becomes it, made or not; `firn check` looks at it.
+    (work / "there").mkdir()
+    for name in ("new", "there"):
+        local("restore", "latest", work / name)
+        assert looks(work / name) == want
+        assert (work / name / "sub/file").exists()
+    assert local.check()[0] == []
+
+
+@pytest.mark.usefixtures("fuse")
+def test_root_of_others(local, work):
+    """Of what lies below, / is kept as well, but a DIR that is there keeps its own."""
+    src, private = work / "src", work / "private"
+    src.mkdir()
+    private.mkdir(mode=0o700)
+    local.backup("--series", "s", src)
+    want = looks("/")
+    with local.mount() as mnt:
+        assert looks(f"{mnt}/latest/")[:3] == want[:3]
+    local("restore", "latest", private)
+    assert private.stat().st_mode & 0o7777 == 0o700
+    local("restore", "latest", work / "new")
+    assert looks(work / "new")[:3] == want[:3]
+    local("backup", "--stdin", "dump", stdin=b"a stream has no root")
+    with local.mount() as mnt:
+        assert looks(f"{mnt}/latest/")[:3] == ("0o40755", 0, 0)
 
 
 def test_vanishing_sources(local, work):

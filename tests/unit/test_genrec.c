@@ -8,6 +8,7 @@
 #include "format/genrec.h"
 #include "format/genrec_internal.h"
 #include "golden/genrec.h"
+#include "golden/genrec_root.h"
 
 static struct keys owner, writer;
 
@@ -55,6 +56,25 @@ golden_value(struct genrec *g)
 	g->clock_grain_ns = 4000000;
 }
 
+/* The same with an entry of its root. */
+static void
+golden_root_value(struct genrec *g)
+{
+	static const uint8_t xattr[] = { 6, 'u', 's', 'e', 'r', '.', 'x', 1,
+	    'y' };
+	struct entry e = { .name = "root", .namelen = 4,
+	    .flags = ENTRY_SUBTREE | ENTRY_XATTR | ENTRY_PARTIAL |
+	    ENTRY_BTIME, .mode = S_IFDIR | 01751, .uid = 7,
+	    .gid = UINT32_MAX, .mtime = { -1, 999999999 },
+	    .ctime = { 1763640000, 2 }, .btime = { 1763639999, 3 }, .ino = 2,
+	    .xattr = xattr, .xattrlen = sizeof(xattr), .subdirs = 1,
+	    .files = 1, .dirs = 2, .bytes = UINT64_MAX };
+
+	golden_value(g);
+	memcpy(e.tree_id, g->root, sizeof(e.tree_id));
+	assert_int_equal(genrec_set_root_entry(g, &e), 0);
+}
+
 static void
 assert_strings(char **a, size_t an, char **b, size_t bn)
 {
@@ -91,6 +111,10 @@ assert_record(const struct genrec *a, const struct genrec *b)
 	assert_memory_equal(&a->start, &b->start, sizeof(a->start));
 	assert_memory_equal(&a->end, &b->end, sizeof(a->end));
 	assert_memory_equal(a->root, b->root, sizeof(a->root));
+	assert_int_equal(a->root_entrylen, b->root_entrylen);
+	if (a->root_entrylen > 0)
+		assert_memory_equal(a->root_entry, b->root_entry,
+		    a->root_entrylen);
 	assert_memory_equal(&a->totals, &b->totals, sizeof(a->totals));
 	assert_memory_equal(&a->added, &b->added, sizeof(a->added));
 	assert_int_equal(a->has_parent, b->has_parent);
@@ -496,6 +520,127 @@ test_golden(void **state)
 	buf_release(&b);
 }
 
+static void
+test_golden_root(void **state)
+{
+	struct genrec want, got;
+	struct buf b = BUF_INIT(GENREC_MAX);
+	struct entry e;
+
+	(void)state;
+	golden_root_value(&want);
+	assert_int_equal(genrec_write(&want, &b), 0);
+	assert_int_equal(b.len, strlen(golden_genrec_root_json));
+	assert_memory_equal(b.data, golden_genrec_root_json, b.len);
+	assert_int_equal(genrec_decode(golden_genrec_root,
+	    sizeof(golden_genrec_root), &owner, golden_genrec_root_name,
+	    &got), 0);
+	assert_record(&want, &got);
+	assert_int_equal(genrec_root_entry(&got, &e), 1);
+	assert_int_equal(e.mode, S_IFDIR | 01751);
+	assert_int_equal(e.mtime.tv_sec, -1);
+	assert_int_equal(e.xattrlen, 9);
+	genrec_release(&want);
+	genrec_release(&got);
+	buf_release(&b);
+}
+
+/* What a root_entry may not be; *e is that of golden_root_value(). */
+static void
+refuse_root(void (*spoil)(struct genrec *g, struct entry *e))
+{
+	struct genrec g, got;
+	struct buf b = BUF_INIT(GENREC_MAX);
+	struct entry e;
+
+	golden_root_value(&g);
+	assert_int_equal(genrec_root_entry(&g, &e), 1);
+	spoil(&g, &e);
+	assert_int_equal(genrec_write(&g, &b), -EINVAL);
+	buf_release(&b);
+	genrec_release(&g);
+	genrec_init(&got);
+	assert_int_equal(genrec_root_entry(&got, &e), 0);
+}
+
+static void
+reset_root(struct genrec *g, const struct entry *e)
+{
+	struct buf b = BUF_INIT(GENREC_MAX);
+
+	/* e points into what is replaced. */
+	assert_int_equal(entry_encode(e, &b), 0);
+	free(g->root_entry);
+	g->root_entry = b.data;
+	g->root_entrylen = b.len;
+}
+
+static void
+spoil_name(struct genrec *g, struct entry *e)
+{
+	e->name = "toor";
+	reset_root(g, e);
+}
+
+static void
+spoil_type(struct genrec *g, struct entry *e)
+{
+	e->mode = S_IFIFO | 0600;
+	e->flags = 0;
+	reset_root(g, e);
+}
+
+static void
+spoil_id(struct genrec *g, struct entry *e)
+{
+	e->tree_id[31] ^= 1;
+	reset_root(g, e);
+}
+
+static void
+spoil_end(struct genrec *g, struct entry *e)
+{
+	(void)e;
+	g->root_entrylen--;
+}
+
+static void
+spoil_more(struct genrec *g, struct entry *e)
+{
+	(void)e;
+	g->root_entry = realloc(g->root_entry, g->root_entrylen + 1);
+	assert_non_null(g->root_entry);
+	g->root_entry[g->root_entrylen++] = 0;
+}
+
+static void
+test_root_rules(void **state)
+{
+	static const char *const bad[] = { "\"0\"", "\"0G\"", "\"\"", "7",
+	    "\"04726f6f74\"" };
+	char text[4096];
+	struct genrec got;
+	char *at;
+	size_t i;
+
+	(void)state;
+	refuse_root(spoil_name);
+	refuse_root(spoil_type);
+	refuse_root(spoil_id);
+	refuse_root(spoil_end);
+	refuse_root(spoil_more);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		at = strstr(golden_genrec_root_json, "\"root_entry\":");
+		assert_non_null(at);
+		snprintf(text, sizeof(text), "%.*s\"root_entry\":%s%s",
+		    (int)(at - golden_genrec_root_json),
+		    golden_genrec_root_json, bad[i], strchr(at, ','));
+		assert_int_equal(genrec_parse(text, strlen(text), &got),
+		    -FIRN_ECORRUPT);
+		genrec_release(&got);
+	}
+}
+
 static int
 setup(void **state)
 {
@@ -522,7 +667,9 @@ main(void)
 		cmocka_unit_test(test_name_ok),
 		cmocka_unit_test(test_name_parse),
 		cmocka_unit_test(test_tag),
-		cmocka_unit_test(test_golden)
+		cmocka_unit_test(test_golden),
+		cmocka_unit_test(test_golden_root),
+		cmocka_unit_test(test_root_rules)
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

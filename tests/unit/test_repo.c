@@ -199,6 +199,55 @@ test_blocks(void **ctx)
 	free(data);
 }
 
+/* Add the block of this number; was it new? */
+static int
+add_block(struct fixture *f, struct writer *w, uint64_t i)
+{
+	uint8_t data[1000], id[BLOCK_ID_SIZE];
+	int new;
+
+	fill(data, sizeof(data), i);
+	assert_int_equal(block_id(f->mac, BLOCK_DATA, data, sizeof(data), id),
+	    0);
+	assert_int_equal(writer_add(w, BLOCK_DATA, id, data, sizeof(data),
+	    &new), 0);
+	return new;
+}
+
+/* What another host has stored since a writer began is not stored again. */
+static void
+test_two_hosts(void **ctx)
+{
+	struct writer_conf wc = WRITER_CONF_DEFAULT;
+	struct fixture *f = *ctx;
+	struct writer *w;
+	struct repo *other;
+	char cache[80];
+	uint8_t data[1000], id[BLOCK_ID_SIZE];
+	time_t end = time(NULL) + 60;
+
+	snprintf(cache, sizeof(cache), "%s/cache-other", f->dir);
+	f->conf.cache_dir = cache;
+	assert_int_equal(repo_open(&f->conf, &other), 0);
+	f->conf.cache_dir = f->cache;
+	wc.follow = 1;
+	assert_int_equal(writer_new(other, &wc, &w), 0);
+	assert_int_equal(add_block(f, f->writer, 1), 1);
+	assert_int_equal(writer_flush(f->writer), 0);
+	/* It looks again and again as long as there are new blocks. */
+	fill(data, sizeof(data), 1);
+	assert_int_equal(block_id(f->mac, BLOCK_DATA, data, sizeof(data), id),
+	    0);
+	for (uint64_t i = 2; writer_has(w, BLOCK_DATA, id) == 0; i++) {
+		assert_int_equal(add_block(f, w, i), 1);
+		assert_true(time(NULL) < end);
+	}
+	assert_int_equal(add_block(f, w, 1), 0);
+	assert_int_equal(writer_flush(w), 0);
+	writer_free(w);
+	repo_close(other);
+}
+
 static struct entry
 file_entry(const char *name)
 {
@@ -652,6 +701,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_blocks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_hosts, setup,
+		    teardown),
 		cmocka_unit_test_setup_teardown(test_directory, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_lists, setup, teardown),

@@ -472,6 +472,45 @@ test_delete_partial(void **state)
 	assert_true(exists(at("d/not seen by the backup")));
 }
 
+/* The attributes of the root, and whether they go onto the target. */
+static void
+test_root(void **state)
+{
+	const char *sources[] = { "/d", "/" };
+	struct restore_conf conf = { .delete = 1, .sources = sources,
+	    .nsources = 1 };
+	struct entry top = make_entry("root", S_IFDIR | 0751);
+	uint8_t id[BLOCK_ID_SIZE];
+
+	(void)state;
+	small_tree(id);
+	top.flags |= ENTRY_SUBTREE;
+	memcpy(top.tree_id, id, sizeof(id));
+	conf.root = &top;
+	/* A target of our own gets them; one that was there does not. */
+	assert_int_equal(run(id, "", &conf, 0).dirs, 2);
+	assert_meta(target, S_IFDIR | 0751);
+	assert_int_equal(chmod(target, 0700), 0);
+	assert_int_equal(run(id, "", &conf, 0).dirs, 1);
+	assert_int_equal(stat_of(target).st_mode, S_IFDIR | 0700);
+	/* Unless it is what was backed up. */
+	conf.nsources = 2;
+	run(id, "", &conf, 0);
+	assert_meta(target, S_IFDIR | 0751);
+	/* One that was not read whole loses nothing. */
+	top.flags |= ENTRY_PARTIAL;
+	put_file(at("not seen by the backup"), "x");
+	put_file(at("d/extra"), "x");
+	conf.sources = sources + 1;
+	conf.nsources = 1;
+	run(id, "", &conf, 0);
+	assert_true(exists(at("not seen by the backup")));
+	assert_false(exists(at("d/extra")));
+	top.flags &= ~(uint32_t)ENTRY_PARTIAL;
+	run(id, "", &conf, 0);
+	assert_false(exists(at("not seen by the backup")));
+}
+
 static void
 test_dry_run(void **state)
 {
@@ -570,6 +609,7 @@ main(void)
 		TEST(test_links_random),
 		TEST(test_delete),
 		TEST(test_delete_partial),
+		TEST(test_root),
 		TEST(test_dry_run),
 		TEST(test_overwrite),
 		TEST(test_in_the_way),

@@ -11,7 +11,44 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+
+/*
+ * A file system with shorter names than ours: what restore calls with the name
+ * of a file are these, in place of the C library's.
+ */
+static size_t name_max = TREE_NAME_MAX;
+
+static int
+name_fits(const char *name)
+{
+	if (strlen(name) <= name_max)
+		return 1;
+	errno = ENAMETOOLONG;
+	return 0;
+}
+
+int
+fstatat(int dirfd, const char *name, struct stat *st, int flags)
+{
+	return name_fits(name) ? (int)syscall(SYS_newfstatat, dirfd, name, st,
+	    flags) : -1;
+}
+
+int
+mkdirat(int dirfd, const char *name, mode_t mode)
+{
+	return name_fits(name) ? (int)syscall(SYS_mkdirat, dirfd, name, mode) :
+	    -1;
+}
+
+int
+renameat(int from, const char *old, int to, const char *name)
+{
+	return name_fits(name) ? (int)syscall(SYS_renameat2, from, old, to,
+	    name, 0) : -1;
+}
 
 /* top/d/f, top/f */
 static void
@@ -55,6 +92,91 @@ test_symlinks(void **state)
 	assert_text(at("d/f"), "inner");
 	assert_text(at("f"), "outer");
 	assert_false(exists(at("extra")));
+}
+
+/* Names that the target cannot have: they are left out, the rest is there. */
+static void
+test_long_names(void **state)
+{
+	struct restore_conf conf = { .delete = 1 };
+	struct restore_result res;
+	char name[TREE_NAME_MAX + 1], just[101];
+	struct dirb d;
+	uint8_t id[BLOCK_ID_SIZE], sub[BLOCK_ID_SIZE];
+
+	(void)state;
+	memset(name, 'n', TREE_NAME_MAX);
+	name[TREE_NAME_MAX] = '\0';
+	memset(just, 'j', 100);
+	just[100] = '\0';
+	d = dir_begin();
+	add_text(&d, "below", "1");
+	dir_end(&d, sub);
+	d = dir_begin();
+	add_text(&d, "a", "2");
+	name[0] = 'd';
+	add_dir(&d, name, sub);
+	name[0] = 'f';
+	add_text(&d, name, "3");
+	add_dir(&d, just, sub);
+	add_text(&d, "z", "4");
+	dir_end(&d, id);
+	name_max = 100;
+	res = run(id, "", NULL, 0);
+	assert_int_equal(res.failed, 2);
+	assert_int_equal(res.files, 3);
+	assert_text(at("a"), "2");
+	assert_text(at("z"), "4");
+	assert_text(at("%s/below", just), "1");
+	/* Also when there is something to delete, and when it runs again. */
+	put_file(at("extra"), "x");
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.failed, 2);
+	assert_int_equal(res.unchanged, 3);
+	assert_false(exists(at("extra")));
+	/* No temporary is left of what had no name. */
+	name_max = TREE_NAME_MAX;
+	res = run(id, "", &conf, 0);
+	assert_int_equal(res.failed, 0);
+	assert_int_equal(res.files, 2);
+	name[0] = 'd';
+	assert_text(at("%s/below", name), "1");
+}
+
+/* A name of 256 bytes, which no Linux has but a foreign writer may store, makes
+ * its page one that does not decode: it is refused, the rest is restored. */
+static void
+test_name_of_256(void **state)
+{
+	struct restore_result res;
+	struct entry e = make_entry("short", S_IFIFO | 0600);
+	struct buf page = BUF_INIT(4096), entry = BUF_INIT(4096);
+	struct dirb d;
+	uint8_t id[BLOCK_ID_SIZE], sub[BLOCK_ID_SIZE];
+	char name[256];
+
+	(void)state;
+	memset(name, 'n', sizeof(name));
+	assert_int_equal(entry_encode(&e, &entry), 0);
+	assert_int_equal(page_header_encode(0, 1, &page), 0);
+	buf_add_str(&page, name, sizeof(name));
+	buf_add(&page, entry.data + 6, entry.len - 6);	/* behind its name */
+	assert_int_equal(page_check(page.data, page.len), -FIRN_ECORRUPT);
+	assert_int_equal(store_put(NULL, BLOCK_TREE, page.data, page.len, sub),
+	    0);
+	d = dir_begin();
+	add_text(&d, "a", "1");
+	add_dir(&d, "foreign", sub);
+	add_text(&d, "z", "2");
+	dir_end(&d, id);
+	res = run(id, "", NULL, 0);
+	assert_int_equal(res.failed, 1);
+	assert_int_equal(res.files, 2);
+	assert_text(at("a"), "1");
+	assert_text(at("z"), "2");
+	assert_true(S_ISDIR(stat_of(at("foreign")).st_mode));
+	buf_release(&page);
+	buf_release(&entry);
 }
 
 /* Temporaries of a run that was killed, and of one that goes on. */
@@ -497,6 +619,8 @@ main(void)
 		TEST(test_symlinks),
 		TEST(test_leftovers),
 		TEST(test_names),
+		TEST(test_long_names),
+		TEST(test_name_of_256),
 		TEST(test_deep),
 		TEST(test_damaged_file),
 		TEST(test_damaged_page),

@@ -24,9 +24,12 @@
 #define HOST	"examplebucket.s3.amazonaws.com"
 
 static const struct sigv4_keys aws = { "AKIAIOSFODNN7EXAMPLE",
-    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1" };
+    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1", NULL };
 static const struct sigv4_keys other = { "AKID", "se/cr+et",
-    "eu-central-1" };
+    "eu-central-1", NULL };
+/* Of AWS's "Create a signed AWS API request". */
+static const struct sigv4_keys iam = { "AKIDEXAMPLE",
+    "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "us-east-1", "iam" };
 
 static void
 assert_buf(struct buf *b, const char *want)
@@ -68,7 +71,7 @@ test_get_object(void **state)
 	    "0bd44f0170aba48dd91039c6036bdb41");
 	/* Step by step. */
 	assert_int_equal(sigv4_canonical(&r, &canonical), 0);
-	assert_int_equal(sigv4_string_to_sign(&canonical, DATE, "us-east-1",
+	assert_int_equal(sigv4_string_to_sign(&aws, DATE, &canonical,
 	    &text), 0);
 	assert_int_equal(sigv4_signature(&aws, DATE, &text, signature), 0);
 	assert_string_equal(signature, "f0e8bdb87c964420e857bd35b5d6ed31"
@@ -255,6 +258,29 @@ test_bad(void **state)
 	buf_release(&out);
 }
 
+/* Another service than S3: no x-amz-content-sha256. */
+static void
+test_service(void **state)
+{
+	const struct sigv4_pair h[] = {
+		{ "content-type",
+		    "application/x-www-form-urlencoded; charset=utf-8" },
+		{ "host", "iam.amazonaws.com" },
+		{ "x-amz-date", "20150830T123600Z" },
+	};
+	const struct sigv4_request r = { "GET", "/",
+	    "Action=ListUsers&Version=2010-05-08", h, 3, EMPTY };
+	struct buf got = BUF_INIT(4096);
+
+	(void)state;
+	assert_int_equal(sigv4_authorization(&r, &iam, "20150830T123600Z",
+	    &got), 0);
+	assert_buf(&got, "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/"
+	    "us-east-1/iam/aws4_request,SignedHeaders=content-type;host;"
+	    "x-amz-date,Signature=5d672d79c15b13162d9279b0855cfba6"
+	    "789a8edb4c82c400e06b5924a6f2b5d7");
+}
+
 int
 main(void)
 {
@@ -267,6 +293,7 @@ main(void)
 		cmocka_unit_test(test_query_order),
 		cmocka_unit_test(test_date),
 		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_service),
 	};
 
 	return cmocka_run_group_tests_name("sigv4", tests, NULL, NULL) != 0;

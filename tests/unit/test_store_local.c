@@ -137,6 +137,34 @@ test_open(void **state)
 	store_close(NULL);
 }
 
+/* A signal handler's call, before, while and after a store is open. */
+static void
+test_stop(void **state)
+{
+	static struct store_stop stop, early;
+	struct store_conf conf = STORE_CONF_DEFAULT;
+	struct place *p = *state;
+	struct store_stat st;
+	struct store *s, *other;
+
+	conf.stop = &stop;
+	assert_int_equal(store_open(p->dir, &conf, 1, &s), 0);
+	assert_int_equal(store_stat(s, "x", &st), -ENOENT);
+	store_stop_fire(&stop);
+	assert_int_equal(store_stat(s, "x", &st), -ECANCELED);
+	store_close(s);
+	store_stop_fire(&stop);
+	store_stop_fire(&early);
+	conf.stop = &early;
+	assert_int_equal(store_open(p->dir, &conf, 0, &s), 0);
+	assert_int_equal(store_stat(s, "x", &st), -ECANCELED);
+	/* One opened without it goes on. */
+	assert_int_equal(store_open(p->dir, NULL, 0, &other), 0);
+	assert_int_equal(store_stat(other, "x", &st), -ENOENT);
+	store_close(s);
+	store_close(other);
+}
+
 /* What is no object is neither listed nor read. */
 static int
 count_one(void *ctx, const char *name, const struct store_stat *st)
@@ -306,6 +334,7 @@ main(void)
 	struct store_contract c = { place_make, place_open, place_unmake, &p };
 	const struct CMUnitTest tests[] = {
 		CASE(test_open),
+		CASE(test_stop),
 		CASE(test_strangers),
 		CASE(test_sweep),
 		CASE(test_write_fails),

@@ -14,6 +14,7 @@
 
 #include <arpa/inet.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -376,6 +377,217 @@ test_keys(void **state)
 	store_close(other);
 }
 
+/* Reads by many threads at once. */
+struct readers {
+	struct store *s;
+	int gets;		/* each */
+	atomic_int failed;
+	pthread_t thread[16];
+};
+
+static void *
+reader(void *arg)
+{
+	struct readers *r = arg;
+	char b[16];
+	size_t got;
+	int i;
+
+	for (i = 0; i < r->gets; i++)
+		if (store_get(r->s, "a", 0, b, sizeof(b), &got) != 0 ||
+		    got != 4 || memcmp(b, "text", 4) != 0)
+			atomic_fetch_add(&r->failed, 1);
+	return NULL;
+}
+
+static void
+readers_start(struct readers *r, struct store *s, int gets)
+{
+	int i;
+
+	*r = (struct readers){ .s = s, .gets = gets };
+	for (i = 0; i < 16; i++)
+		assert_int_equal(pthread_create(&r->thread[i], NULL, reader,
+		    r), 0);
+}
+
+static void
+readers_end(struct readers *r)
+{
+	int i;
+
+	for (i = 0; i < 16; i++)
+		pthread_join(r->thread[i], NULL);
+	assert_int_equal(r->failed, 0);
+}
+
+/* Another store of a longer time, with the text at "a". */
+static struct store *
+patient_store(void)
+{
+	struct store *s = open_store(120);
+
+	assert_int_equal(store_put(s, "a", "text", 4, NULL, 0), 0);
+	return s;
+}
+
+/* The first byte of one read does not come: another is asked for. */
+static void
+test_hedge(void **state)
+{
+	struct store *s;
+	struct store_counters n;
+
+	(void)store_of(state);
+	s = patient_store();
+	sim("DELETE", "faults", "");
+	sim("POST", "faults", "{\"kind\": \"stall\", \"verb\": \"GET\", "
+	    "\"times\": 1, \"seconds\": 600}");
+	assert_object(s, "a", "text");
+	store_count(s, &n);
+	assert_int_equal(n.hedges, 1);
+	assert_int_equal(n.hedges_won, 1);
+	assert_int_equal(n.requests[STORE_GET], 2);
+	assert_int_equal(n.errors[STORE_GET], 0);
+	assert_int_equal(n.retries, 0);
+	/* So with a body that stops. */
+	sim("POST", "faults", "{\"kind\": \"trickle\", \"verb\": \"GET\", "
+	    "\"times\": 1, \"seconds\": 600}");
+	assert_object(s, "a", "text");
+	store_count(s, &n);
+	assert_int_equal(n.hedges_won, 2);
+	store_close(s);
+}
+
+static void
+test_window(void **state)
+{
+	struct store *s;
+	struct store_counters n;
+	struct readers r;
+	int i;
+
+	(void)store_of(state);
+	s = patient_store();
+	store_count(s, &n);
+	assert_int_equal(n.window, 16);
+	fault("503-slowdown", "GET", 24);
+	readers_start(&r, s, 1);
+	readers_end(&r);
+	store_count(s, &n);
+	assert_int_equal(n.throttled, 24);
+	assert_true(n.window < 16);
+	/* A window's worth of successes for each step back. */
+	for (i = 0; i < 16 * 17 / 2; i++)
+		assert_object(s, "a", "text");
+	store_count(s, &n);
+	assert_int_equal(n.window, 16);
+	assert_int_equal(n.throttled, 24);
+	store_close(s);
+}
+
+static void
+wait_for_errors(struct store *s, uint64_t least)
+{
+	struct timespec t = { 0, 5000000 };
+	struct store_counters n;
+
+	do {
+		nanosleep(&t, NULL);
+		store_count(s, &n);
+	} while (n.errors[STORE_GET] < least);
+}
+
+static void
+test_outage(void **state)
+{
+	struct store *s;
+	struct readers r;
+
+	(void)store_of(state);
+	s = patient_store();
+	fault("reset-before", "GET", 1000000);
+	readers_start(&r, s, 3);
+	/* Many times for each of them. */
+	wait_for_errors(s, 16 * 5);
+	sim("DELETE", "faults", "");
+	readers_end(&r);
+	store_close(s);
+}
+
+/* What the server wants is kept to. */
+static void
+test_retry_after(void **state)
+{
+	struct store *s;
+	double start;
+
+	(void)store_of(state);
+	s = patient_store();
+	start = seconds();
+	sim("POST", "faults", "{\"kind\": \"503-slowdown\", \"times\": 1, "
+	    "\"headers\": {\"Retry-After\": \"2\"}}");
+	assert_object(s, "a", "text");
+	assert_true(seconds() - start >= 2);
+	start = seconds();
+	sim("POST", "faults", "{\"kind\": \"500\", \"times\": 1, "
+	    "\"headers\": {\"x-amz-retry-after\": \"1500\"}}");
+	assert_object(s, "a", "text");
+	assert_true(seconds() - start >= 1.5);
+	store_close(s);
+}
+
+static void *
+canceled_get(void *arg)
+{
+	char b;
+	size_t got;
+
+	assert_int_equal(store_get(arg, "a", 0, &b, 1, &got), -ECANCELED);
+	return NULL;
+}
+
+static void *
+cancel_when_waiting(void *arg)
+{
+	wait_for_errors(arg, 1);
+	store_cancel(arg);
+	return NULL;
+}
+
+static void
+test_cancel_waiting(void **state)
+{
+	struct store_conf conf = STORE_CONF_DEFAULT;
+	struct store *s;
+	pthread_t t, other;
+	char b;
+	size_t got;
+
+	(void)store_of(state);
+	/* Between two tries, an hour apart. */
+	s = patient_store();
+	sim("POST", "faults", "{\"kind\": \"503-slowdown\", "
+	    "\"headers\": {\"Retry-After\": \"3000\"}}");
+	assert_int_equal(pthread_create(&t, NULL, cancel_when_waiting, s), 0);
+	assert_int_equal(store_get(s, "a", 0, &b, 1, &got), -ECANCELED);
+	pthread_join(t, NULL);
+	store_close(s);
+	/* Two of whom one only may ask, and does not get an answer. */
+	sim("DELETE", "faults", "");
+	conf.endpoint = getenv("FIRN_TEST_S3SIM");
+	conf.connections = 1;
+	assert_int_equal(store_open("s3://bucket/two", &conf, 0, &s), 0);
+	sim("POST", "faults", "{\"kind\": \"500\", \"times\": 1}");
+	sim("POST", "faults", "{\"kind\": \"stall\", \"seconds\": 600}");
+	assert_int_equal(pthread_create(&t, NULL, cancel_when_waiting, s), 0);
+	assert_int_equal(pthread_create(&other, NULL, canceled_get, s), 0);
+	assert_int_equal(store_get(s, "a", 0, &b, 1, &got), -ECANCELED);
+	pthread_join(t, NULL);
+	pthread_join(other, NULL);
+	store_close(s);
+}
+
 static void *
 cancel_when_sent(void *arg)
 {
@@ -422,6 +634,11 @@ main(void)
 		CASE(test_clock),
 		CASE(test_keys),
 		CASE(test_cancel),
+		CASE(test_hedge),
+		CASE(test_window),
+		CASE(test_outage),
+		CASE(test_retry_after),
+		CASE(test_cancel_waiting),
 	};
 
 	return cmocka_run_group_tests_name("store_s3 faults", tests, NULL,

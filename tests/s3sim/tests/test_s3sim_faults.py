@@ -27,12 +27,14 @@ DROPPED = http.client.RemoteDisconnected
     ("403", 403, "AccessDenied", False), ("expired-token", 400, "ExpiredToken", False),
     ("409-conflict", 409, "ConditionalRequestConflict", False),
     ("200-error", 200, "InternalError", False), ("html", 200, None, False),
+    ("quota", 403, "QuotaExceeded", False), ("login", 302, None, False),
     ("redirect", 301, "PermanentRedirect", False),
     ("no-expedited", 503, "GlacierExpeditedRetrievalNotAvailable", False),
     ("500-after-commit", 500, "InternalError", True)])
 def test_answers(sim, s3, kind, status, code, kept):
     rule = sim.faults.add(kind, nth=1)
-    answer = expect(s3.request("PUT", "buck", "a", body=BODY), status, code)
+    answer = s3.request("PUT", "buck", "a", body=BODY)
+    assert (answer.status, answer.code) == (status, code)
     assert (sim.bucket("buck").get("a") == BODY) == kept
     assert rule.fired == 1
     if kind == "redirect":
@@ -40,8 +42,44 @@ def test_answers(sim, s3, kind, status, code, kept):
         assert b"<Endpoint>s3.eu-central-1.amazonaws.com<" in answer.body
     if kind == "html":
         assert answer.headers["Content-Type"] == "text/html"
+    assert ("x-amz-request-id" in answer.headers) == (kind not in ("html", "login"))
     put(s3, "a", BODY)
     assert sim.stats.connections == 1
+
+
+def test_headers_of_refusals(sim, s3):
+    sim.faults.add("503-slowdown", times=1, headers={"Retry-After": "7"})
+    answer = expect(s3.request("GET", "buck", "a"), 503, "SlowDown")
+    assert answer.headers["Retry-After"] == "7"
+
+
+def test_trickle(sim, s3):
+    put(s3, "a", b"drip")
+    sim.faults.add("trickle", verb="GET", seconds=0.01)
+    start = time.monotonic()
+    assert s3.request("GET", "buck", "a").body == b"drip"
+    assert time.monotonic() - start >= 0.04
+
+
+def test_refused_checksums():
+    with S3Sim(["buck"], quirks=["refuse-checksum"]) as sim, Client(sim.url) as s3:
+        answer = expect(s3.request("GET", "buck", "a", headers={
+            "x-amz-checksum-mode": "ENABLED"}), 400, "InvalidArgument")
+        assert b"Unsupported header 'x-amz-checksum-mode'" in answer.body
+        put(s3, "a", BODY)
+
+
+def test_owner_and_payer(sim, s3):
+    put(s3, "a", BODY)
+    expect(s3.request("GET", "buck", "a", headers={
+        "x-amz-expected-bucket-owner": "210987654321"}), 403, "AccessDenied")
+    expect(s3.request("GET", "buck", "a", headers={
+        "x-amz-expected-bucket-owner": sim.owner,
+        "x-amz-request-payer": "requester"}), 200)
+    assert sim.requests[-1].amz == {"x-amz-expected-bucket-owner": sim.owner,
+                                    "x-amz-request-payer": "requester"}
+    expect(s3.request("GET", "buck", "a", headers={
+        "x-amz-request-payer": "me"}), 400, "InvalidArgument")
 
 
 @pytest.mark.parametrize("kind,error,kept", [
@@ -70,6 +108,73 @@ def test_broken_downloads(sim, s3):
         s3.request("GET", "buck", "a")
     spoilt = s3.request("GET", "buck", "a").body
     assert [i for i in range(len(BODY)) if spoilt[i] != BODY[i]] == [7]
+    assert s3.request("GET", "buck", "a").body == BODY
+
+
+def test_other_bodies(sim, s3):
+    put(s3, "a", BODY)
+    bodies = {}
+    for kind in "garble", "shorten", "lengthen":
+        sim.faults.add(kind, verb="GET", nth=1, after_bytes=100)
+        bodies[kind] = s3.request("GET", "buck", "a").body
+        sim.faults.clear()
+    assert len(bodies["garble"]) == len(BODY) and bodies["garble"] != BODY
+    assert bodies["shorten"] == BODY[:100]
+    assert bodies["lengthen"] == BODY + b"x" * 64
+    sim.faults.add("elsewhere", nth=1, location="http://elsewhere.test/")
+    assert expect(s3.request("GET", "buck", "a"), 302).headers["Location"] == \
+        "http://elsewhere.test/"
+    sim.faults.add("portal", nth=1)
+    assert s3.request("GET", "buck", "a").status == 511
+    sim.faults.add("empty-pages", times=2)
+    pages = [s3.request("GET", "buck", query={"list-type": "2"}) for _ in range(2)]
+    assert [texts(page, "IsTruncated") for page in pages] == [["true"], ["true"]]
+    assert texts(pages[0], "NextContinuationToken") != \
+        texts(pages[1], "NextContinuationToken")
+
+
+def test_endless_body(sim, s3):
+    put(s3, "a", BODY)
+    sim.faults.add("endless", verb="GET", nth=1)
+    s3.connection.request("GET", "/buck/a", headers=s3.headers("GET", "/buck/a", "", b"",
+                                                              {}))
+    answer = s3.connection.getresponse()
+    assert answer.headers["Content-Length"] is None
+    assert len(answer.read(10 * len(BODY))) == 10 * len(BODY)
+    answer.close()
+
+
+def test_corrupt_upload(sim, s3):
+    sim.faults.add("corrupt-upload", verb="PUT", nth=1)
+    expect(s3.request("PUT", "buck", "a", body=BODY), 400, "XAmzContentSHA256Mismatch")
+    assert sim.bucket("buck").keys() == []
+
+
+def test_bursts(sim, s3):
+    put(s3, "a", BODY)
+    sim.faults.add("503-slowdown", nth=2, burst=3)
+    found = [s3.request("GET", "buck", "a").status for _ in range(6)]
+    assert found == [200, 503, 503, 503, 200, 200]
+
+
+def test_storm():
+    """Of many requests so many fail, in all ways that fit."""
+    with S3Sim(["buck"], seed=1) as sim:
+        sim.faults.storm(0.5, kinds=["500", "503-slowdown", "200-error"])
+        with Client(sim.url) as s3:
+            for _ in range(400):
+                s3.request("PUT", "buck", "a")
+        faults = sim.stats.describe()["faults"]
+    assert set(faults) == {"500", "503-slowdown", "200-error"}
+    assert 120 < sum(faults.values()) < 280
+
+
+def test_away_and_back(sim, s3):
+    put(s3, "a", BODY)
+    sim.go_away()
+    with pytest.raises(OSError):
+        s3.request("GET", "buck", "a")
+    sim.come_back()
     assert s3.request("GET", "buck", "a").body == BODY
 
 

@@ -205,6 +205,23 @@ def test_virtual_host(sim, s3):
         assert s3.send("GET", "/dir/a", "", b"", headers).body == b"found"
 
 
+def test_temporary_keys():
+    """Further keys, with their tokens, until they expire."""
+    with S3Sim(["buck"]) as sim:
+        sim.identity.temporary["ASIA"] = sigv4.Keys("secret", "token", time.time() + 3600)
+        for secret, token, status, code in (
+                ("secret", "token", 200, None), ("secret", "other", 400, "InvalidToken"),
+                ("secret", None, 400, "InvalidToken"),
+                ("other", "token", 403, "SignatureDoesNotMatch")):
+            with Client(sim.url, "ASIA", secret, token=token) as s3:
+                expect(s3.request("PUT", "buck", "a", body=b"x"), status, code)
+        sim.identity.temporary["ASIA"].expires = time.time()
+        with Client(sim.url, "ASIA", "secret", token="token") as s3:
+            expect(s3.request("PUT", "buck", "a", body=b"x"), 400, "ExpiredToken")
+        with Client(sim.url) as s3:
+            expect(s3.request("PUT", "buck", "a", body=b"x"), 200)
+
+
 @pytest.mark.parametrize("host,bucket", [
     ("127.0.0.1:80", None), ("[::1]:80", None), ("localhost:80", None), ("host", None),
     ("b.localhost", "b"), ("b.c.localhost:1", "b.c"), ("b.s3.amazonaws.com", "b"),

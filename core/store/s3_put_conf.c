@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How new objects are stored: from options to headers. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "store/s3_put_conf.h"
+
+#define VALUE_MAX	256
+
+int
+s3_put_conf_value_ok(const char *text)
+{
+	size_t i;
+
+	for (i = 0; text[i] != '\0'; i++)
+		if (text[i] <= ' ' || text[i] > '~' || i == VALUE_MAX)
+			return 0;
+	return i > 0;
+}
+
+static int
+take(const char *option, const char *text, char **out)
+{
+	if (!s3_put_conf_value_ok(text))
+		return log_plain(-EINVAL, "--%s '%s': want letters, digits "
+		    "and signs without blanks", option, text);
+	*out = strdup(text);
+	return *out == NULL ? log_err(-ENOMEM, "cannot open the store") : 0;
+}
+
+static int
+take_sse(struct s3_put_conf *p, const char *sse)
+{
+	if (strcmp(sse, "s3") == 0) {
+		p->sse = "AES256";
+		return 0;
+	}
+	if (strcmp(sse, "kms") == 0 || strncmp(sse, "kms:", 4) == 0) {
+		p->sse = "aws:kms";
+		return sse[3] == '\0' ? 0 : take("sse", sse + 4, &p->kms_key);
+	}
+	return log_plain(-EINVAL, "--sse '%s': want s3, kms or kms:KEYID", sse);
+}
+
+static int
+is_instant(const char *class)
+{
+	static const char *const instant[] = { "STANDARD", "STANDARD_IA",
+	    "ONEZONE_IA", "REDUCED_REDUNDANCY", "GLACIER_IR",
+	    "EXPRESS_ONEZONE" };
+	size_t i;
+
+	for (i = 0; i < sizeof(instant) / sizeof(instant[0]); i++)
+		if (strcmp(class, instant[i]) == 0)
+			return 1;
+	return 0;
+}
+
+int
+s3_put_conf_init(struct s3_put_conf *p, const struct store_conf *conf)
+{
+	int err = 0;
+
+	memset(p, 0, sizeof(*p));
+	if (conf->sse != NULL)
+		err = take_sse(p, conf->sse);
+	if (err == 0 && conf->tier != NULL)
+		err = take("tier", conf->tier, &p->tier);
+	if (err == 0 && conf->meta_class != NULL) {
+		if (!is_instant(conf->meta_class))
+			return log_plain(-EINVAL, "--meta-class '%s': metadata "
+			    "must be readable at once; want STANDARD, "
+			    "STANDARD_IA, ONEZONE_IA or GLACIER_IR",
+			    conf->meta_class);
+		err = take("meta-class", conf->meta_class, &p->meta_class);
+	}
+	return err;
+}
+
+void
+s3_put_conf_release(struct s3_put_conf *p)
+{
+	free(p->kms_key);
+	free(p->tier);
+	free(p->meta_class);
+	memset(p, 0, sizeof(*p));
+}
+
+size_t
+s3_put_conf_headers(const struct s3_put_conf *p, unsigned flags,
+    struct sigv4_pair *out)
+{
+	const char *class = flags & STORE_DATA ? p->tier : p->meta_class;
+	size_t n = 0;
+
+	if (class != NULL)
+		out[n++] = (struct sigv4_pair){ "x-amz-storage-class", class };
+	if (p->sse != NULL)
+		out[n++] = (struct sigv4_pair){
+		    "x-amz-server-side-encryption", p->sse };
+	if (p->kms_key != NULL)
+		out[n++] = (struct sigv4_pair){
+		    "x-amz-server-side-encryption-aws-kms-key-id",
+		    p->kms_key };
+	return n;
+}
