@@ -255,6 +255,7 @@ def test_root_directory(local, work):
         for d in "$W/root" "$W/like"; do
             setfattr -n trusted.small -v value "$d"
             setfattr -n trusted.large -v "$(head -c 3000 /dev/zero | tr '\\0' x)" "$d"
+            chmod 755 "$d"
             setfacl -m u:7:rx "$d"
             chown 5:6 "$d"
             chmod 1751 "$d"
