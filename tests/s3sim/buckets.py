@@ -70,6 +70,18 @@ def get_versioning(request):
     return Response.of(200, document("VersioningConfiguration", rows))
 
 
+def get_object_lock(request):
+    """What a test has set as Bucket.object_lock: (mode, days); objects are not
+    kept for it."""
+    if request.bucket.object_lock is None:
+        raise S3Error("ObjectLockConfigurationNotFoundError",
+                      BucketName=request.bucket_name)
+    mode, days = request.bucket.object_lock
+    rows = [("ObjectLockEnabled", "Enabled"),
+            ("Rule", [("DefaultRetention", [("Mode", mode), ("Days", days)])])]
+    return Response.of(200, document("ObjectLockConfiguration", rows))
+
+
 def put_versioning(request):
     bucket = request.bucket
     root = parse(read_document(request, need_md5=True), "VersioningConfiguration")

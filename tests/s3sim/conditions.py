@@ -29,6 +29,12 @@ def failed(condition):
     return S3Error("PreconditionFailed", Condition=condition)
 
 
+def ignores(request):
+    return request.quirk("ignore-conditional") or (
+        request.quirk("ignore-conditional-versioned")
+        and request.bucket.versioning == "Enabled")
+
+
 class WriteCondition:
     """The condition of a PUT or a CompleteMultipartUpload."""
 
@@ -38,7 +44,7 @@ class WriteCondition:
         given = self.none_match is not None or self.match is not None
         if given and request.quirk("refuse-conditional"):
             raise S3Error("NotImplemented")
-        if request.quirk("ignore-conditional"):
+        if ignores(request):
             self.none_match = self.match = None
         both = self.none_match is not None and self.match is not None
         if both or self.none_match not in (None, "*") or self.match == "*":
@@ -71,7 +77,7 @@ class DeleteCondition:
         self.match = request.header("if-match")
         if self.match and request.quirk("refuse-conditional"):
             raise S3Error("NotImplemented")
-        if request.quirk("ignore-conditional"):
+        if ignores(request):
             self.match = None
         if self.match == "*":
             raise S3Error("NotImplemented", Header="If-Match")

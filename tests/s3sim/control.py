@@ -10,6 +10,7 @@ Unsigned JSON under /-sim/, which no bucket name can begin with:
   GET    keys?bucket=B[&prefix=P]   live keys
   POST   clock    {"advance": s, "skew": s}
   POST   pace     {"latency": s, "bandwidth": bytes/s}
+  POST   user     {"access_key": .., "secret_key": .., "policy": document}
 Invariant: nothing here passes through faults, pace or counters.
 """
 
@@ -62,11 +63,17 @@ def set_pace(sim, request):
     sim.pace.bandwidth = wish.get("bandwidth", sim.pace.bandwidth)
 
 
+def add_user(sim, request):
+    wish = json.loads(request.body.read())
+    sim.users.add(wish["access_key"], wish["secret_key"], wish["policy"])
+
+
 TABLE = {("GET", "stats"): get_stats, ("POST", "reset-stats"): reset_stats,
          ("POST", "faults"): add_faults, ("DELETE", "faults"): clear_faults,
          ("POST", "storm"): begin_storm,
          ("GET", "keys"): get_keys, ("POST", "clock"): set_clock,
-         ("POST", "pace"): set_pace}
+         ("POST", "pace"): set_pace,
+         ("POST", "user"): add_user}
 
 
 def answer(sim, request):

@@ -66,6 +66,8 @@ CODES = {
                           "completed."),
     "NoSuchVersion": (404, "The specified version does not exist."),
     "NotImplemented": (501, NOT_IMPLEMENTED),
+    "ObjectLockConfigurationNotFoundError": (
+        404, "Object Lock configuration does not exist for this bucket"),
     "PermanentRedirect": (301, "The bucket you are attempting to access must be "
                                "addressed using the specified endpoint. Please "
                                "send all future requests to this endpoint."),

@@ -14,7 +14,7 @@ import traceback
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 
-from . import control, faults, sigv4
+from . import control, faults, policy, sigv4
 from .checksums import read_document
 from .clock import http_date
 from .errors import S3Error
@@ -136,7 +136,8 @@ class Handler(BaseHTTPRequestHandler):
             instead = faults.before(rule, request)
             if instead:
                 return instead
-        sigv4.verify(request, sim.identity, sim.clock.wall())
+        user = sigv4.verify(request, sim.identity, sim.clock.wall(), sim.users)
+        policy.authorise(request, user)
         check_refusals(request)
         if request.operation not in WITH_BODY:
             read_document(request)

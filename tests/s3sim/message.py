@@ -100,6 +100,7 @@ class Request:
         self.id = None
         self.code = None		# of the error it is answered with
         self.fault = None		# the rule that strikes it
+        self.may_list = True		# and so is told what is missing
 
     def header(self, name, default=None):
         """The value of a header; repeated ones joined as HTTP says."""

@@ -96,6 +96,8 @@ def find_version(request, bucket):
         version = bucket.find(request.key, version_id)
         if version is None:
             raise S3Error("NoSuchVersion", Key=request.key, VersionId=version_id)
+    if not request.may_list and (version is None or version.is_marker):
+        raise S3Error("AccessDenied")
     if version is None:
         raise S3Error("NoSuchKey", Key=request.key)
     if version.is_marker:

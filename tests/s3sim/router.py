@@ -17,6 +17,8 @@ TABLE = {
     ("bucket", "GET", "location"): ("GetBucketLocation", buckets.get_location),
     ("bucket", "GET", "versioning"): ("GetBucketVersioning", buckets.get_versioning),
     ("bucket", "PUT", "versioning"): ("PutBucketVersioning", buckets.put_versioning),
+    ("bucket", "GET", "object-lock"): ("GetObjectLockConfiguration",
+                                       buckets.get_object_lock),
     ("bucket", "GET", "list-type"): ("ListObjectsV2", listing.list_objects),
     ("bucket", "GET", "versions"): ("ListObjectVersions", listing.list_versions),
     ("bucket", "GET", "uploads"): ("ListMultipartUploads", multipart.list_uploads),

@@ -18,12 +18,14 @@ from .clock import Clock
 from .faults import Faults
 from .handler import RESET, Handler
 from .pace import Pace
+from .policy import Users, parse
 from .sigv4 import Identity
 from .state import State
 from .stats import Stats
 
 QUIRKS = {
     "ignore-conditional": "If-Match and If-None-Match of writes have no effect",
+    "ignore-conditional-versioned": "the same, in buckets with versions (Ceph)",
     "refuse-conditional": "If-Match and If-None-Match of writes give 501",
     "no-checksum": "x-amz-checksum-* is neither verified nor returned",
     "refuse-checksum": "a request with any x-amz-checksum-* gives 400, as Backblaze B2"}
@@ -87,6 +89,8 @@ class S3Sim:
             raise ValueError(f"no such quirk: {', '.join(sorted(unknown))}")
         self.identity = Identity(access_key, secret_key, region, session_token,
                                  allow_unsigned)
+        self.users = Users(access_key, secret_key)
+        self.bucket_statements = []	# of the policy of all buckets
         self.trust_bodies = trust_bodies	# for benchmarks: compute no digest
         self.domain = domain
         self.quirks = set(quirks)
@@ -111,6 +115,10 @@ class S3Sim:
     @property
     def url(self):
         return f"http{'s' if self.tls else ''}://{self.host}:{self.port}"
+
+    def set_bucket_policy(self, document):
+        """Only its denials count; None takes it away."""
+        self.bucket_statements = parse(document) if document else []
 
     @property
     def requests(self):

@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote_to_bytes
 from .clock import iso_date
 from .errors import S3Error
 from .message import raw_pairs
+from .policy import Users
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_SKEW = 900
@@ -184,14 +185,19 @@ def check_signature(request, auth, secret, stamp):
                   CanonicalRequestBytes=canonical.encode("latin-1").hex(" "))
 
 
-def verify(request, identity, now):
-    """Raises unless `request` is signed as `identity` (Identity below)."""
+def verify(request, identity, now, users=None):
+    """Raises unless `request` is signed as `identity` says (Identity below), by
+    one of `users`, who is returned; its own key's is the only one by default."""
+    users = users or Users(identity.access_key, identity.secret_key)
     auth = parse_authorization(request)
     stamp = request.header("x-amz-date", "")
     check_date(stamp, now)
     keys = identity.keys(auth.access_key)
-    if keys is None:
+    # Temporary keys have the rights of the first.
+    user = users.find(auth.access_key) or (users.first if keys else None)
+    if user is None:
         raise S3Error("InvalidAccessKeyId", AWSAccessKeyId=auth.access_key)
+    keys = keys or Keys(user.secret_key)
     if request.header("x-amz-security-token") != keys.token:
         raise S3Error("InvalidToken")
     if keys.expires is not None and now >= keys.expires:
@@ -200,6 +206,7 @@ def verify(request, identity, now):
     check_signed_headers(request, auth)
     request.payload_hash = check_payload_hash(request, identity.allow_unsigned)
     check_signature(request, auth, keys.secret, stamp)
+    return user
 
 
 @dataclass

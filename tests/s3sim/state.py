@@ -71,6 +71,7 @@ class Bucket:
         self.name = name
         self.clock = clock
         self.versioning = versioning	# "", "Enabled" or "Suspended"
+        self.object_lock = None		# or (mode, days)
         self.lock = threading.RLock()
         self.names = []
         self.versions = {}
