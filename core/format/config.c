@@ -91,6 +91,18 @@ config_validate(const struct config *c)
 	return 0;
 }
 
+const char *
+config_conditional_name(enum config_conditional c)
+{
+	static const char *const name[] = {
+		[CONFIG_COND_UNSAID] = NULL, [CONFIG_COND_YES] = "yes",
+		[CONFIG_COND_IGNORED] = "ignored",
+		[CONFIG_COND_REFUSED] = "refused",
+	};
+
+	return name[c];
+}
+
 static int
 json_write(const struct config *c, struct buf *out)
 {
@@ -105,6 +117,9 @@ json_write(const struct config *c, struct buf *out)
 	json_set(j, "features", json_array());
 	for (i = 0; i < NUMBERS; i++)
 		json_set_uint(j, numbers[i].name, number_get(c, &numbers[i]));
+	if (c->conditional_writes != CONFIG_COND_UNSAID)
+		json_set_str(j, "conditional_writes",
+		    config_conditional_name(c->conditional_writes));
 	err = json_dump(j, out);
 	json_free(j);
 	return err;
@@ -183,6 +198,21 @@ numbers_parse(struct json *j, struct config *out)
 	return 0;
 }
 
+/* A word that is not known says nothing. */
+static int
+conditional_parse(struct json *j, struct config *out)
+{
+	const char *text;
+	int c, err = json_get_str(j, "conditional_writes", &text);
+
+	if (err != 0)
+		return err == -ENOENT ? 0 : err;
+	for (c = CONFIG_COND_YES; c <= CONFIG_COND_REFUSED; c++)
+		if (strcmp(text, config_conditional_name(c)) == 0)
+			out->conditional_writes = (enum config_conditional)c;
+	return 0;
+}
+
 static int
 members_parse(struct json *j, struct config *out)
 {
@@ -195,6 +225,8 @@ members_parse(struct json *j, struct config *out)
 		err = json_get_str(j, "created", &created);
 	if (err == 0 && timefmt_parse(created, &out->created) != 0)
 		err = -FIRN_ECORRUPT;
+	if (err == 0)
+		err = conditional_parse(j, out);
 	return err == 0 ? numbers_parse(j, out) : err;
 }
 

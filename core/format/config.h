@@ -6,8 +6,8 @@
  *	JSON; HMAC-SHA256(keys->config_mac, all before it)
  *
  * The JSON has: repository (32 hex digits), created (RFC 3339), features
- * (array of names; a name that the reader does not know is an error), and the
- * numbers of struct config.  It can be decoded without a key, since the
+ * (array of names; a name that the reader does not know is an error), the
+ * numbers of struct config, and conditional_writes where it is said.  It can be decoded without a key, since the
  * repository id is needed to open one; config_verify() comes after.
  * Members that the reader does not know are ignored (what may not be ignored
  * is a feature).  The JSON is at most 64 KiB.
@@ -22,6 +22,11 @@
 #include "base/buf.h"
 #include "crypto/keys.h"
 
+/* What init found that the store makes of a put that asks for there being no
+ * such object.  For people: versioning that is switched on may change it. */
+enum config_conditional { CONFIG_COND_UNSAID, CONFIG_COND_YES,
+    CONFIG_COND_IGNORED, CONFIG_COND_REFUSED };
+
 /* Ranges, both ends included: block_target 4 KiB to 16 MiB (the largest block
  * is four times that), frame_target 4 KiB to 64 MiB, data_pack and meta_pack
  * 64 KiB to 512 MiB, inline_max 0 to 16 KiB. */
@@ -33,12 +38,15 @@ struct config {
 	uint32_t data_pack;	/* bytes; target size of a data pack */
 	uint32_t meta_pack;
 	uint32_t inline_max;	/* bytes; a file up to this lies in its entry */
+	enum config_conditional conditional_writes;
 };
 
 /* Defaults: 512 KiB, 1 MiB, 32 MiB, 8 MiB, 512; a new random id, now. */
 void config_default(struct config *c);
 /* -EINVAL, logged, naming the value and its range. */
 int config_validate(const struct config *c);
+/* "yes", "ignored", "refused"; NULL for unsaid. */
+const char *config_conditional_name(enum config_conditional c);
 /* Appends.  -EINVAL, logged, also when config and keys do not have the same
  * repository id.  The same values give the same bytes. */
 int config_encode(const struct config *c, const struct keys *keys,

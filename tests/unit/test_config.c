@@ -178,6 +178,10 @@ test_config_json(void **state)
 	} cases[] = {
 		{ CONFIG_JSON(ID, DATE, "[]", MORE), 0 },
 		{ CONFIG_JSON(ID, DATE, "[]", MORE ",\"new\":[1]"), 0 },
+		{ CONFIG_JSON(ID, DATE, "[]", MORE
+		  ",\"conditional_writes\":\"perhaps\""), 0 },
+		{ CONFIG_JSON(ID, DATE, "[]", MORE
+		  ",\"conditional_writes\":1"), -FIRN_ECORRUPT },
 		{ CONFIG_JSON(ID, DATE, "[\"zoned\"]", MORE), -FIRN_EVERSION },
 		{ CONFIG_JSON("1", "2", "[\"zoned\"]", ""), -FIRN_EVERSION },
 		{ CONFIG_JSON(ID, DATE, "[5]", MORE), -FIRN_ECORRUPT },
@@ -244,6 +248,34 @@ test_config_golden(void **state)
 	assert_config(&c, &got);
 	assert_int_equal(config_verify(golden_config, sizeof(golden_config),
 	    &keys), 0);
+	buf_release(&b);
+}
+
+/* With the member that says what the store makes of conditional writes. */
+static void
+test_config_conditional(void **state)
+{
+	struct buf b = BUF_INIT(100000);
+	struct config c, got;
+
+	(void)state;
+	golden_config_value(&c);
+	c.conditional_writes = CONFIG_COND_IGNORED;
+	assert_int_equal(config_encode(&c, &keys, &b), 0);
+	assert_int_equal(b.len, sizeof(golden_config_ignored));
+	assert_memory_equal(b.data, golden_config_ignored, b.len);
+	assert_int_equal(config_decode(golden_config_ignored,
+	    sizeof(golden_config_ignored), &got), 0);
+	assert_int_equal(got.conditional_writes, CONFIG_COND_IGNORED);
+	assert_config(&c, &got);
+	assert_int_equal(config_verify(golden_config_ignored,
+	    sizeof(golden_config_ignored), &keys), 0);
+	assert_int_equal(config_decode(golden_config, sizeof(golden_config),
+	    &got), 0);
+	assert_int_equal(got.conditional_writes, CONFIG_COND_UNSAID);
+	assert_null(config_conditional_name(CONFIG_COND_UNSAID));
+	assert_string_equal(config_conditional_name(CONFIG_COND_REFUSED),
+	    "refused");
 	buf_release(&b);
 }
 
@@ -485,6 +517,7 @@ main(void)
 		cmocka_unit_test(test_config_json),
 		cmocka_unit_test(test_config_version),
 		cmocka_unit_test(test_config_golden),
+		cmocka_unit_test(test_config_conditional),
 		cmocka_unit_test(test_slot_round_trip),
 		cmocka_unit_test(test_slot_write_only),
 		cmocka_unit_test(test_slot_rules),
