@@ -562,7 +562,7 @@ generation_put(struct repo *r, const struct genrec *rec,
 		err = genrec_name_parse(out->name, tag, &end, out->id);
 	if (err == 0)
 		err = store_put(repo_store(r), out->name, bytes.data,
-		    bytes.len, NULL, STORE_IF_ABSENT);
+		    bytes.len, NULL, STORE_UNIQUE);
 	buf_release(&bytes);
 	return err;
 }

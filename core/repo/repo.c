@@ -10,6 +10,7 @@
 #include "base/hex.h"
 #include "base/log.h"
 #include "crypto/hash.h"
+#include "store/store_probe.h"
 #include "repo/repo_internal.h"
 
 #define CONFIG_NAME	"config"
@@ -229,11 +230,13 @@ repo_open(const struct repo_conf *conf, struct repo **out)
 	return 0;
 }
 
-/* Refuse a place that is in use already. */
+/* Refuse a place that is in use already; trials of the store are no use. */
 static int
 found_something(void *ctx, const char *name, const struct store_stat *st)
 {
 	(void)st;
+	if (strncmp(name, STORE_PROBE_PREFIX, strlen(STORE_PROBE_PREFIX)) == 0)
+		return 0;
 	snprintf(ctx, STORE_NAME_MAX + 1, "%s", name);
 	return 1;
 }
@@ -256,6 +259,36 @@ init_refuse(struct repo *r)
 		return log_plain(-ENOTEMPTY, "'%s' holds something else ('%s'); "
 		    "choose an empty place", store_url(r->store), name);
 	return ret;
+}
+
+/* What the store makes of conditional writes, for the record. */
+static int
+init_conditional(struct repo *r)
+{
+	static const enum config_conditional kept[] = {
+		[STORE_COND_UNKNOWN] = CONFIG_COND_UNSAID,
+		[STORE_COND_YES] = CONFIG_COND_YES,
+		[STORE_COND_IGNORED] = CONFIG_COND_IGNORED,
+		[STORE_COND_REFUSED] = CONFIG_COND_REFUSED,
+	};
+	enum store_conditional c;
+	int err;
+
+	r->config.conditional_writes = CONFIG_COND_UNSAID;
+	if (store_local_path(r->store) != NULL)
+		return 0;	/* always; and it may be copied elsewhere */
+	err = store_conditional(r->store, &c);
+	if (err != 0)
+		return err;
+	r->config.conditional_writes = kept[c];
+	if (c != STORE_COND_YES)
+		log_warn(0, "'%s' %s conditional writes (If-None-Match)%s; "
+		    "firn works without, but nothing keeps a stolen key that "
+		    "may put from overwriting: see firn-policy(7)",
+		    store_url(r->store), c == STORE_COND_REFUSED ? "refuses" :
+		    "ignores", c == STORE_COND_IGNORED ? ", perhaps because "
+		    "the bucket keeps versions" : "");
+	return 0;
 }
 
 /*
@@ -314,6 +347,8 @@ repo_init(const struct repo_conf *conf, const struct config *config,
 	err = store_open(conf->url, &conf->store, 1, &r->store);
 	if (err == 0)
 		err = init_refuse(r);
+	if (err == 0)
+		err = init_conditional(r);
 	if (err == 0)
 		err = keys_generate(&r->keys);
 	memcpy(r->config.repo_id, r->keys.repo_id, REPO_ID_SIZE);

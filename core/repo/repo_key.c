@@ -176,7 +176,7 @@ repo_slot_put(struct repo *r, const struct keys *keys, const char *password,
 	if (err == 0) {
 		snprintf(name, sizeof(name), "keys/%s", info->name);
 		err = store_put(r->store, name, bytes.data, bytes.len, NULL,
-		    STORE_IF_ABSENT);
+		    STORE_UNIQUE);
 	}
 	buf_release(&bytes);
 	return err;

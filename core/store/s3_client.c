@@ -124,6 +124,18 @@ s3_client_free(struct s3_client *c)
 	free(c);
 }
 
+void
+s3_client_facts(struct s3_client *c, struct s3_client_facts *out)
+{
+	pthread_mutex_lock(&c->lock);
+	snprintf(out->region, sizeof(out->region), "%s", c->url.region);
+	snprintf(out->host, sizeof(out->host), "%s", c->url.host);
+	out->http = c->url.http;
+	out->moved = c->moved > 0;
+	pthread_mutex_unlock(&c->lock);
+	out->skew = atomic_load(&c->skew);
+}
+
 const char *
 s3_client_prefix(const struct s3_client *c)
 {
@@ -162,6 +174,10 @@ judge(struct s3_client *c, struct s3_round *r)
 	s3_judge(r->call->method, r->result, r->rp, &r->error,
 	    s3_client_now(c), &r->verdict);
 	r->implausible = NULL;
+	if (r->call->once && r->verdict.action == S3_RETRY &&
+	    r->result == S3_HTTP_DONE && r->rp->status >= 400 &&
+	    r->rp->status < 500)
+		r->verdict.action = S3_GIVE_UP;
 	if (r->verdict.action == S3_ACCEPT && r->call->check != NULL) {
 		err = r->call->check(r->call, r->rp, &r->implausible);
 		if (err != 0)
@@ -342,14 +358,15 @@ give_up(struct s3_client *c, const struct s3_round *r)
 	};
 	const struct s3_url *u = &c->url;
 	const char *next = r->verdict.next;
-	char detail[512], tries[64] = "";
+	char detail[512], tries[64] = "", text[2048];
+	struct s3_refusal *no = r->call->refusal;
 
 	s3_client_detail(r, detail);
 	if (r->tries > 1)
 		snprintf(tries, sizeof(tries), ", tried %u times in %d s",
 		    r->tries, (int)((s3_client_ms() - r->start) / 1000));
 	/* The region may only be read under the lock; the rest is fixed. */
-	return log_err(r->verdict.err, "cannot %s 's3://%s/%s%s'%s%s: %s "
+	snprintf(text, sizeof(text), "cannot %s 's3://%s/%s%s'%s%s: %s "
 	    "(%s%s)%s%s%s", verb[r->call->verb], u->bucket, u->prefix,
 	    r->call->name != NULL ? r->call->name : "",
 	    u->endpoint[0] != '\0' ? " at " : "", u->endpoint,
@@ -357,6 +374,12 @@ give_up(struct s3_client *c, const struct s3_round *r)
 	    next != NULL ? next : "", c->owner != NULL && r->rp->status ==
 	    403 ? "; or the bucket is not of the account that --bucket-owner "
 	    "names" : "");
+	if (no == NULL)
+		return log_err(r->verdict.err, "%s", text);
+	no->status = r->result == S3_HTTP_DONE ? r->rp->status : 0;
+	memcpy(no->code, r->error.code, sizeof(no->code));
+	memcpy(no->text, text, sizeof(no->text));
+	return r->verdict.err;
 }
 
 /* 1: another round; 0: done; -errno: it ends here. */
@@ -415,6 +438,8 @@ s3_client_do(struct s3_client *c, struct s3_call *call,
 	struct s3_round r = { .call = call, .rp = rp, .start = s3_client_ms() };
 	int ret = 1, err = 0;
 
+	if (call->refusal != NULL)
+		memset(call->refusal, 0, sizeof(*call->refusal));
 	while (ret == 1 && err == 0) {
 		err = attempt(c, &r);
 		if (err == 0 && call->method == S3_HTTP_HEAD &&

@@ -18,7 +18,8 @@
  * throttles (s3_window.h).  A ranged read that is late is sent twice
  * (s3_hedge.h).  Both are counted in the store's counters.
  * Every failure is logged here with its cause but: -ENOENT, -EEXIST (412),
- * -ERANGE (416), -FIRN_ECOLD and -ECANCELED.
+ * -ERANGE (416), -FIRN_ECOLD and -ECANCELED, and but those of a call with a
+ * `refusal`.
  */
 #ifndef FIRN_STORE_S3_CLIENT_H
 #define FIRN_STORE_S3_CLIENT_H
@@ -32,6 +33,13 @@
 
 struct s3_client;
 struct s3_url;
+
+/* A failure that the caller will judge, and log if it has to. */
+struct s3_refusal {
+	int status;		/* of the last answer; 0: none came */
+	char code[64];		/* of its error document, or "" */
+	char text[2048];	/* what would have been logged */
+};
 
 struct s3_call {
 	enum store_verb verb;	/* for accounting and messages */
@@ -54,6 +62,8 @@ struct s3_call {
 	int (*check)(struct s3_call *call, const struct s3_http_reply *rp,
 	    const char **why);
 	void *ctx;		/* for check */
+	struct s3_refusal *refusal;	/* failures go here, not to the log */
+	int once;		/* an answer of 4xx is final */
 };
 
 /* `base` is told of each request, and may cancel.  Logged. */
@@ -65,6 +75,16 @@ const char *s3_client_prefix(const struct s3_client *c);
 
 /* 1 when no endpoint but Amazon's own is set. */
 int s3_client_is_aws(struct s3_client *c);
+
+/* What the client has found out. */
+struct s3_client_facts {
+	char region[64];
+	int moved;		/* it is not the one we were given */
+	int http;		/* not https */
+	char host[320];
+	long skew;		/* server's clock less ours, where corrected */
+};
+void s3_client_facts(struct s3_client *c, struct s3_client_facts *out);
 
 /* Blocks.  rp->sent counts all of the call's requests; see -EEXIST. */
 int s3_client_do(struct s3_client *c, struct s3_call *call,

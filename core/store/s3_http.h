@@ -98,6 +98,7 @@ struct s3_http_reply {
 	char etag[S3_HTTP_FIELD];
 	char region[S3_HTTP_FIELD];	/* x-amz-bucket-region */
 	char checksum[S3_HTTP_FIELD];	/* x-amz-checksum-sha256 */
+	char version[S3_HTTP_FIELD];	/* x-amz-version-id */
 	char nonce[S3_HTTP_FIELD];	/* x-amz-meta-firn-put */
 	char request_id[S3_HTTP_FIELD];	/* x-amz-request-id */
 	char detail[S3_HTTP_FIELD];	/* cause, when not DONE */

@@ -149,6 +149,8 @@ header_field(struct s3_http_reply *rp, const char *name)
 		return rp->region;
 	if (strcasecmp(name, "x-amz-checksum-sha256") == 0)
 		return rp->checksum;
+	if (strcasecmp(name, "x-amz-version-id") == 0)
+		return rp->version;
 	if (strcasecmp(name, "x-amz-meta-firn-put") == 0)
 		return rp->nonce;
 	if (strcasecmp(name, "x-amz-request-id") == 0)

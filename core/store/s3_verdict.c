@@ -118,8 +118,7 @@ static const struct {
 	{ "EntityTooLarge", { S3_GIVE_UP, -FIRN_ETOOBIG,
 	    "the server takes no object of this size", NULL } },
 	{ "NotImplemented", { S3_GIVE_UP, -EOPNOTSUPP,
-	    "the server cannot do this", "a repository needs a server with "
-	    "conditional writes (If-None-Match)" } },
+	    "the server cannot do this", NULL } },
 };
 
 static const struct {

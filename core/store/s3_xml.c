@@ -31,6 +31,7 @@ struct reader {
 	int (*open)(struct reader *r);
 	int (*close)(struct reader *r);
 	struct s3_error *error;
+	struct s3_bucket_state *state;
 	struct s3_listing *list;
 	struct s3_sts *sts;
 	int url_encoded;
@@ -187,6 +188,51 @@ int
 s3_xml_error(const void *text, size_t len, struct s3_error *out)
 {
 	struct reader r = { .close = error_close, .error = out };
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	err = parse(&r, text, len);
+	if (err != 0)
+		memset(out, 0, sizeof(*out));
+	return err;
+}
+
+static int
+state_open(struct reader *r)
+{
+	return r->depth == 1 &&
+	    strcmp(r->name[0], "VersioningConfiguration") != 0 &&
+	    strcmp(r->name[0], "ObjectLockConfiguration") != 0 ?
+	    -FIRN_ECORRUPT : 0;
+}
+
+static int
+state_close(struct reader *r)
+{
+	struct s3_bucket_state *s = r->state;
+	const char *leaf = r->name[r->depth - 1];
+
+	if (at(r, "VersioningConfiguration", "Status", NULL))
+		copy_text(r, s->versioning, sizeof(s->versioning));
+	else if (at(r, "ObjectLockConfiguration", "ObjectLockEnabled", NULL))
+		copy_text(r, s->lock, sizeof(s->lock));
+	if (r->depth != 4 || strcmp(r->name[1], "Rule") != 0 ||
+	    strcmp(r->name[2], "DefaultRetention") != 0)
+		return 0;
+	if (strcmp(leaf, "Mode") == 0)
+		copy_text(r, s->lock_mode, sizeof(s->lock_mode));
+	else if (strcmp(leaf, "Days") == 0)
+		copy_text(r, s->lock_days, sizeof(s->lock_days));
+	else if (strcmp(leaf, "Years") == 0)
+		copy_text(r, s->lock_years, sizeof(s->lock_years));
+	return 0;
+}
+
+int
+s3_xml_state(const void *text, size_t len, struct s3_bucket_state *out)
+{
+	struct reader r = { .open = state_open, .close = state_close,
+	    .state = out };
 	int err;
 
 	memset(out, 0, sizeof(*out));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The XML documents that we read: the result of ListObjectsV2 and <Error> of
- * S3, the keys and errors of STS.  Wraps expat; its types stop here.
+ * The XML documents that we read: the result of ListObjectsV2, <Error>, and a
+ * bucket's versioning and Object Lock, of S3; the keys and errors of STS.
+ * Wraps expat; its types stop here.
  *
  * docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html and
  * ErrorResponses.html.  Unknown elements are skipped.  Total over any bytes:
@@ -29,6 +30,18 @@ struct s3_error {
 
 /* Of S3 or STS.  0 with an empty code for another, well-formed document. */
 int s3_xml_error(const void *text, size_t len, struct s3_error *out);
+
+/* <VersioningConfiguration> or <ObjectLockConfiguration>; texts as above. */
+struct s3_bucket_state {
+	char versioning[16];	/* "Enabled", "Suspended"; "" for never */
+	char lock[16];		/* "Enabled" or "" */
+	char lock_mode[16];	/* of its default retention, or "" */
+	char lock_days[16];
+	char lock_years[16];
+};
+
+/* -FIRN_ECORRUPT for another document. */
+int s3_xml_state(const void *text, size_t len, struct s3_bucket_state *out);
 
 struct s3_listed {
 	const char *key;

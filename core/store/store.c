@@ -234,7 +234,7 @@ store_put(struct store *s, const char *name, const void *data, size_t len,
 {
 	int err = begin_name(s, name);
 
-	assert((flags & ~(STORE_IF_ABSENT | STORE_DATA)) == 0);
+	assert((flags & ~(STORE_IF_ABSENT | STORE_UNIQUE | STORE_DATA)) == 0);
 	if (err != 0)
 		return err;
 	return s->ops->put(s, name, len == 0 ? "" : data, len, sha256, flags);

@@ -107,12 +107,20 @@ const char *store_local_path(const struct store *s);
 /* 1 for Amazon's own S3: not local, and no other endpoint is set. */
 int store_is_aws(const struct store *s);
 
-#define STORE_IF_ABSENT	1u	/* fail with -EEXIST rather than replace */
-#define STORE_DATA	4u	/* contents of files: may lie in a cold class */
+/*
+ * Fail with -EEXIST rather than replace; of many that put one name at once,
+ * one succeeds.  Where the server cannot decide that, writers take turns
+ * (s3_absent.c), which takes some requests more, and may end with -EBUSY.
+ */
+#define STORE_IF_ABSENT	1u
+#define STORE_DATA	2u	/* contents of files: may lie in a cold class */
+/* As STORE_IF_ABSENT, for a name that is random, so that nobody else puts it:
+ * takes no more than the put, and no other permission. */
+#define STORE_UNIQUE	4u
 
 /*
  * Store an object.  sha256 is the SHA-256 of the bytes, or NULL to have it
- * computed.  Without STORE_IF_ABSENT an existing object of this name is left
+ * computed.  Without one of those two an existing object of this name is left
  * or replaced, as the implementation likes: names are content hashes then.
  */
 int store_put(struct store *s, const char *name, const void *data, size_t len,

@@ -11,6 +11,9 @@
 #include <stdatomic.h>
 
 #include "store/store.h"
+#include "store/store_probe.h"
+
+struct probe;
 
 struct store_ops {
 	/* Frees the implementation's struct; may be entered after a failed
@@ -25,6 +28,9 @@ struct store_ops {
 	    int (*fn)(void *, const char *, const struct store_stat *),
 	    void *ctx);
 	int (*del)(struct store *s, const char *name);
+	/* See store_probe.h; NULL: it always can. */
+	int (*conditional)(struct store *s, enum store_conditional *out);
+	int (*probe)(struct store *s, struct probe *p);
 };
 
 struct store {

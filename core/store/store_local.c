@@ -188,6 +188,7 @@ static const struct store_ops local_ops = {
 	.stat = local_stat,
 	.list = local_list,
 	.del = local_del,
+	.probe = local_probe,
 };
 
 static int

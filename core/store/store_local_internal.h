@@ -5,6 +5,7 @@
  * store_local.c	open, close, get, stat, del
  * store_local_put.c	putting, and what putting left behind in tmp/
  * store_local_list.c	listing
+ * store_local_probe.c	what `firn doctor` asks
  */
 #ifndef FIRN_STORE_STORE_LOCAL_INTERNAL_H
 #define FIRN_STORE_STORE_LOCAL_INTERNAL_H
@@ -42,6 +43,9 @@ int local_put(struct store *s, const char *name, const void *data, size_t len,
 void local_sweep(struct local *l);
 /* mkdir -p below `dirfd`; each new entry is on disk when this returns. */
 int local_mkdirs(int dirfd, const char *path);
+
+struct probe;
+int local_probe(struct store *s, struct probe *p);
 
 int local_list(struct store *s, const char *prefix,
     int (*fn)(void *ctx, const char *name, const struct store_stat *st),

@@ -145,7 +145,7 @@ static int
 commit(struct local *l, int fd, const char *tmp, const char *name,
     unsigned flags)
 {
-	if (flags & STORE_IF_ABSENT)
+	if (flags & (STORE_IF_ABSENT | STORE_UNIQUE))
 		return commit_absent(l, fd, tmp, name);
 	return renameat(l->root, tmp, l->root, name) == 0 ? 0 : -errno;
 }

@@ -6,47 +6,27 @@
  * An object is one PUT with a signed payload and its SHA-256 as checksum.
  * Nothing we store needs more than one part: 5 GiB is the most of a single
  * PUT, and a pack has 1 GiB at most.  So there is no multipart upload: one
- * request and one price each, a condition that holds, no parts left over.  A
- * conditional PUT carries a random nonce as user metadata: when a reply got
- * lost and the repetition finds the name taken, the nonce tells whether by
- * ourselves.  A range is believed only with the status and Content-Range that
- * belong to it.
+ * request and one price each, a condition that holds, no parts left over; for
+ * the condition see s3_absent.c.  A range is believed only with the status and
+ * Content-Range that belong to it.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
 
 #include "base/base64.h"
 #include "base/err.h"
-#include "base/hex.h"
 #include "base/log.h"
 #include "crypto/hash.h"
-#include "store/s3_client.h"
-#include "store/s3_put_conf.h"
 #include "store/s3_xml.h"
-#include "store/store_internal.h"
+#include "store/store_s3_internal.h"
 
-#define DOC_MAX		(64u << 10)	/* error documents */
 #define LIST_MAX	(16u << 20)	/* a page of 1,000 keys */
-#define NONCE_SIZE	16
 /* Pages of a listing in a row that hold nothing.  Deleted objects of versioned
  * buckets give some; that many are a server that never ends. */
 #define EMPTY_MAX	1000
-
-struct s3 {
-	struct store base;
-	struct s3_client *client;
-	struct s3_put_conf put;
-};
-
-static struct s3 *
-s3_of(struct store *s)
-{
-	return (struct s3 *)s;
-}
 
 /* An out-of-range answer of S3 that no caller understands. */
 static int
@@ -57,8 +37,8 @@ final(int err)
 
 /* The checksum header's value, or none: some servers ignore it, and one over
  * parts is no SHA-256 of the object. */
-static int
-checksum_parse(const char *text, uint8_t sha256[STORE_SHA256])
+int
+s3_checksum_parse(const char *text, uint8_t sha256[STORE_SHA256])
 {
 	struct buf b = BUF_INIT(64);
 	int ok = base64_decode(text, strlen(text), &b) == 0 &&
@@ -89,8 +69,8 @@ head_check(struct s3_call *call, const struct s3_http_reply *rp,
 }
 
 /* These are answered without a body. */
-static int
-bare_check(struct s3_call *call, const struct s3_http_reply *rp,
+int
+s3_bare_check(struct s3_call *call, const struct s3_http_reply *rp,
     const char **why)
 {
 	(void)call;
@@ -98,15 +78,16 @@ bare_check(struct s3_call *call, const struct s3_http_reply *rp,
 	return rp->got == 0 ? 0 : -EIO;
 }
 
-static int
-head(struct s3 *s, const char *name, struct s3_http_reply *rp)
+int
+s3_head(struct s3 *s, const char *name, struct s3_http_reply *rp,
+    struct s3_refusal *refusal)
 {
-	struct buf doc = BUF_INIT(DOC_MAX);
+	struct buf doc = BUF_INIT(S3_DOC_MAX);
 	struct s3_call call = {
 		.verb = STORE_STAT, .method = S3_HTTP_HEAD, .name = name,
 		.nheaders = 1,
 		.header = { { "x-amz-checksum-mode", "ENABLED" } },
-		.doc = &doc, .check = head_check,
+		.doc = &doc, .check = head_check, .refusal = refusal,
 	};
 	int err = s3_client_do(s->client, &call, rp);
 
@@ -118,84 +99,26 @@ static int
 s3_stat(struct store *base, const char *name, struct store_stat *out)
 {
 	struct s3_http_reply rp;
-	int err = head(s3_of(base), name, &rp);
+	int err = s3_head(s3_of(base), name, &rp, NULL);
 
 	if (err != 0)
 		return err;
 	out->size = rp.length;
 	out->mtime.tv_sec = rp.modified > 0 ? rp.modified : 0;
-	out->has_sha256 = checksum_parse(rp.checksum, out->sha256);
+	out->has_sha256 = s3_checksum_parse(rp.checksum, out->sha256);
 	return 0;
-}
-
-/* The name is taken; is it our object, of which only the reply was lost? */
-static int
-resolve_taken(struct s3 *s, const char *name, size_t len,
-    const uint8_t *sha256, const char *nonce)
-{
-	uint8_t stored[STORE_SHA256];
-	struct s3_http_reply rp;
-	int err = head(s, name, &rp);
-
-	if (err != 0)
-		return err == -ENOENT ? -EEXIST : err;
-	if (rp.nonce[0] != '\0')
-		return strcmp(rp.nonce, nonce) == 0 ? 0 : -EEXIST;
-	/* A server that keeps no metadata: equal bytes will do. */
-	return rp.has_length && rp.length == len &&
-	    checksum_parse(rp.checksum, stored) &&
-	    memcmp(stored, sha256, STORE_SHA256) == 0 ? 0 : -EEXIST;
-}
-
-static int
-nonce_make(char out[2 * NONCE_SIZE + 1])
-{
-	uint8_t r[NONCE_SIZE];
-
-	if (getrandom(r, sizeof(r), 0) != sizeof(r))
-		return log_err(-EIO, "no random bytes");
-	hex_encode(r, sizeof(r), out);
-	return 0;
-}
-
-static int
-put_call(struct s3 *s, struct s3_call *call, unsigned flags)
-{
-	char nonce[2 * NONCE_SIZE + 1];
-	struct s3_http_reply rp;
-	int err;
-
-	if (flags & STORE_IF_ABSENT) {
-		err = nonce_make(nonce);
-		if (err != 0)
-			return err;
-		call->header[call->nheaders++] =
-		    (struct sigv4_pair){ "if-none-match", "*" };
-		call->header[call->nheaders++] =
-		    (struct sigv4_pair){ "x-amz-meta-firn-put", nonce };
-	}
-	err = s3_client_do(s->client, call, &rp);
-	if (err == -EEXIST && (flags & STORE_IF_ABSENT) && rp.sent > 1)
-		err = resolve_taken(s, call->name, call->len, call->sha256,
-		    nonce);
-	/* No answer to a put that makes sense to a caller. */
-	if (err == -ENOENT || (err == -EEXIST && !(flags & STORE_IF_ABSENT)))
-		err = log_err(-EIO, "cannot write '%s' in '%s': the server's "
-		    "answer makes no sense (status %d)", call->name,
-		    s->base.url, rp.status);
-	return final(err);
 }
 
 static int
 s3_put(struct store *base, const char *name, const void *data, size_t len,
     const uint8_t *sha256, unsigned flags)
 {
-	struct buf doc = BUF_INIT(DOC_MAX), checksum = BUF_INIT(64);
+	struct buf doc = BUF_INIT(S3_DOC_MAX), checksum = BUF_INIT(64);
 	uint8_t sum[HASH_SIZE];
 	struct s3_call call = {
 		.verb = STORE_PUT, .method = S3_HTTP_PUT, .name = name,
 		.body = data, .len = len, .sha256 = sha256, .doc = &doc,
-		.check = bare_check,
+		.check = s3_bare_check,
 	};
 	int err = 0;
 
@@ -214,7 +137,7 @@ s3_put(struct store *base, const char *name, const void *data, size_t len,
 		    "x-amz-checksum-sha256", (char *)checksum.data };
 		call.nheaders += s3_put_conf_headers(&s3_of(base)->put, flags,
 		    call.header + call.nheaders);
-		err = put_call(s3_of(base), &call, flags);
+		err = s3_absent_put(s3_of(base), &call, flags);
 	}
 	buf_release(&doc);
 	buf_release(&checksum);
@@ -281,7 +204,7 @@ static int
 s3_get(struct store *base, const char *name, uint64_t off, void *buf,
     size_t len, size_t *got)
 {
-	struct buf doc = BUF_INIT(DOC_MAX);
+	struct buf doc = BUF_INIT(S3_DOC_MAX);
 	struct range want = { off, len };
 	char range[64];
 	struct s3_call call = {
@@ -307,16 +230,32 @@ s3_get(struct store *base, const char *name, uint64_t off, void *buf,
 static int
 s3_del(struct store *base, const char *name)
 {
-	struct buf doc = BUF_INIT(DOC_MAX);
+	struct buf doc = BUF_INIT(S3_DOC_MAX);
 	struct s3_call call = {
 		.verb = STORE_DEL, .method = S3_HTTP_DELETE, .name = name,
-		.doc = &doc, .check = bare_check,
+		.doc = &doc, .check = s3_bare_check,
 	};
 	struct s3_http_reply rp;
 	int err = s3_client_do(s3_of(base)->client, &call, &rp);
 
 	buf_release(&doc);
 	return final(err);
+}
+
+int
+s3_discard(struct s3 *s, const char *name)
+{
+	struct buf doc = BUF_INIT(S3_DOC_MAX);
+	struct s3_refusal no;
+	struct s3_call call = {
+		.verb = STORE_DEL, .method = S3_HTTP_DELETE, .name = name,
+		.doc = &doc, .check = s3_bare_check, .refusal = &no,
+	};
+	struct s3_http_reply rp;
+	int err = s3_client_do(s->client, &call, &rp);
+
+	buf_release(&doc);
+	return err == 0 || err == -ENOENT;
 }
 
 /* A page of a listing, kept until it is known to be whole. */
@@ -485,6 +424,8 @@ static const struct store_ops s3_ops = {
 	.stat = s3_stat,
 	.list = s3_list,
 	.del = s3_del,
+	.conditional = s3_conditional,
+	.probe = s3_probe,
 };
 
 int

@@ -23,17 +23,28 @@ def run(program, env):
     assert "SKIPPED" not in out, out
 
 
-def test_simulator():
-    with S3Sim(["bucket"]) as sim:
+# What a server may make of conditional writes, and a bucket that keeps versions.
+SERVERS = {"yes": {}, "ignored": {"quirks": ["ignore-conditional"]},
+           "refused": {"quirks": ["refuse-conditional"]},
+           "versioned": {"versioned": True},
+           "versioned-ignored": {"versioned": True,
+                                 "quirks": ["ignore-conditional-versioned"]}}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_simulator(server):
+    with S3Sim(["bucket"], **SERVERS[server]) as sim:
         run("test_store_s3", {
             "FIRN_TEST_S3_URL": "s3://bucket/contract", "AWS_ENDPOINT_URL": sim.url,
             "AWS_ACCESS_KEY_ID": "AKIDTEST", "AWS_SECRET_ACCESS_KEY": "SECRETTEST"})
 
 
-def test_rgw(rgw):
-    rgw.create_bucket("contract")
+@pytest.mark.parametrize("versioned", [False, True])
+def test_rgw(rgw, versioned):
+    bucket = f"contract{int(versioned)}"
+    rgw.create_bucket(bucket, versioned)
     run("test_store_s3", {
-        "FIRN_TEST_S3_URL": "s3://contract/odd prefix", "AWS_ENDPOINT_URL": rgw.url,
+        "FIRN_TEST_S3_URL": f"s3://{bucket}/odd prefix", "AWS_ENDPOINT_URL": rgw.url,
         "AWS_ACCESS_KEY_ID": rgw.access_key, "AWS_SECRET_ACCESS_KEY": rgw.secret_key})
 
 

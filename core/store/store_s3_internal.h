@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A store in a bucket.
+ *
+ * store_s3.c	the verbs
+ * s3_absent.c	putting only where there is nothing yet
+ * s3_probe.c	what `firn doctor` asks
+ */
+#ifndef FIRN_STORE_STORE_S3_INTERNAL_H
+#define FIRN_STORE_STORE_S3_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "store/s3_client.h"
+#include "store/s3_put_conf.h"
+#include "store/store_internal.h"
+#include "store/store_probe.h"
+
+#define S3_DOC_MAX	(64u << 10)	/* error documents */
+#define S3_NONCE_SIZE	(2 * 16 + 1)	/* hexadecimal, with its NUL */
+
+struct s3 {
+	struct store base;
+	struct s3_client *client;
+	struct s3_put_conf put;
+	atomic_int conditional;	/* enum store_conditional, as far as known */
+};
+
+static inline struct s3 *
+s3_of(struct store *s)
+{
+	return (struct s3 *)s;
+}
+
+/* What the object's headers say.  With `refusal` a failure is not logged. */
+int s3_head(struct s3 *s, const char *name, struct s3_http_reply *rp,
+    struct s3_refusal *refusal);
+/* Random hexadecimal digits; logged. */
+int s3_nonce(char out[S3_NONCE_SIZE]);
+/* The checksum header's value: 1, or 0 for none. */
+int s3_checksum_parse(const char *text, uint8_t sha256[STORE_SHA256]);
+/* The check of an answer that has no body. */
+int s3_bare_check(struct s3_call *call, const struct s3_http_reply *rp,
+    const char **why);
+/* Delete, and log nothing: for what is left behind otherwise.  1 when it is
+ * gone. */
+int s3_discard(struct s3 *s, const char *name);
+
+/*
+ * s3_absent.c: send a put that has its body, hashes and checksum header, by
+ * the rules of store_put()'s flags.
+ */
+int s3_absent_put(struct s3 *s, struct s3_call *call, unsigned flags);
+/* What the bucket makes of If-None-Match, tried once a handle; logged. */
+int s3_conditional(struct store *base, enum store_conditional *out);
+/* The same with an object of this name, which must be a new one and stays
+ * where it is not refused; what the server had against it is in *no,
+ * unlogged. */
+int s3_conditional_ask(struct s3 *s, const char *name,
+    enum store_conditional *out, struct s3_refusal *no);
+
+/* s3_probe.c */
+struct probe;
+int s3_probe(struct store *base, struct probe *p);
+
+#endif
