@@ -234,9 +234,14 @@ recover(struct run *r)
 	err = repo_adopt(r->repo, PACK_DATA, &n);
 	if (err == 0)
 		err = repo_adopt(r->repo, PACK_META, &n);
+	if (err == -EACCES) {
+		log_info("this key of the store may not read packs: what the "
+		    "last backup had stored and not listed is stored again");
+		err = 0;
+	}
 	if (err == 0)
 		r->astray = 0;
-	return err == -EACCES ? 0 : err;	/* a key that may only write */
+	return err;
 }
 
 /* After a failure: what was stored is to be found again. */

@@ -152,8 +152,12 @@ repo_sync_locked(struct repo *r, enum pack_kind kind, unsigned *damaged)
 		else if (ret < 0)
 			err = ret;
 	}
-	if (err == 0 && bad > 0)
+	if (err == 0 && bad > 0) {
 		err = repo_adopt(r, kind, &adopted);
+		/* A host that may only write does without, and stores anew. */
+		if (err == -EACCES)
+			err = 0;
+	}
 	if (err == 0) {
 		r->synced[kind] = 1;
 		r->epoch[kind] = epoch;
@@ -302,9 +306,11 @@ struct adoption {
 	struct segment_pack *packs;
 	size_t npacks, packs_cap;
 	unsigned adopted;
+	unsigned denied;	/* packs that the store does not let us read */
 };
 
 #define ADOPT_ENTRIES	(1u << 20)
+#define ADOPT_DENIED	3	/* so many, and none read: it will be all */
 
 static int
 adopt_flush(struct adoption *a)
@@ -397,6 +403,9 @@ adopt_pack(void *ctx, const char *name, const struct store_stat *st)
 	if (err == 0) {
 		err = adopt_note(a, id, st->size, header, &footer);
 		pack_footer_release(&footer);
+	} else if (err == -EACCES && ++a->denied == ADOPT_DENIED &&
+	    a->adopted + a->npacks == 0) {
+		return err;
 	} else if (is_damage(err) || err == -FIRN_ECOLD || err == -EACCES) {
 		log_warn(err, "cannot read back '%s'; left alone", name);
 		err = 0;
