@@ -333,8 +333,10 @@ class Rgw:
         statement = {"Effect": "Allow", "Action": list(actions),
                      "Principal": {"AWS": [f"arn:aws:iam:::user/{uid}"]},
                      "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]}
-        policy = {"Version": "2012-10-17", "Statement": [statement]}
-        self.ask("PUT", bucket, {"policy": ""}, json.dumps(policy).encode())
+        self.set_policy(bucket, {"Version": "2012-10-17", "Statement": [statement]})
+
+    def set_policy(self, bucket, document):
+        self.ask("PUT", bucket, {"policy": ""}, json.dumps(document).encode())
 
 
 def down(directory):

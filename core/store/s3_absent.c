@@ -234,6 +234,12 @@ trial(struct s3 *s, const char *name, enum store_conditional *out,
 	return 0;
 }
 
+enum store_conditional
+s3_conditional_known(struct store *base)
+{
+	return (enum store_conditional)atomic_load(&s3_of(base)->conditional);
+}
+
 int
 s3_conditional_ask(struct s3 *s, const char *name,
     enum store_conditional *out, struct s3_refusal *no)
@@ -255,7 +261,7 @@ s3_conditional(struct store *base, enum store_conditional *out)
 	struct s3_refusal no;
 	int err;
 
-	*out = (enum store_conditional)atomic_load(&s->conditional);
+	*out = s3_conditional_known(base);
 	if (*out != STORE_COND_UNKNOWN)
 		return 0;
 	err = s3_nonce(nonce);

@@ -317,6 +317,7 @@ may(struct trial *t, const struct part *part, int err)
 	return 0;
 }
 
+/* `there` names an object of the part, or is "" when none is known. */
 static int
 may_get(struct trial *t, const struct part *part, const char *there)
 {
@@ -358,32 +359,61 @@ may_del(struct trial *t, const struct part *part)
 	return may(t, part, object_del(t, name));
 }
 
+enum right { NO, YES, UNSURE };
+
 struct rights {
-	int may[PARTS][VERBS];
+	int may[PARTS][VERBS];			/* enum right */
 	char there[PARTS][STORE_NAME_MAX + 1];	/* a name, or "" */
 };
 
+#define PART_CONFIG	0
+#define PART_KEYS	1
+
+/*
+ * Who may not list all of a bucket is told "access denied" in place of "not
+ * found", so that what he may read shows only where we know of something.
+ */
+static int
+is_unsure(const struct rights *r, size_t i)
+{
+	return r->there[i == PART_CONFIG ? PART_KEYS : i][0] == '\0';
+}
+
+static int
+right_find(struct trial *t, struct rights *r, size_t i, enum verb v)
+{
+	const struct part *part = &parts[i];
+	int ret;
+
+	switch (v) {
+	case LIST:
+		return may(t, part, list_first(t, part->name, r->there[i]));
+	case GET:
+		ret = may_get(t, part, r->there[i]);
+		return ret == NO && is_unsure(r, i) ? UNSURE : ret;
+	case PUT:
+		return may_put(t, part);
+	default:
+		return may_del(t, part);
+	}
+}
+
+/* Listings first: they find what there is to read. */
 static int
 rights_find(struct trial *t, struct rights *r)
 {
-	const struct part *part;
+	int v, ret;
 	size_t i;
-	int v, ret = 0;
 
-	for (i = 0; i < PARTS; i++) {
-		part = &parts[i];
-		for (v = 0; v < VERBS; v++) {
-			if (!part->tried[v])
+	for (v = 0; v < VERBS; v++)
+		for (i = 0; i < PARTS; i++) {
+			if (!parts[i].tried[v])
 				continue;
-			ret = v == LIST ? may(t, part, list_first(t,
-			    part->name, r->there[i])) :
-			    v == GET ? may_get(t, part, r->there[i]) :
-			    v == PUT ? may_put(t, part) : may_del(t, part);
+			ret = right_find(t, r, i, (enum verb)v);
 			if (ret < 0)
 				return ret;
 			r->may[i][v] = ret;
 		}
-	}
 	return 0;
 }
 
@@ -395,34 +425,54 @@ name_add(char *list, const char *name)
 	snprintf(list + len, 128 - len, "%s%s", len > 0 ? " " : "", name);
 }
 
-static void
-rights_tell(struct trial *t, const struct rights *r, int v)
-{
-	enum store_role role = t->p->conf->role;
-	char yes[128] = "", no[128] = "", lacks[128] = "", more[128] = "";
-	size_t i;
+/* Names of parts, by what was found of one verb. */
+struct sorted {
+	char yes[128], no[128], unsure[128], lacks[128], more[128];
+};
 
+static void
+rights_sort(const struct rights *r, int v, enum store_role role,
+    struct sorted *out)
+{
+	size_t i;
+	int needed;
+
+	memset(out, 0, sizeof(*out));
 	for (i = 0; i < PARTS; i++) {
 		if (!parts[i].tried[v])
 			continue;
-		name_add(r->may[i][v] ? yes : no, parts[i].name);
-		if (parts[i].needed[v][role] && !r->may[i][v])
-			name_add(lacks, parts[i].name);
-		if (!parts[i].needed[v][role] && r->may[i][v])
-			name_add(more, parts[i].name);
+		needed = parts[i].needed[v][role];
+		name_add(r->may[i][v] == YES ? out->yes : r->may[i][v] == NO ?
+		    out->no : out->unsure, parts[i].name);
+		if (needed && r->may[i][v] == NO)
+			name_add(out->lacks, parts[i].name);
+		if (!needed && r->may[i][v] == YES)
+			name_add(out->more, parts[i].name);
 	}
-	if (lacks[0] != '\0')
+}
+
+static void
+rights_tell(struct trial *t, const struct rights *r, int v)
+{
+	static const char no_try[] = "; not to be told without an object to "
+	    "try it on: ";
+	struct sorted s;
+
+	rights_sort(r, v, t->p->conf->role, &s);
+	if (s.lacks[0] != '\0')
 		probe_found(t->p, verbs[v].check, STORE_MISSING,
 		    verbs[v].grant, verbs[v].without, "not allowed, but needed"
-		    ": %s%s%s", lacks, yes[0] != '\0' ? "; allowed: " : "",
-		    yes);
-	if (more[0] != '\0')
+		    ": %s%s%s", s.lacks, s.yes[0] != '\0' ? "; allowed: " : "",
+		    s.yes);
+	if (s.more[0] != '\0')
 		probe_found(t->p, verbs[v].check, STORE_WARNING, NULL,
-		    verbs[v].risk, "allowed, and not needed: %s", more);
-	if (lacks[0] == '\0' && more[0] == '\0')
-		probe_found(t->p, verbs[v].check, STORE_OK, NULL, NULL,
-		    "allowed: %s%s%s", yes[0] != '\0' ? yes : "nothing",
-		    no[0] != '\0' ? "; not allowed: " : "", no);
+		    verbs[v].risk, "allowed, and not needed: %s", s.more);
+	if (s.lacks[0] == '\0' && s.more[0] == '\0')
+		probe_found(t->p, verbs[v].check, s.unsure[0] != '\0' ?
+		    STORE_FACT : STORE_OK, NULL, NULL, "allowed: %s%s%s%s%s",
+		    s.yes[0] != '\0' ? s.yes : "nothing",
+		    s.no[0] != '\0' ? "; not allowed: " : "", s.no,
+		    s.unsure[0] != '\0' ? no_try : "", s.unsure);
 }
 
 static int
@@ -433,6 +483,8 @@ rights(struct trial *t)
 
 	for (v = 0; v < VERBS && err == 0; v++)
 		rights_tell(t, r, v);
+	if (err == 0)
+		t->p->readable = r->may[PART_CONFIG][GET] == YES;
 	free(r);
 	return err;
 }

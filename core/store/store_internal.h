@@ -30,6 +30,7 @@ struct store_ops {
 	int (*del)(struct store *s, const char *name);
 	/* See store_probe.h; NULL: it always can. */
 	int (*conditional)(struct store *s, enum store_conditional *out);
+	enum store_conditional (*conditional_known)(struct store *s);
 	int (*probe)(struct store *s, struct probe *p);
 };
 

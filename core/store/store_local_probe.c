@@ -289,10 +289,13 @@ local_probe(struct store *s, struct probe *p)
 	file_system(&t, path);
 	room(&t, path);
 	owner(&t, path);
+	p->readable = 1;
 	ret = try_all(&t);
 	if (ret == 0)
 		ret = speed(&t);
-	/* Empty by now, unless somebody else is at it too. */
+	/* Empty by now, unless somebody else is at it too; who wants one of
+	 * them makes it. */
 	(void)unlinkat(local_of(s)->root, "probe", AT_REMOVEDIR);
+	(void)unlinkat(local_of(s)->root, LOCAL_TMP, AT_REMOVEDIR);
 	return ret == -ECANCELED || ret == -ENOMEM ? ret : 0;
 }

@@ -31,13 +31,25 @@ store_conditional(struct store *s, enum store_conditional *out)
 	return in->ops->conditional != NULL ? in->ops->conditional(in, out) : 0;
 }
 
+enum store_conditional
+store_conditional_known(struct store *s)
+{
+	struct store *in = innermost(s);
+
+	return in->ops->conditional_known != NULL ?
+	    in->ops->conditional_known(in) : STORE_COND_YES;
+}
+
 int
-store_probe(struct store *s, const struct store_probe_conf *conf)
+store_probe(struct store *s, const struct store_probe_conf *conf,
+    int *readable)
 {
 	struct store *in = innermost(s);
 	struct probe p = { .conf = conf };
+	int err = in->ops->probe(in, &p);
 
-	return in->ops->probe(in, &p);
+	*readable = p.readable;
+	return err;
 }
 
 static void
@@ -118,8 +130,8 @@ probe_throughput(struct probe *p, const char *check, int (*once)(void *ctx),
 		return err;
 	took = seconds() - start;
 	f.value = (double)(PROBE_BYTES >> 20) / (took > 1e-6 ? took : 1e-6);
-	snprintf(text, sizeof(text), "%.1f MiB/s over one connection, one "
-	    "object of %u MiB", f.value, PROBE_BYTES >> 20);
+	snprintf(text, sizeof(text), "%.1f MiB/s, one object of %u "
+	    "MiB", f.value, PROBE_BYTES >> 20);
 	tell(p, &f);
 	return 0;
 }

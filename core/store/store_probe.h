@@ -24,6 +24,9 @@ enum store_conditional {
 /* Tried with two small puts, once a handle, and kept.  Logged. */
 int store_conditional(struct store *s, enum store_conditional *out);
 
+/* The same as far as it is known; asks nothing. */
+enum store_conditional store_conditional_known(struct store *s);
+
 /* Whose credentials they are meant to be. */
 enum store_role {
 	STORE_ROLE_OWNER,	/* all but deleting "config" */
@@ -58,7 +61,9 @@ struct store_probe_conf {
 /*
  * Examine the store, and tell each finding as it is made.  What is missing is
  * a finding and no failure: -ECANCELED, -ENOMEM, -EIO (no random bytes).
+ * *readable says that "config" may be read, if there is one.
  */
-int store_probe(struct store *s, const struct store_probe_conf *conf);
+int store_probe(struct store *s, const struct store_probe_conf *conf,
+    int *readable);
 
 #endif

@@ -9,6 +9,7 @@
 
 struct probe {
 	const struct store_probe_conf *conf;
+	int readable;		/* out: see store_probe() */
 };
 
 /* One finding; its text from fmt.  grant and without may be NULL. */

@@ -425,6 +425,7 @@ static const struct store_ops s3_ops = {
 	.list = s3_list,
 	.del = s3_del,
 	.conditional = s3_conditional,
+	.conditional_known = s3_conditional_known,
 	.probe = s3_probe,
 };
 

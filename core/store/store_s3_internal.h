@@ -53,6 +53,7 @@ int s3_discard(struct s3 *s, const char *name);
 int s3_absent_put(struct s3 *s, struct s3_call *call, unsigned flags);
 /* What the bucket makes of If-None-Match, tried once a handle; logged. */
 int s3_conditional(struct store *base, enum store_conditional *out);
+enum store_conditional s3_conditional_known(struct store *base);
 /* The same with an object of this name, which must be a new one and stays
  * where it is not refused; what the server had against it is in *no,
  * unlogged. */

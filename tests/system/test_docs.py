@@ -15,7 +15,7 @@ from s3sim import S3Sim
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENTS = ["README.md", "DESIGN.md", "CONTRIBUTING.md", "NEWS"]
-PAGES = ["firn.1", "firnfs.8", "firn-format.5"]
+PAGES = ["firn.1", "firnfs.8", "firn-format.5", "firn-policy.7"]
 
 
 def text_of(name):
@@ -280,6 +280,15 @@ def test_first_lines(page):
     assert lines[0] == '.\\" SPDX-License-Identifier: Apache-2.0'
     assert lines[2] == f".Dt {name.upper()} {section}"
     assert not any(line != line.rstrip() for line in lines)
+
+
+def test_policies_stand_in_their_page():
+    page = text_of("man/firn-policy.7")
+    files = sorted((TOP / "share/policies").glob("*.json"))
+    assert len(files) == 4
+    for path in files:
+        block = f".Bd -literal -offset indent\n{path.read_text(encoding='utf-8')}.Ed\n"
+        assert block in page, path.name
 
 
 def test_format_page_has_the_format():
