@@ -166,11 +166,9 @@ examine(struct job *j, struct json *doc)
 		    "nothing works");
 		return 0;
 	}
-	tool_stop_cancels(s);
 	err = store_probe(s, &conf, &readable);
 	if (err == 0 && readable)
 		err = repository(j, s, doc);
-	tool_stop_cancels(NULL);
 	store_close(s);
 	return err;
 }
