@@ -1,207 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Metadata there and back: what is read from one file and given to another
- * must read the same there.  On the file system of TMPDIR and on a tmpfs;
- * as root, since most of it needs root, else those parts are skipped.
+ * File metadata: what stat tells, times, symbolic links, depth, no root.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <fcntl.h>
-#include <ftw.h>
-#include <linux/fs.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/wait.h>
-#include <sys/xattr.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "backup/fsmeta.h"
-#include "base/err.h"
-
-static char root[4096];
-static int rootfd;
-
-/* u::rw- u:1234:r-- g::r-- m::rw- o::--- and the like, as the kernel's ABI
- * has them (include/uapi/linux/posix_acl_xattr.h). */
-static const uint8_t acl[] = {
-	2, 0, 0, 0,
-	1, 0, 6, 0, 0xff, 0xff, 0xff, 0xff,
-	2, 0, 4, 0, 0xd2, 0x04, 0, 0,
-	4, 0, 4, 0, 0xff, 0xff, 0xff, 0xff,
-	0x10, 0, 6, 0, 0xff, 0xff, 0xff, 0xff,
-	0x20, 0, 0, 0, 0xff, 0xff, 0xff, 0xff
-};
-/* cap_net_raw=ep, revision 2 */
-static const uint8_t caps[] = {
-	1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
-};
-
-static int
-rm(const char *path, const struct stat *st, int type, struct FTW *f)
-{
-	(void)st;
-	(void)type;
-	(void)f;
-	return remove(path);
-}
-
-static int
-setup_in(const char *dir)
-{
-	snprintf(root, sizeof(root), "%s/test_fsmeta.XXXXXX", dir);
-	if (mkdtemp(root) == NULL)
-		return -1;
-	rootfd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return rootfd < 0 ? -1 : 0;
-}
-
-static int
-setup_disk(void **state)
-{
-	const char *dir = getenv("TMPDIR");
-
-	(void)state;
-	return setup_in(dir != NULL ? dir : "/tmp");
-}
-
-static int
-setup_shm(void **state)
-{
-	(void)state;
-	return setup_in("/dev/shm");
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	close(rootfd);
-	return nftw(root, rm, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static void
-need_root(void)
-{
-	if (geteuid() != 0)
-		skip();
-}
-
-static void
-make(const char *name, mode_t mode)
-{
-	struct entry e = { .mode = mode, .target = "a target\xff",
-	    .targetlen = 9, .rdev_major = 259, .rdev_minor = 70000 };
-
-	assert_int_equal(fsmeta_make(rootfd, name, &e), 0);
-	assert_int_equal(fsmeta_make(rootfd, name, &e), -EEXIST);
-}
-
-static void
-set(const char *name, const char *attr, const void *value, size_t len)
-{
-	char path[8192];
-
-	snprintf(path, sizeof(path), "%s/%s", root, name);
-	if (lsetxattr(path, attr, value, len, 0) != 0)
-		fail_msg("cannot set %s: %s", attr, strerror(errno));
-}
-
-static ssize_t
-get(const char *name, const char *attr, void *value, size_t len)
-{
-	char path[8192];
-
-	snprintf(path, sizeof(path), "%s/%s", root, name);
-	return lgetxattr(path, attr, value, len);
-}
-
-static void
-load_at(int dirfd, const char *name, struct fsmeta *m)
-{
-	int fd = -1;
-
-	fsmeta_init(m);
-	assert_int_equal(fsmeta_stat(dirfd, name, m), 0);
-	if (S_ISREG(m->e.mode) || S_ISDIR(m->e.mode))
-		fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
-	assert_int_equal(fsmeta_read(dirfd, name, fd, name, m), 0);
-	if (fd >= 0)
-		close(fd);
-}
-
-static void
-load(const char *name, struct fsmeta *m)
-{
-	load_at(rootfd, name, m);
-}
-
-static void
-same(const struct fsmeta *a, const struct fsmeta *b)
-{
-#define EQ(field) assert_int_equal(a->field, b->field)
-	EQ(e.mode), EQ(e.uid), EQ(e.gid), EQ(e.flags), EQ(e.attrs);
-	EQ(e.mtime.tv_sec), EQ(e.mtime.tv_nsec);
-	EQ(e.rdev_major), EQ(e.rdev_minor);
-	EQ(e.targetlen), EQ(xattr.len);
-#undef EQ
-	if (a->e.targetlen > 0)
-		assert_memory_equal(a->e.target, b->e.target,
-		    a->e.targetlen);
-	if (a->xattr.len > 0)
-		assert_memory_equal(a->xattr.data, b->xattr.data,
-		    a->xattr.len);
-}
-
-/* from -> entry -> a new file -> entry */
-static void
-there_and_back(const char *from, const char *to)
-{
-	struct fsmeta a, b, c;
-	unsigned skipped = 0;
-
-	load(from, &a);
-	assert_int_equal(fsmeta_make(rootfd, to, &a.e), 0);
-	assert_int_equal(fsmeta_apply(rootfd, to, to, &a.e, &a.xattr,
-	    &skipped), 0);
-	assert_int_equal(skipped, 0);
-	load(to, &b);
-	same(&a, &b);
-	/* Once more changes nothing, not even the ctime. */
-	assert_int_equal(fsmeta_apply(rootfd, to, to, &a.e, &a.xattr, NULL),
-	    0);
-	load(to, &c);
-	if (!(a.e.flags & ENTRY_ATTRS)) {
-		assert_int_equal(b.e.ctime.tv_sec, c.e.ctime.tv_sec);
-		assert_int_equal(b.e.ctime.tv_nsec, c.e.ctime.tv_nsec);
-	}
-	fsmeta_release(&a);
-	fsmeta_release(&b);
-	fsmeta_release(&c);
-}
-
-static void
-put_time(const char *name, int64_t sec, long nsec)
-{
-	struct timespec ts[2] = { { 0, UTIME_OMIT }, { sec, nsec } };
-
-	assert_int_equal(utimensat(rootfd, name, ts, AT_SYMLINK_NOFOLLOW),
-	    0);
-}
-
-static void
-name_pair(size_t i, char from[16], char to[16])
-{
-	snprintf(from, 16, "from%zu", i);
-	snprintf(to, 16, "to%zu", i);
-}
+#include "fsmeta_test.h"
 
 static void
 test_types(void **state)
@@ -309,74 +110,6 @@ test_bad_times(void **state)
 }
 
 static void
-test_xattrs(void **state)
-{
-	struct fsmeta m;
-	struct rd r;
-	struct xattr x;
-	int i;
-	char name[300], value[64];
-
-	(void)state;
-	need_root();
-	make("f", S_IFREG);
-	for (i = 40; i >= 0; i--) {
-		snprintf(name, sizeof(name), "%s.%d.%.*s",
-		    i % 2 ? "user" : "trusted", i, i,
-		    "\xff\xfe=========================================");
-		set("f", name, value, (size_t)snprintf(value, sizeof(value),
-		    "value %d", i));
-	}
-	set("f", "user.empty", "", 0);
-	set("f", "security.capability", caps, sizeof(caps));
-	set("f", "system.posix_acl_access", acl, sizeof(acl));
-	assert_int_equal(fchownat(rootfd, "f", 1000, 1000, 0), 0);
-	assert_int_equal(fchmodat(rootfd, "f", 06755, 0), 0);
-	/* chown has taken it away. */
-	set("f", "security.capability", caps, sizeof(caps));
-	load("f", &m);
-	assert_int_equal(xattr_check(m.xattr.data, m.xattr.len), 0);
-	r = rd_init(m.xattr.data, m.xattr.len);
-	for (i = 0; rd_left(&r) > 0; i++)
-		assert_int_equal(xattr_decode(&r, &x), 0);
-	assert_true(i >= 44);
-	fsmeta_release(&m);
-	there_and_back("f", "to");
-}
-
-static void
-test_acls(void **state)
-{
-	struct fsmeta m;
-	uint8_t v[256];
-
-	(void)state;
-	need_root();
-	make("d", S_IFDIR);
-	set("d", "system.posix_acl_access", acl, sizeof(acl));
-	set("d", "system.posix_acl_default", acl, sizeof(acl));
-	there_and_back("d", "to");
-	/* What a directory gives to those made in it is not theirs. */
-	make("plain", S_IFREG);
-	assert_int_equal(fchmodat(rootfd, "plain", 0664, 0), 0);
-	load("plain", &m);
-	assert_int_equal(fsmeta_make(rootfd, "d/child", &m.e), 0);
-	assert_int_equal(get("d/child", "system.posix_acl_access", v,
-	    sizeof(v)), sizeof(acl));
-	set("d/child", "user.old", "x", 1);
-	set("d/child", "trusted.old", "x", 1);
-	assert_int_equal(fsmeta_apply(rootfd, "d/child", "d/child", &m.e,
-	    &m.xattr, NULL), 0);
-	assert_true(get("d/child", "system.posix_acl_access", v,
-	    sizeof(v)) < 0);
-	fsmeta_release(&m);
-	load("d/child", &m);
-	assert_int_equal(m.e.mode & 07777, 0664);
-	assert_int_equal(m.xattr.len, 0);
-	fsmeta_release(&m);
-}
-
-static void
 test_symlink(void **state)
 {
 	struct fsmeta m;
@@ -427,29 +160,6 @@ test_bad_targets(void **state)
 	assert_int_equal(fsmeta_make(rootfd, "l", &e), 0);
 	there_and_back("l", "to");
 	free(big);
-}
-
-/* A value of 64 KiB, and more names than the first buffer holds. */
-static void
-test_large_xattr(void **state)
-{
-	char path[8192], name[64], *value = malloc(65536);
-	int i;
-
-	(void)state;
-	make("f", S_IFREG);
-	memset(value, 'v', 65536);
-	snprintf(path, sizeof(path), "%s/f", root);
-	if (setxattr(path, "user.large", value, 65536, 0) != 0)
-		print_message("no xattr of 64 KiB here: %s\n",
-		    strerror(errno));
-	for (i = 0; i < 100; i++) {
-		snprintf(name, sizeof(name), "user.one of many names %d", i);
-		if (setxattr(path, name, "", 0, 0) != 0)
-			break;
-	}
-	free(value);
-	there_and_back("f", "to");
 }
 
 /* Names of any bytes, in directories deeper than PATH_MAX. */
@@ -597,10 +307,6 @@ test_without_root(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-#define TEST(f) \
-	cmocka_unit_test_setup_teardown(f, setup_disk, teardown), \
-	cmocka_unit_test_setup_teardown(f, setup_shm, teardown)
-
 int
 main(void)
 {
@@ -609,11 +315,8 @@ main(void)
 		TEST(test_stat),
 		TEST(test_times),
 		TEST(test_bad_times),
-		TEST(test_xattrs),
-		TEST(test_acls),
 		TEST(test_symlink),
 		TEST(test_bad_targets),
-		TEST(test_large_xattr),
 		TEST(test_deep),
 		TEST(test_attrs),
 		TEST(test_without_root),
