@@ -1,33 +1,65 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# ./setup check: every test, in builds of their own, ending with one line that
-# counts them.  check.sh SOURCE BUILD
+# ./setup check: every test, in builds of their own.
+#
+#     check.sh SOURCE BUILD [STORES]
+#
+# STORES is "usual" or "every": over which stores the system tests run.
+#
+# The end of the output is what one sees of a run elsewhere.  So what failed is
+# told there: how each failure ended, a list of them, and as the last line
+# "N passed, N failed, N skipped".
 set -eu
 top=$1
 build=$2
+export FIRN_STORES="${3:-usual}"
 cd "$top"
-passed=0 failed=0 skipped=0
+jobs=$(nproc)
 logs=$build/logs
-mkdir -p "$logs"
+results=$logs/results
+rm -rf "$results"
+mkdir -p "$results"
+
+# Steps may run at the same time, so each leaves what it found in files of
+# $results: NAME.count with "passed failed skipped" and, when something failed,
+# NAME.failed with a line for each failure and NAME.why with how it ended.
 
 say() {
 	printf '%s\n' "$*"
 }
 
-# ok NAME COMMAND...: one test that is a command; its output is shown when it
-# fails.
+slug() {
+	printf '%s' "$1" | tr -c 'A-Za-z0-9._-' _
+}
+
+seconds_since() {
+	echo "$(($(date +%s) - $1)) s"
+}
+
+# finish NAME BEGIN PASSED FAILED SKIPPED: a step is over.
+finish() {
+	echo "$3 $4 $5" >"$results/$(slug "$1").count"
+	word=ok
+	[ "$4" = 0 ] || word=FAILED
+	[ "$3 $4 $5" = "1 0 0" ] || [ "$3 $4 $5" = "0 1 0" ] ||
+	    set -- "$1: $3 passed, $4 failed, $5 skipped" "$2"
+	say "$(printf '%-7s' $word) $1 ($(seconds_since "$2"))"
+}
+
+# ok NAME COMMAND...: one test that is a command.
 ok() {
 	name=$1
 	shift
-	log=$logs/$(echo "$name" | tr ' /' '__').log
+	file=$(slug "$name")
 	begin=$(date +%s)
-	if "$@" >"$log" 2>&1; then
-		passed=$((passed + 1))
-		say "ok      $name ($(($(date +%s) - begin)) s)"
+	status=0
+	"$@" >"$logs/$file.log" 2>&1 </dev/null || status=$?
+	if [ "$status" = 0 ]; then
+		finish "$name" "$begin" 1 0 0
 	else
-		failed=$((failed + 1))
-		say "FAILED  $name; the end of $log:"
-		tail -n 60 "$log"
+		echo "$name: status $status" >"$results/$file.failed"
+		tail -n 60 "$logs/$file.log" >"$results/$file.why"
+		finish "$name" "$begin" 0 1 0
 	fi
 }
 
@@ -36,118 +68,152 @@ make_in() {
 	dir=$1
 	shift
 	mkdir -p "$dir"
-	(cd "$dir" && "$top/configure" "$@" && make -j"$(nproc)")
+	(cd "$dir" && "$top/configure" "$@" && make -j"$jobs")
+}
+
+# Names of tests that cmocka marks with a word, from the log of a program.
+marked() {
+	sed -n 's/^\[ *'"$1"' *\] \([A-Za-z0-9_]*\)$/\1/p' "$2" | sort -u
+}
+
+# Count one program of a build, whose log and result `make check` has left.
+# A program that dies is a failure, whatever it had printed.
+count_unit() {
+	dir=$1 t=$2
+	log=$dir/$t.log
+	if [ ! -f "$dir/$t.trs" ]; then
+		say "$name: $t was not built or not run" >>"$results/$file.failed"
+		return
+	fi
+	passed=$((passed + $(marked OK "$log" | wc -l)))
+	skipped=$((skipped + $(marked SKIPPED "$log" | wc -l)))
+	if ! grep -q '^:test-result: \(PASS\|SKIP\)' "$dir/$t.trs"; then
+		names=$(marked FAILED "$log")
+		for n in ${names:-died}; do
+			say "$name: $t: $n" >>"$results/$file.failed"
+		done
+		{ say "--- $log"; tail -n 60 "$log"; } >>"$results/$file.why"
+	fi
 }
 
 # Run the unit tests of a build and add their counts.
 unit() {
-	dir=$1
-	names=$(unit_names)
-	(cd "$dir" && make -j"$(nproc)" $names) \
-	    >"$logs/unit-build.log" 2>&1 || {
-		tail -n 40 "$logs/unit-build.log"
-		failed=$((failed + 1))
-		say "FAILED  unit tests of $dir do not build"
-		return
-	}
-	for t in $names; do
-		log=$logs/$(basename "$dir")-$t.log
-		status=0
-		(cd "$dir" && CMOCKA_MESSAGE_OUTPUT=STDOUT TMPDIR=$scratch \
-		    "./$t") >"$log" 2>&1 || status=$?
-		p=$(grep -c '^\[ *OK \]' "$log" || :)
-		f=$(grep -c '^\[ *FAILED *\] [a-z]' "$log" || :)
-		s=$(grep -c '^\[ *SKIPPED *\] [a-z]' "$log" || :)
-		[ "$f" -gt 0 ] && f=$((f / 2 > 0 ? f / 2 : 1))
-		s=$((s / 2 > 0 ? s / 2 : s))
-		# A test program that dies counts as a failure, whatever it
-		# had printed.
-		[ "$status" = 0 ] || [ "$f" -gt 0 ] || f=1
-		passed=$((passed + p)) failed=$((failed + f))
-		skipped=$((skipped + s))
-		if [ "$f" -gt 0 ]; then
-			say "FAILED  $(basename "$dir")/$t; the end of $log:"
-			tail -n 60 "$log"
-		fi
+	name=$1 dir=$2
+	file=$(slug "$name")
+	begin=$(date +%s)
+	passed=0 skipped=0
+	rm -f "$dir"/test_*.trs
+	if ! CMOCKA_MESSAGE_OUTPUT=STDOUT TMPDIR=$scratch \
+	    make -C "$dir" -k -j"$jobs" check >"$logs/$file.log" 2>&1 </dev/null
+	then
+		tail -n 30 "$logs/$file.log" >"$results/$file.why"
+	fi
+	for t in tests/unit/test_*.c; do
+		count_unit "$dir" "$(basename "$t" .c)"
 	done
-	say "        unit tests in $(basename "$dir") done"
-}
-
-unit_names() {
-	for f in tests/unit/test_*.c; do
-		basename "$f" .c
-	done
+	[ ! -f "$results/$file.why" ] || [ -f "$results/$file.failed" ] ||
+	    say "$name: make check failed" >"$results/$file.failed"
+	failed=0
+	[ ! -f "$results/$file.failed" ] ||
+	    failed=$(wc -l <"$results/$file.failed")
+	finish "$name" "$begin" "$passed" "$failed" "$skipped"
 }
 
 # Every decoder over its corpus.
 corpora() {
 	dir=$1
-	(cd "$dir" && make -j"$(nproc)" fuzzers) >"$logs/fuzz-build.log" 2>&1 ||
-	    { tail -n 40 "$logs/fuzz-build.log"; return 1; }
+	make -C "$dir" -j"$jobs" fuzzers || return 1
 	for f in tests/fuzz/fuzz_*.c; do
 		n=$(basename "$f" .c)
 		"$dir/$n" "tests/fuzz/corpus/${n#fuzz_}"/* || return 1
 	done
 }
 
-# pytest with junit counts.  pytest_run NAME BUILD ARGS...
-pytest_run() {
+# python NAME BUILD ARGS...: pytest in as many processes as keep all cores at
+# work, since some of the tests wait.
+python() {
 	name=$1 bin=$2
 	shift 2
-	xml=$logs/$name.xml
+	file=$(slug "$name")
+	begin=$(date +%s)
+	xml=$logs/$file.xml
 	rm -f "$xml"
 	status=0
-	FIRN_BUILD=$bin TMPDIR=$scratch /usr/bin/python3 -m pytest -q \
-	    -p no:cacheprovider --junitxml="$xml" "$@" \
-	    >"$logs/$name.log" 2>&1 || status=$?
-	counts=$(/usr/bin/python3 - "$xml" <<-'PY' || echo "0 1 0"
-	import sys, xml.etree.ElementTree as E
-	t = f = s = 0
-	for x in E.parse(sys.argv[1]).getroot().iter("testsuite"):
-	    t += int(x.get("tests")); s += int(x.get("skipped"))
-	    f += int(x.get("failures")) + int(x.get("errors"))
-	print(t - f - s, f, s)
-	PY
-	)
-	set -- $counts
-	f=$2
-	[ "$status" = 0 ] || [ "$f" -gt 0 ] || f=1
-	passed=$((passed + $1)) failed=$((failed + f)) skipped=$((skipped + $3))
-	if [ "$f" -gt 0 ]; then
-		say "FAILED  $name: $f; the end of $logs/$name.log:"
-		tail -n 120 "$logs/$name.log"
-	else
-		say "ok      $name: $1 passed, $3 skipped"
-	fi
+	# No byte code: `make dist` packs tests/ meanwhile.
+	FIRN_BUILD=$bin TMPDIR=$scratch PYTHONDONTWRITEBYTECODE=1 \
+	    /usr/bin/python3 -m pytest -q \
+	    -p no:cacheprovider -n $((jobs + 1)) --dist loadgroup \
+	    --durations=40 --junitxml="$xml" "$@" \
+	    >"$logs/$file.log" 2>&1 </dev/null || status=$?
+	counts=$(/usr/bin/python3 tests/junit.py "$name" "$status" "$xml" \
+	    "$logs/$file.log" "$results/$file")
+	finish "$name" "$begin" $counts
+}
+
+# Everything that has failed, then the count.
+summary() {
+	for why in "$results"/*.why; do
+		[ -f "$why" ] || continue
+		say
+		say "===== $(basename "$why" .why)"
+		cat "$why"
+	done
+	for list in "$results"/*.failed; do
+		[ -f "$list" ] || continue
+		sed 's/^/FAILED  /' "$list"
+	done
+	say
+	cat "$results"/*.count 2>/dev/null | awk '
+		{ p += $1; f += $2; s += $3 }
+		END { printf "%d passed, %d failed, %d skipped\n", p, f, s }'
+	! ls "$results"/*.failed >/dev/null 2>&1
+}
+
+interrupted() {
+	trap - INT TERM HUP
+	say "interrupted; what had been found so far:"
+	summary || :
+	exit 130
 }
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/firn-check.XXXXXX")
 # Tests that drop root must get through.
 chmod 755 "$scratch"
 trap 'rm -rf "$scratch"' EXIT
-trap 'exit 130' INT TERM HUP
+trap interrupted INT TERM HUP
 
-# Always afresh: what is tested is this tree, not an earlier one.
+# Always afresh: what is tested is this tree, not an earlier one.  The steps
+# between two lines with `wait` run at the same time: configure, linking and
+# many a test leave a core idle.
 ok "autogen" ./autogen.sh
-ok "gcc, no warnings" make_in "$build" --enable-werror
-ok "clang, no warnings" make_in "$build/clang" --enable-werror CC=clang
+ok "gcc, no warnings" make_in "$build" --enable-werror &
+# For its warnings; what it makes is not run.
+ok "clang, no warnings" make_in "$build/clang" --enable-werror CC=clang \
+    CFLAGS="-g -O0" &
+wait
 ok "sanitizers build" make_in "$build/asan" --enable-werror \
-    --enable-sanitizers CFLAGS="-g -O1"
+    --enable-sanitizers CFLAGS="-g -O1" &
 ok "thread sanitizer build" make_in "$build/tsan" --enable-tsan \
-    CFLAGS="-g -O1"
-unit "$build"
-unit "$build/asan"
-ok "fuzz corpora" corpora "$build/asan"
+    CFLAGS="-g -O1" &
+wait
+unit "unit tests" "$build" &
+unit "unit tests, sanitizers" "$build/asan" &
+wait
+ok "fuzz corpora" corpora "$build/asan" &
 for m in man/*.[1-9]; do
-	ok "mandoc $m" sh -c 'mandoc -T lint -W warning "$1"' - "$m"
+	ok "mandoc $m" mandoc -T lint -W warning "$m"
 done
-pytest_run simulator "$build" tests/s3sim tests/test_rgw.py
-pytest_run system "$build" tests/system
-pytest_run sanitizers "$build/asan" tests/system -m sanitize
-pytest_run threads "$build/tsan" tests/system -m threads
 ok "install, uninstall" sh tests/install.sh "$build" "$scratch/prefix"
-ok "distcheck" make -C "$build" distcheck
-
-say
-say "$passed passed, $failed failed, $skipped skipped"
-[ "$failed" = 0 ]
+wait
+python "simulator" "$build" tests/s3sim tests/test_rgw.py &
+wait
+python "system" "$build" tests/system &
+wait
+python "sanitizers" "$build/asan" tests/system -m sanitize &
+python "threads" "$build/tsan" tests/system -m threads &
+# The unit tests have just run from these sources: that what is packed builds
+# without them is what is left to see.
+ok "distcheck" make -C "$build" -j"$jobs" distcheck TESTS= \
+    DISTCHECK_CONFIGURE_FLAGS="CFLAGS=-O0" &
+wait
+summary

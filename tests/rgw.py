@@ -36,7 +36,7 @@ from s3sim.client import Client		# noqa: E402
 
 PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw", "ceph", "radosgw-admin",
             "ceph-authtool", "monmaptool")
-DEADLINE = 60
+DEADLINE = 180		# of each step, where many share a machine
 PAUSE = 0.05
 LOG_TAIL = 3000
 

@@ -13,8 +13,9 @@ import pytest
 import rgw as launcher
 from rgw import Rgw, RgwError, missing_programs
 
-pytestmark = pytest.mark.skipif(
-    bool(missing_programs()), reason=f"not installed: {missing_programs()}")
+# In one process, so that the gateway they share is started once.
+pytestmark = [pytest.mark.xdist_group("rgw"), pytest.mark.long, pytest.mark.skipif(
+    bool(missing_programs()), reason=f"not installed: {missing_programs()}")]
 ANY = {"If-None-Match": "*"}
 
 
