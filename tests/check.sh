@@ -4,7 +4,8 @@
 #
 #     check.sh SOURCE BUILD [STORES]
 #
-# STORES is "usual" or "every": over which stores the system tests run.
+# STORES is "usual" or "every": over which stores the system tests run (the mark
+# `stores` in tests/conftest.py).
 #
 # The end of the output is what one sees of a run elsewhere.  So what failed is
 # told there: how each failure ended, a list of them, and as the last line
@@ -12,7 +13,7 @@
 set -eu
 top=$1
 build=$2
-export FIRN_STORES="${3:-usual}"
+stores=${3:-usual}
 cd "$top"
 jobs=$(nproc)
 logs=$build/logs
@@ -129,19 +130,19 @@ corpora() {
 	done
 }
 
-# python NAME BUILD ARGS...: pytest in as many processes as keep all cores at
-# work, since some of the tests wait.
+# python NAME BUILD STORES ARGS...: pytest in as many processes as keep all
+# cores at work, since some of the tests wait.
 python() {
-	name=$1 bin=$2
-	shift 2
+	name=$1 bin=$2 over=$3
+	shift 3
 	file=$(slug "$name")
 	begin=$(date +%s)
 	xml=$logs/$file.xml
 	rm -f "$xml"
 	status=0
 	# No byte code: `make dist` packs tests/ meanwhile.
-	FIRN_BUILD=$bin TMPDIR=$scratch PYTHONDONTWRITEBYTECODE=1 \
-	    /usr/bin/python3 -m pytest -q \
+	FIRN_BUILD=$bin FIRN_STORES=$over TMPDIR=$scratch \
+	    PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 -m pytest -q \
 	    -p no:cacheprovider -n $((jobs + 1)) --dist loadgroup \
 	    --durations=40 --junitxml="$xml" "$@" \
 	    >"$logs/$file.log" 2>&1 </dev/null || status=$?
@@ -205,12 +206,12 @@ for m in man/*.[1-9]; do
 done
 ok "install, uninstall" sh tests/install.sh "$build" "$scratch/prefix"
 wait
-python "simulator" "$build" tests/s3sim tests/test_rgw.py &
+python "simulator" "$build" "$stores" tests/s3sim tests/test_rgw.py &
 wait
-python "system" "$build" tests/system &
+python "system" "$build" "$stores" tests/system &
 wait
-python "sanitizers" "$build/asan" tests/system -m sanitize &
-python "threads" "$build/tsan" tests/system -m threads &
+python "sanitizers" "$build/asan" sanitize tests/system -m sanitize &
+python "threads" "$build/tsan" sanitize tests/system -m threads &
 # The unit tests have just run from these sources: that what is packed builds
 # without them is what is left to see.
 ok "distcheck" make -C "$build" -j"$jobs" distcheck TESTS= \

@@ -12,8 +12,8 @@ MARKERS = [
     "threads: also run by a build with ThreadSanitizer",
     "long: takes long, so it begins before others and none waits for it in the end",
     "xdist_group(name): tests that one process runs, when there are several",
-    "stores(*names, usual=names): the stores that a test with `firn` runs over, and which "
-    "of them when not all are asked for",
+    "stores(*names, usual=names, sanitize=names): the stores that a test with `firn` runs "
+    "over, and which of them usually and in builds with sanitizers",
 ]
 
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures of the system tests: real binaries, real mounts, three stores."""
+"""Fixtures of the system tests: real binaries, real mounts, every store."""
 import os
 import pathlib
 import shutil
+import uuid
 
 import pytest
 
 from firn_tool import Firn, unmount_all
+from objects import BucketObjects, LocalObjects
 from rgw import Rgw
 from s3sim import S3Sim
 
@@ -32,10 +34,19 @@ def s3_environment(url, access="AKIDTEST", secret="SECRETTEST"):
             "AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1"}
 
 
+def in_bucket(work, account, bucket, prefix):
+    """An initialised repository in a bucket; account: URL, access and secret key."""
+    firn = Firn(work, f"s3://{bucket}/{prefix}", s3_environment(*account))
+    firn.objects = BucketObjects(*account, bucket, prefix)
+    firn("init", "--kdf-memory", "16M")
+    return firn
+
+
 @pytest.fixture
 def local(work):
     """An initialised repository in a local directory."""
     firn = Firn(work, str(work / "repository"))
+    firn.objects = LocalObjects(work / "repository")
     firn("init", "--kdf-memory", "16M")
     return firn
 
@@ -44,27 +55,47 @@ def local(work):
 def sim(work):
     """An initialised repository in the simulator; the simulator is firn.sim."""
     with S3Sim(["bucket"], data_dir=str(work / "sim")) as server:
-        firn = Firn(work, "s3://bucket/some/prefix", s3_environment(server.url))
+        firn = in_bucket(work, (server.url, "AKIDTEST", "SECRETTEST"), "bucket",
+                         "some/prefix")
         firn.sim = server
-        firn("init", "--kdf-memory", "16M")
         yield firn
 
 
 @pytest.fixture
-def on_rgw(work, rgw, request):
+def on_rgw(work, rgw):
     """An initialised repository in Ceph RGW."""
-    bucket = "b" + str(abs(hash(request.node.nodeid)))[:16]
+    bucket = f"b{uuid.uuid4().hex}"
     rgw.create_bucket(bucket)
-    firn = Firn(work, f"s3://{bucket}/firn",
-                s3_environment(rgw.url, rgw.access_key, rgw.secret_key))
-    firn("init", "--kdf-memory", "16M")
-    return firn
+    return in_bucket(work, (rgw.url, rgw.access_key, rgw.secret_key), bucket, "firn")
 
 
-@pytest.fixture(params=["local", "sim", "on_rgw"])
+@pytest.fixture
+def on_rgw_versioned(work, rgw):
+    """An initialised repository in a versioned bucket of Ceph RGW."""
+    bucket = f"v{uuid.uuid4().hex}"
+    rgw.create_bucket(bucket, versioned=True)
+    return in_bucket(work, (rgw.url, rgw.access_key, rgw.secret_key), bucket, "firn")
+
+
+# Each store and its fixture.
+STORES = {"local": "local", "sim": "sim", "rgw": "on_rgw", "rgw-versioned": "on_rgw_versioned"}
+
+
+def pytest_generate_tests(metafunc):
+    """A test that takes `firn` runs over every store, one marked `stores` over
+    those; FIRN_STORES says which part of them: usual, sanitize or every."""
+    if "firn" not in metafunc.fixturenames:
+        return
+    mark = metafunc.definition.get_closest_marker("stores") or pytest.mark.stores().mark
+    names = mark.args or list(STORES)
+    names = mark.kwargs.get(os.environ.get("FIRN_STORES", "usual"), names)
+    metafunc.parametrize("firn", names, indirect=True)
+
+
+@pytest.fixture
 def firn(request):
     """The same test over every store."""
-    return request.getfixturevalue(request.param)
+    return request.getfixturevalue(STORES[request.param])
 
 
 @pytest.fixture

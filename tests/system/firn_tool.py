@@ -14,7 +14,7 @@ class Failed(AssertionError):
     """A command ended otherwise than the test wanted; shows all it said."""
 
 
-def wait_for(condition, what, seconds=60):
+def wait_for(condition, what, seconds=180):
     """Wait until condition() is true; its last value is returned."""
     end = time.monotonic() + seconds
     while True:
@@ -40,6 +40,7 @@ class Firn:
                         FIRN_CACHE_DIR=str(self.work / "cache"),
                         PATH=f"{BUILD}:{os.environ['PATH']}", **(env or {}))
         self.sim = None
+        self.objects = None		# what the store holds; see objects.py
 
     def __call__(self, *args, status=0, env=None, stdin=None, **kw):
         """Run firn; returns the finished process.  status None: any."""
@@ -80,7 +81,7 @@ class Firn:
         """The same repository seen from a host without local state."""
         other = Firn(self.work, self.url)
         other.env = dict(self.env, FIRN_CACHE_DIR=str(self.work / (cache or "cache2")))
-        other.sim = self.sim
+        other.sim, other.objects = self.sim, self.objects
         return other
 
     def store_dir(self):
@@ -111,6 +112,16 @@ def mounts_below(directory):
             if where == str(directory) or where.startswith(str(directory) + "/"):
                 found.append(where)
     return found
+
+
+def mount_process(where):
+    """The id of the firnfs that serves this mount point; 0 when there is none."""
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if words[0].endswith(b"firnfs") and os.fsencode(where) in words:
+                return int(path.parent.name)
+    return 0
 
 
 def unmount_all(directory):

@@ -8,9 +8,9 @@ import pytest
 from firn_tool import BUILD, Firn
 
 
-def test_wrong_password(local, work):
+def test_wrong_password(firn, work):
     (work / "wrong").write_text("nonsense\n")
-    r = local("generations", status=12, env={"FIRN_PASSWORD_FILE": str(work / "wrong")})
+    r = firn("generations", status=12, env={"FIRN_PASSWORD_FILE": str(work / "wrong")})
     assert "password" in r.err and "opens no key" in r.err
 
 
@@ -87,17 +87,17 @@ def test_usage(local, args):
     assert r.err.strip() != ""
 
 
-def test_unknown_generation(local):
-    assert "firn generations" in local("ls", "latest", status=1).err
-    assert "nope" in local("ls", "nope", status=1).err
+def test_unknown_generation(firn):
+    assert "firn generations" in firn("ls", "latest", status=1).err
+    assert "nope" in firn("ls", "nope", status=1).err
 
 
-def test_missing_path(local, work):
+def test_missing_path(firn, work):
     (work / "there").write_text("x")
-    r = local("backup", "--series", "s", work / "there", work / "gone", status=3)
+    r = firn("backup", "--series", "s", work / "there", work / "gone", status=3)
     assert "gone" in r.err
-    assert len(local.generations()) == 1
-    r = local("backup", work / "gone", status=1)
+    assert len(firn.generations()) == 1
+    r = firn("backup", work / "gone", status=1)
     assert "nothing to back up" in r.err
 
 
@@ -122,19 +122,18 @@ def test_no_terminal(local):
     assert r.returncode == 1 and b"FIRN_PASSWORD_FILE" in r.stderr
 
 
-def test_unknown_version_and_feature(local):
-    config = local.store_dir() / "config"
-    good = config.read_bytes()
+def test_unknown_version_and_feature(firn):
+    good = firn.objects.get("config")
     bad = bytearray(good)
     bad[8] = 9
-    config.write_bytes(bytes(bad))
-    r = local("generations", status=1)
+    firn.objects.put("config", bytes(bad))
+    r = firn("generations", status=1)
     assert "version" in r.err and "9" in r.err
-    config.write_bytes(good.replace(b'"features":[]', b'"features":["x"]'))
-    r = local("generations", status=1)
+    firn.objects.put("config", good.replace(b'"features":[]', b'"features":["x"]'))
+    r = firn("generations", status=1)
     assert r.err != ""
-    config.write_bytes(good)
-    local("generations")
+    firn.objects.put("config", good)
+    firn("generations")
 
 
 def test_full_disk(work, root):

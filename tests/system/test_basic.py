@@ -62,30 +62,30 @@ def test_another_host_sees_it(firn, source, work):
     assert_same(source, work / "out")
 
 
-def test_ls(local, source):
-    local.backup("--series", "s", source)
-    names = local("ls", f"latest:{source}").out.split()
+def test_ls(firn, source):
+    firn.backup("--series", "s", source)
+    names = firn("ls", f"latest:{source}").out.split()
     assert [n.rsplit("/", 1)[1] for n in names] == ["empty", "small", "sub"]
-    lines = local.json("ls", "-R", "--blocks", f"latest:{source}")
+    lines = firn.json("ls", "-R", "--blocks", f"latest:{source}")
     big = next(x for x in lines if x["path"].endswith("/big"))
     assert big["size"] == 3_000_000
     assert sum(b["length"] for b in big["blocks"]) == 3_000_000
-    text = local("ls", "-l", f"latest:{source}/sub").out
+    text = firn("ls", "-l", f"latest:{source}/sub").out
     assert "-> ../small" in text
 
 
-def test_stdin(local, work):
+def test_stdin(firn, work):
     data = os.urandom(5_000_000)
-    local("backup", "--stdin", "dump.sql", "--series", "db", stdin=data)
-    assert local("cat", "latest:dump.sql").stdout == data
-    local("backup", "--stdin", "dump", "--stdin-from-command", "--",
+    firn("backup", "--stdin", "dump.sql", "--series", "db", stdin=data)
+    assert firn("cat", "latest:dump.sql").stdout == data
+    firn("backup", "--stdin", "dump", "--stdin-from-command", "--",
           "sh", "-c", "echo from a command")
-    assert local("cat", "latest:dump").stdout == b"from a command\n"
-    before = len(local.generations())
-    r = local("backup", "--stdin", "dump", "--stdin-from-command", "--",
+    assert firn("cat", "latest:dump").stdout == b"from a command\n"
+    before = len(firn.generations())
+    r = firn("backup", "--stdin", "dump", "--stdin-from-command", "--",
               "sh", "-c", "echo half; exit 3", status=1)
     assert "status 3" in r.err
-    assert len(local.generations()) == before
+    assert len(firn.generations()) == before
 
 
 def test_colons(local, work):
@@ -114,22 +114,22 @@ def test_colons(local, work):
         assert "no generation" in local("ls", what, status=1).err, what
 
 
-def test_paths(local, work):
+def test_paths(firn, work):
     for name in ("a", "b", "c"):
         (work / "src" / name).mkdir(parents=True)
         (work / "src" / name / "f").write_text(name)
-    local.backup(work / "src/a", work / "src/c", "--series", "x")
-    assert [os.path.basename(p) for p in local("ls", f"latest:{work}/src").out.split()] \
+    firn.backup(work / "src/a", work / "src/c", "--series", "x")
+    assert [os.path.basename(p) for p in firn("ls", f"latest:{work}/src").out.split()] \
         == ["a", "c"]
     (work / "list").write_text(f"{work}/src/b\n\n")
-    local.backup("--files-from", work / "list", "--series", "y")
-    assert local("cat", f"latest:{work}/src/b/f").out == "b"
+    firn.backup("--files-from", work / "list", "--series", "y")
+    assert firn("cat", f"latest:{work}/src/b/f").out == "b"
     (work / "list0").write_bytes(f"{work}/src/b\0{work}/src/a\0".encode())
-    local.backup("--files-from0", work / "list0", "--series", "z")
-    assert local("cat", f"latest:{work}/src/a/f").out == "a"
+    firn.backup("--files-from0", work / "list0", "--series", "z")
+    assert firn("cat", f"latest:{work}/src/a/f").out == "a"
 
 
-def test_excludes(local, work):
+def test_excludes(firn, work):
     src = work / "src"
     for name in ("keep.c", "drop.o", "dir/x.o", "dir/y.c", "cache/CACHEDIR.TAG",
                  "cache/big", "build/out"):
@@ -138,32 +138,32 @@ def test_excludes(local, work):
     (src / "cache/CACHEDIR.TAG").write_text(
         "Signature: 8a477f597d28d172789f06886806bc55\n")
     (work / "patterns").write_text("# comment\n\nbuild/\n")
-    local.backup("--exclude", "*.o", "--exclude-from", work / "patterns",
+    firn.backup("--exclude", "*.o", "--exclude-from", work / "patterns",
                  "--exclude-caches", src, "--series", "x")
-    names = {p[len(str(src)):] for p in local("ls", "-R", f"latest:{src}").out.split()
+    names = {p[len(str(src)):] for p in firn("ls", "-R", f"latest:{src}").out.split()
              for p in ["/" + p]}
     assert names == {"/keep.c", "/dir", "/dir/y.c", "/cache", "/cache/CACHEDIR.TAG"}
 
 
-def test_one_file_system(local, work, root):
+def test_one_file_system(firn, work, root):
     src = work / "src"
     (src / "mnt").mkdir(parents=True)
     subprocess.run(["mount", "-t", "tmpfs", "none", src / "mnt"], check=True)
     try:
         (src / "mnt" / "inside").write_text("x")
-        local.backup("-x", src, "--series", "x")
-        assert local("ls", f"latest:{src}/mnt").out == ""
-        local.backup(src, "--series", "x")
-        assert "inside" in local("ls", f"latest:{src}/mnt").out
+        firn.backup("-x", src, "--series", "x")
+        assert firn("ls", f"latest:{src}/mnt").out == ""
+        firn.backup(src, "--series", "x")
+        assert "inside" in firn("ls", f"latest:{src}/mnt").out
     finally:
         subprocess.run(["umount", src / "mnt"], check=True)
 
 
-def test_dry_run(local, source):
-    s = local.backup("--dry-run", source)
+def test_dry_run(firn, source):
+    s = firn.backup("--dry-run", source)
     assert "generation" not in s and s["data_added"] > 0
-    assert local.generations() == []
-    assert not list(local.store_dir().glob("data/*/*"))
+    assert firn.generations() == []
+    assert firn.objects.names("data/") == []
 
 
 def test_repository_in_source_is_left_out(local, work):
@@ -176,8 +176,8 @@ def test_repository_in_source_is_left_out(local, work):
 
 def test_write_only_key(firn, source, work):
     (work / "wpass").write_text("write only\n")
-    firn("key", "add", "--role", "write-only", "--label", "host", "--new-password-file",
-         work / "wpass")
+    firn("key", "add", "--role", "write-only", "--label", "host", "--kdf-memory", "16M",
+         "--new-password-file", work / "wpass")
     host = firn.client("host")
     host.env["FIRN_PASSWORD_FILE"] = str(work / "wpass")
     one = host.backup("--series", "s", source)
@@ -193,48 +193,49 @@ def test_write_only_key(firn, source, work):
     assert three["data_added"] == 0
 
 
-def test_keys(local, work):
+def test_keys(firn, work):
     (work / "p2").write_text("second\n")
-    local("key", "add", "--label", "two", "--new-password-file", work / "p2")
-    keys = local.json("key", "list")
+    firn("key", "add", "--label", "two", "--kdf-memory", "16M", "--new-password-file",
+         work / "p2")
+    keys = firn.json("key", "list")
     assert len(keys) == 2 and sum(k["in_use"] for k in keys) == 1
-    local("generations", env={"FIRN_PASSWORD_FILE": str(work / "p2")})
+    firn("generations", env={"FIRN_PASSWORD_FILE": str(work / "p2")})
     first = next(k for k in keys if k["in_use"])
-    local("key", "remove", first["key"][:8])
-    local("generations", status=12)
+    firn("key", "remove", first["key"][:8])
+    firn("generations", status=12)
     two = {"FIRN_PASSWORD_FILE": str(work / "p2")}
-    last = local.json("key", "list", env=two)[0]
-    r = local("key", "remove", last["key"], status=1, env=two)
+    last = firn.json("key", "list", env=two)[0]
+    r = firn("key", "remove", last["key"], status=1, env=two)
     assert "last owner" in r.err
     (work / "p3").write_text("third\n")
-    local("key", "passwd", "--new-password-file", work / "p3", env=two)
-    local("generations", status=12, env=two)
-    local("generations", env={"FIRN_PASSWORD_FILE": str(work / "p3")})
+    firn("key", "passwd", "--new-password-file", work / "p3", env=two)
+    firn("generations", status=12, env=two)
+    firn("generations", env={"FIRN_PASSWORD_FILE": str(work / "p3")})
 
 
-def test_restore_delete(local, source, work):
+def test_restore_delete(firn, source, work):
     """--delete removes what is not in the generation, and nothing above the sources."""
-    local.backup("--series", "s", source)
+    firn.backup("--series", "s", source)
     out = work / "out"
     (out / "other").mkdir(parents=True)
     (out / "other" / "mine").write_text("not the generation's")
-    local("restore", "latest", out)
+    firn("restore", "latest", out)
     copy = work / ("out" + str(source))
     (copy / "extra").write_text("x")
-    local("restore", "--delete", "--dry-run", "latest", out)
+    firn("restore", "--delete", "--dry-run", "latest", out)
     assert (copy / "extra").exists()
-    local("restore", "--delete", "latest", out)
+    firn("restore", "--delete", "latest", out)
     assert not (copy / "extra").exists()
     assert (out / "other" / "mine").exists()
     assert_same(source, copy)
 
 
-def test_restore_again_does_the_rest(local, source, work):
-    local.backup("--series", "s", source)
-    local("restore", f"latest:{source}", work / "out")
+def test_restore_again_does_the_rest(firn, source, work):
+    firn.backup("--series", "s", source)
+    firn("restore", f"latest:{source}", work / "out")
     (work / "out" / "small").write_text("spoilt, and another size\n")
     os.unlink(work / "out" / "sub" / "big")
-    r = local.json("restore", f"latest:{source}", work / "out")[-1]
+    r = firn.json("restore", f"latest:{source}", work / "out")[-1]
     assert r["files"] == 2 and r["failed"] == 0
     assert_same(source, work / "out")
 

@@ -46,12 +46,13 @@ def digest(path, limit=1 << 30):
 
 
 @pytest.mark.sanitize
-def test_everything(local, source, work, fuse):
+@pytest.mark.stores(sanitize=["local"])
+def test_everything(firn, source, work, fuse):
     missing = everything.make(source)
-    s = local.backup("--series", "all", source)
+    s = firn.backup("--series", "all", source)
     assert s["errors"] == 0
     holes = ["all", "small", "begin", "end", "many", "terabyte"]
-    with local.mount() as mnt:
+    with firn.mount() as mnt:
         copy = f"{mnt}/latest{source}"
         compare(source, copy)
         for h in holes:
@@ -70,7 +71,7 @@ def test_everything(local, source, work, fuse):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g,nr_inodes=0", "none", out],
                    check=True)
     try:
-        local("restore", f"latest:{source}", out)
+        firn("restore", f"latest:{source}", out)
         compare(source, out)
         for h in holes:
             a, b = f"{source}/holes/{h}", f"{out}/holes/{h}"
@@ -79,12 +80,14 @@ def test_everything(local, source, work, fuse):
         assert_same(source, out, "--exclude=/holes/terabyte")
     finally:
         subprocess.run(["umount", "-l", out], check=True)
-    again = local.backup("--series", "all", source)
+    again = firn.backup("--series", "all", source)
     assert again["data_added"] == 0 and again["bytes_read"] <= 20_000
     assert missing == [] or all(n.startswith("user.large") for n, _ in missing), missing
 
 
-def test_million_entries(local, source, work, fuse):
+@pytest.mark.long
+@pytest.mark.stores(usual=["local"])
+def test_million_entries(firn, source, work, fuse):
     """One directory of a million entries: the right ones, and looked into at once."""
     d = source / "many"
     d.mkdir()
@@ -92,9 +95,9 @@ def test_million_entries(local, source, work, fuse):
     for i in range(1_000_000):
         os.close(os.open(f"f{i:07d}", os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=here))
     os.close(here)
-    s = local.backup("--series", "many", source)
+    s = firn.backup("--series", "many", source)
     assert s["files"] == 1_000_000
-    with local.mount() as mnt:
+    with firn.mount() as mnt:
         copy = f"{mnt}/latest{d}"
         assert os.stat(f"{copy}/f0777777").st_size == 0
         assert not os.path.exists(f"{copy}/f1000000")
@@ -102,7 +105,7 @@ def test_million_entries(local, source, work, fuse):
         assert len(have) == 1_000_000 and len(set(have)) == 1_000_000
         assert min(have) == "f0000000" and max(have) == "f0999999"
     (d / "f0500000x").write_text("one more")
-    s = local.backup("--series", "many", source)
+    s = firn.backup("--series", "many", source)
     assert s["meta_added"] < 500_000, "one new entry rewrote more than a few pages"
 
 

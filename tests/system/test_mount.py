@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from firn_tool import BUILD, assert_same, mounts_below, unmount, wait_for
+from firn_tool import BUILD, assert_same, mount_process, mounts_below, unmount, wait_for
 
 pytestmark = pytest.mark.usefixtures("fuse")
 
@@ -24,18 +24,18 @@ def source(work):
     return src
 
 
-def test_read_only(local, source):
-    local.backup("--series", "s", source)
-    with local.mount() as mnt:
+def test_read_only(firn, source):
+    firn.backup("--series", "s", source)
+    with firn.mount() as mnt:
         for path in (mnt / "x", mnt / ("latest" + str(source)) / "x"):
             with pytest.raises(OSError) as e:
                 path.write_text("x")
             assert e.value.errno in (1, 13, 30)
 
 
-def test_new_generations_appear(local, source):
-    one = local.backup("--host", "h", "--series", "s", source)
-    with local.mount(options="refresh=1") as mnt:
+def test_new_generations_appear(firn, source):
+    one = firn.backup("--host", "h", "--series", "s", source)
+    with firn.mount(options="refresh=1") as mnt:
         series = mnt / "hosts" / "h" / "s"
         assert sorted(os.listdir(series)) == [one["time"], "latest"]
         f = open(f"{mnt}/latest{source}/open.txt", "rb")
@@ -43,7 +43,7 @@ def test_new_generations_appear(local, source):
         # In another second, so that its name is its time alone.
         wait_for(lambda: time.strftime("%Y-%m-%dT%H%M%SZ", time.gmtime()) > one["time"],
                  "the next second")
-        two = local.backup("--host", "h", "--series", "s", source)
+        two = firn.backup("--host", "h", "--series", "s", source)
         wait_for(lambda: two["time"] in os.listdir(series), "the new generation")
         wait_for(lambda: os.readlink(series / "latest") == two["time"], "latest to move")
         assert f.read() == b"first\n"
@@ -52,13 +52,13 @@ def test_new_generations_appear(local, source):
         assert open(f"{series}/{one['time']}{source}/open.txt").read() == "first\n"
 
 
-def test_programs(local, source, work):
+def test_programs(firn, source, work):
     """tar, cp -a, find, diff, dd, a loop mount."""
     image = source / "image"
     subprocess.run(["truncate", "-s", "8M", image], check=True)
     subprocess.run(["mkfs.ext4", "-q", "-F", image], check=True)
-    local.backup("--series", "s", source)
-    with local.mount(options="allow_other" if os.geteuid() == 0 else None) as mnt:
+    firn.backup("--series", "s", source)
+    with firn.mount(options="allow_other" if os.geteuid() == 0 else None) as mnt:
         copy = f"{mnt}/latest{source}"
         subprocess.run(["diff", "-r", source, copy], check=True)
         subprocess.run(["cp", "-a", copy, work / "cp"], check=True)
@@ -124,11 +124,11 @@ def test_store_away(sim, source):
     assert mounts_below(mnt) == []
 
 
-def test_signal_unmounts(local, source, work):
-    local.backup("--series", "s", source)
+def test_signal_unmounts(firn, source, work):
+    firn.backup("--series", "s", source)
     mnt = work / "mnt"
     mnt.mkdir()
-    p = subprocess.Popen([str(BUILD / "firnfs"), local.url, str(mnt), "-f"], env=local.env,
+    p = subprocess.Popen([str(BUILD / "firnfs"), firn.url, str(mnt), "-f"], env=firn.env,
                          stderr=subprocess.PIPE)
     wait_for(lambda: mounts_below(mnt), "the mount")
     wait_for(lambda: os.path.exists(mnt / "latest"), "an answer")
@@ -172,7 +172,7 @@ def test_fstab_form(local, source, work, root):
     assert "fuse.firnfs" in out and "allow_other" in out and "first" in out
 
 
-def test_permissions_enforced(local, work, root):
+def test_permissions_enforced(firn, work, root):
     """Another user sees with allow_other what modes and ACLs allow, no more."""
     src = work / "src"
     src.mkdir()
@@ -192,14 +192,14 @@ def test_permissions_enforced(local, work, root):
     (src / "group").write_text("group\n")
     os.chown(src / "group", 0, 65534)
     (src / "group").chmod(0o640)
-    local.backup("--series", "s", src)
+    firn.backup("--series", "s", src)
 
     def nobody(*args):
         return subprocess.run(["setpriv", "--reuid=65534", "--regid=65534",
                                "--clear-groups", *map(str, args)],
                               capture_output=True, check=False)
 
-    with local.mount(options="allow_other") as mnt:
+    with firn.mount(options="allow_other") as mnt:
         copy = f"{mnt}/latest{src}"
         for where in (src, copy):
             allowed = {n: nobody("cat", f"{where}/{n}").returncode == 0
@@ -209,7 +209,7 @@ def test_permissions_enforced(local, work, root):
         assert nobody("ls", f"{copy}/closed").returncode != 0
         listed = nobody("getfattr", "-d", "-m", "-", f"{copy}/public").stdout
         assert b"trusted" not in listed
-    with local.mount() as mnt:
+    with firn.mount() as mnt:
         assert nobody("ls", mnt).returncode != 0
 
 
@@ -239,9 +239,9 @@ def test_unprivileged(local, work, root):
     assert out.endswith("mine\n")
 
 
-def test_status_files(local, source):
-    local.backup("--series", "s", source)
-    with local.mount() as mnt:
+def test_status_files(firn, source):
+    firn.backup("--series", "s", source)
+    with firn.mount() as mnt:
         for name in ("status", "stats", "errors"):
             text = (mnt / ".firn" / name).read_text()
             assert name == "errors" or text != ""
@@ -261,11 +261,9 @@ def test_unmount_with_a_blocked_reader(sim, source):
     wait_for(lambda: rule.fired, "the reader to block")
     begin = time.monotonic()
     subprocess.run(["umount", "-l", mnt], check=True)
-    pid = subprocess.run(["pgrep", "-f", f"firnfs .*{mnt}"], capture_output=True, text=True,
-                         check=False).stdout.split()
-    for p in pid:
-        os.kill(int(p), signal.SIGTERM)
-    wait_for(lambda: subprocess.run(["pgrep", "-f", f"firnfs .*{mnt}"], capture_output=True,
-                                    check=False).returncode != 0, "firnfs to end", 60)
+    pid = mount_process(mnt)
+    if pid:
+        os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: not mount_process(mnt), "firnfs to end")
     assert reader.wait() != 0
     assert time.monotonic() - begin < 60

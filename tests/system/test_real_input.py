@@ -37,14 +37,17 @@ def test_system_trees(firn, tree, fuse):
     round_trip(firn, tree)
 
 
-@pytest.mark.parametrize("where", ["local", "on_rgw"])
-def test_linux_source(request, where, linux, fuse):
-    firn = request.getfixturevalue(where)
+# In one process, so that the source is unpacked once.
+@pytest.mark.long
+@pytest.mark.xdist_group("linux")
+@pytest.mark.stores(usual=["local", "rgw"])
+def test_linux_source(firn, linux, fuse):
     round_trip(firn, linux)
     again = firn.backup("--series", "real", linux)
     assert again["bytes_read"] == 0 and again["data_added"] == 0
 
 
+@pytest.mark.long
 def test_usr(local, fuse, root):
     """All of /usr, as it is on this machine."""
     s = local.backup("--series", "usr", "/usr")
