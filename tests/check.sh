@@ -170,8 +170,18 @@ summary() {
 	! ls "$results"/*.failed >/dev/null 2>&1
 }
 
+# End what was started below a process, by its id; in the background nothing
+# ends by the terminal's word.
+end_below() {
+	for child in $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+		(end_below "$child")
+		kill "$child" 2>/dev/null || :
+	done
+}
+
 interrupted() {
 	trap - INT TERM HUP
+	end_below $$
 	say "interrupted; what had been found so far:"
 	summary || :
 	exit 130
