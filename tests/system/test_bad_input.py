@@ -32,9 +32,16 @@ def test_no_repository_s3(sim):
     assert r.returncode in (1, 10) and "nobucket" in r.err
 
 
-def test_init_refuses(local, work):
-    r = local("init", status=1)
+def test_init_refuses(firn):
+    """Also where the store itself would put one object over another."""
+    before = {name: firn.objects.get(name) for name in firn.objects.names()}
+    r = firn("init", "--kdf-memory", "16M", status=1)
     assert "already" in r.err
+    assert {name: firn.objects.get(name) for name in firn.objects.names()} == before
+    firn.generations()
+
+
+def test_init_refuses_what_is_not_its_own(work):
     (work / "full").mkdir()
     (work / "full" / "file").write_text("mine")
     r = Firn(work, str(work / "full"))("init", status=1)
