@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import time
 
 import pytest
 
@@ -141,11 +142,10 @@ def spoil_record(firn, generation):
 
 def later(firn, *args):
     """A generation whose record's name has a later second than all others."""
-    before = {p.name.rsplit("-", 1)[0] for p in firn.store_dir().glob("gen/*/*")}
-    while True:
-        s = firn.backup(*args)
-        if s["time"] not in before:
-            return s
+    newest = max(p.name.rsplit("-", 1)[0] for p in firn.store_dir().glob("gen/*/*"))
+    wait_for(lambda: time.strftime("%Y-%m-%dT%H%M%SZ", time.gmtime()) > newest,
+             "the next second")
+    return firn.backup(*args)
 
 
 def test_latest_never_means_an_older_one(local, work, source):
