@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HKDF over OpenSSL's EVP; scrypt; random bytes from the kernel.
+ * HKDF and scrypt over OpenSSL's EVP; random bytes from the kernel.
  */
-#include <limits.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <stdlib.h>
@@ -11,7 +10,6 @@
 
 #include "base/err.h"
 #include "crypto/kdf.h"
-#include "crypto/scrypt.h"
 
 #define SCRYPT_MEMORY	(1u << 30)	/* bytes; ceiling of 128 * n * r */
 
@@ -73,10 +71,21 @@ kdf_scrypt(const char *password, size_t passlen, const void *salt,
     size_t saltlen, uint64_t n, uint32_t r, uint32_t p, uint8_t *out,
     size_t outlen)
 {
-	if (!kdf_scrypt_valid(n, r, p) || outlen == 0 ||
-	    passlen > INT_MAX || saltlen > INT_MAX || outlen > INT_MAX)
+	/* OpenSSL counts its other buffers too. */
+	uint64_t maxmem = 2ull * SCRYPT_MEMORY;
+	OSSL_PARAM params[] = {
+		param_bytes("pass", password, passlen),
+		param_bytes("salt", salt, saltlen),
+		OSSL_PARAM_uint64("n", &n),
+		OSSL_PARAM_uint32("r", &r),
+		OSSL_PARAM_uint32("p", &p),
+		OSSL_PARAM_uint64("maxmem_bytes", &maxmem),
+		OSSL_PARAM_END
+	};
+
+	if (!kdf_scrypt_valid(n, r, p) || outlen == 0)
 		return -EINVAL;
-	return scrypt(password, passlen, salt, saltlen, n, r, p, out, outlen);
+	return kdf_run("SCRYPT", params, out, outlen);
 }
 
 void

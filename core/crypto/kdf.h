@@ -14,8 +14,8 @@ int kdf_hkdf(const void *key, size_t keylen, const void *salt, size_t saltlen,
     const char *label, uint8_t *out, size_t outlen);
 
 /* n a power of two in 2^10 .. 2^22, r 1..32, p 1..16, memory 128*n*r at most
- * 1 GiB, else -EINVAL.  Takes some tenths of a second with the parameters that
- * init writes.  -ENOMEM when that memory is not there. */
+ * 1 GiB, else -EINVAL.  Takes about a second with the parameters that init
+ * writes. */
 int kdf_scrypt(const char *password, size_t passlen, const void *salt,
     size_t saltlen, uint64_t n, uint32_t r, uint32_t p, uint8_t *out,
     size_t outlen);

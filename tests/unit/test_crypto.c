@@ -5,8 +5,6 @@
  */
 #include "format_test.h"
 
-#include <openssl/evp.h>
-
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "golden/keys.h"
@@ -162,30 +160,6 @@ test_scrypt(void **state)
 	assert_false(kdf_scrypt_valid(1u << 22, 8, 1));
 	assert_false(kdf_scrypt_valid(UINT64_MAX / 2 + 1, 32, 16));
 	assert_false(kdf_scrypt_valid(0, 8, 1));
-}
-
-/* Ours is OpenSSL's, for any parameters, password and salt. */
-static void
-test_scrypt_as_openssl(void **state)
-{
-	static const uint32_t rs[] = { 1, 2, 3, 5, 8, 9, 16, 32 };
-	uint8_t bytes[64], ours[200], theirs[200];
-
-	(void)state;
-	for (int i = 0; i < 64; i++) {
-		uint64_t n = UINT64_C(1024) << (i % 3);
-		uint32_t r = rs[i % 8], p = 1 + (uint32_t)i % 4;
-		size_t passlen = (size_t)i % 40, saltlen = (size_t)i % 24;
-		size_t len = 1 + (size_t)i * 3;
-
-		kdf_random(bytes, sizeof(bytes));
-		assert_int_equal(kdf_scrypt((char *)bytes, passlen, bytes + 40,
-		    saltlen, n, r, p, ours, len), 0);
-		assert_int_equal(EVP_PBE_scrypt((char *)bytes, passlen,
-		    bytes + 40, saltlen, n, r, p, UINT64_C(1) << 30, theirs,
-		    len), 1);
-		assert_memory_equal(ours, theirs, len);
-	}
 }
 
 /* The specification of GCM (McGrew and Viega), cases 13 to 16. */
@@ -431,7 +405,6 @@ main(void)
 		cmocka_unit_test(test_hmac),
 		cmocka_unit_test(test_hkdf),
 		cmocka_unit_test(test_scrypt),
-		cmocka_unit_test(test_scrypt_as_openssl),
 		cmocka_unit_test(test_gcm),
 		cmocka_unit_test(test_nonce),
 		cmocka_unit_test(test_x25519),
