@@ -126,9 +126,7 @@ static const struct {
 	struct s3_verdict verdict;
 } by_status[] = {
 	{ 301, { S3_MOVE, -EIO, NULL, NULL } },
-	/* S3 sends nobody elsewhere so; portals do. */
-	{ 302, { S3_RETRY, -EIO, "the answer is not that of an S3 server",
-	    "check the endpoint, and for a portal or proxy in between" } },
+	{ 302, { S3_MOVE, -EIO, NULL, NULL } },
 	{ 307, { S3_MOVE, -EIO, NULL, NULL } },
 	{ 308, { S3_MOVE, -EIO, NULL, NULL } },
 	{ 401, { S3_GIVE_UP, -EACCES, "access denied", CHECK_KEY } },

@@ -224,7 +224,7 @@ static int
 once_put(void *ctx)
 {
 	struct trial *t = ctx;
-	char name[STORE_NAME_MAX + 8];
+	char name[STORE_NAME_MAX + 16];	/* and a number */
 
 	snprintf(name, sizeof(name), "%s-%u", t->name, t->n++);
 	return store_put(t->s, name, name, strlen(name), NULL, 0);
@@ -250,7 +250,7 @@ once_get_big(void *ctx)
 static int
 speed(struct trial *t)
 {
-	char name[STORE_NAME_MAX + 8];
+	char name[STORE_NAME_MAX + 16];	/* and a number */
 	int err;
 
 	err = probe_latency(t->p, "latency-put", "a small object, synced,",

@@ -373,7 +373,7 @@ test_random(void **state)
 	state_of_dice = seed;
 	r->host = strstr(r->url, "://") + 3;
 	r->keys = (struct sigv4_keys){ getenv("AWS_ACCESS_KEY_ID"),
-	    getenv("AWS_SECRET_ACCESS_KEY"), "us-east-1" };
+	    getenv("AWS_SECRET_ACCESS_KEY"), "us-east-1", NULL };
 	assert_int_equal(s3_http_new(&conf, &r->http), 0);
 	for (i = 0; i < KEYS; i++)
 		buf_init(&r->object[i].key, 1024);
