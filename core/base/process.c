@@ -5,8 +5,9 @@
 #include "base/process.h"
 
 #define FILES_WANTED	65536
-#define ARENAS		2
-#define LARGE_BLOCK	(768 * 1024)	/* bytes; cells and frames are larger */
+#define ARENAS		1
+#define LARGE_BLOCK	(16 << 20)	/* bytes; packs are larger */
+#define TRIM		(32 << 20)	/* bytes */
 
 void
 process_init(void)
@@ -22,7 +23,11 @@ process_init(void)
 	rl.rlim_cur = rl.rlim_max = 0;
 	setrlimit(RLIMIT_CORE, &rl);
 #ifdef M_ARENA_MAX
+	/* Frames and cells come and go all the time.  Memory that goes back to
+	 * the kernel in between costs a fault a page: more than decrypting
+	 * what comes into it, and on a virtual machine a multiple of that. */
 	mallopt(M_ARENA_MAX, ARENAS);
+	mallopt(M_TRIM_THRESHOLD, TRIM);
 	/* Set, the threshold does not creep up to what was last freed. */
 	mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
 #endif

@@ -7,9 +7,9 @@
 
 /*
  * Raise the soft limit of open files (deep trees take one a level); no core
- * dumps, since keys are in memory; and tell the allocator to keep few arenas
- * and to give large blocks back, since what many threads free would otherwise
- * stay resident in each one's arena.  Call first in main().
+ * dumps, since keys are in memory; and tell the allocator to keep one arena,
+ * since what many threads free would otherwise stay resident in each one's, and
+ * to keep in it what cells and frames need next.  Call first in main().
  */
 void process_init(void);
 

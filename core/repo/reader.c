@@ -43,6 +43,7 @@ struct pack_key {
 /* What a thread needs to open and compare; taken from a pool of them. */
 struct tools {
 	struct tools *next;
+	struct buf sealed;	/* a frame that lies in several cells */
 	struct pack_codec *codec;
 	struct mac *mac;
 };
@@ -110,6 +111,15 @@ reader_new(struct repo *repo, const struct reader_conf *conf,
 	return 0;
 }
 
+static void
+tools_free(struct tools *t)
+{
+	pack_codec_free(t->codec);
+	mac_free(t->mac);
+	buf_release(&t->sealed);
+	free(t);
+}
+
 void
 reader_free(struct reader *rd)
 {
@@ -122,9 +132,7 @@ reader_free(struct reader *rd)
 	lru_free(rd->packs);
 	while ((t = rd->tools) != NULL) {
 		rd->tools = t->next;
-		pack_codec_free(t->codec);
-		mac_free(t->mac);
-		free(t);
+		tools_free(t);
 	}
 	pthread_mutex_destroy(&rd->look_lock);
 	pthread_mutex_destroy(&rd->lock);
@@ -153,11 +161,10 @@ tools_take(struct reader *rd)
 	t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		return NULL;
+	buf_init(&t->sealed, FORMAT_FRAME_MAX + PACK_FRAME_OVERHEAD);
 	if (pack_codec_new(&t->codec) != 0 ||
 	    mac_new(keys->block_id, sizeof(keys->block_id), &t->mac) != 0) {
-		pack_codec_free(t->codec);
-		mac_free(t->mac);
-		free(t);
+		tools_free(t);
 		return NULL;
 	}
 	return t;
@@ -231,18 +238,22 @@ pack_key_get(struct reader *rd, enum pack_kind kind,
 	return 0;
 }
 
-/* The sealed bytes of a frame, put together from its cells. */
+/* The sealed bytes of a frame: *sealed, in the one cell that is held by *held
+ * then, or put together from several. */
 static int
 frame_gather(struct reader *rd, enum pack_kind kind,
-    const struct index_place *at, int fresh, uint8_t *sealed)
+    const struct index_place *at, int fresh, struct buf *several,
+    const uint8_t **sealed, struct lru_node **held)
 {
 	struct lru_node *node;
 	struct cell *cell;
 	uint64_t off = at->frame_off;
-	size_t done = 0, skip, n;
+	size_t left = at->frame_len, skip, n;
 	int err;
 
-	while (done < at->frame_len) {
+	*held = NULL;
+	buf_reset(several);
+	while (left > 0) {
 		err = cells_get(&rd->cells, kind, at,
 		    (uint32_t)(off / FORMAT_GRID), fresh, &node);
 		if (err != 0)
@@ -250,15 +261,22 @@ frame_gather(struct reader *rd, enum pack_kind kind,
 		cell = lru_value(node);
 		skip = off % FORMAT_GRID;
 		n = cell->len > skip ? cell->len - skip : 0;
-		if (n > at->frame_len - done)
-			n = at->frame_len - done;
-		memcpy(sealed + done, cell->data + skip, n);
+		if (left == at->frame_len && n >= left) {
+			*sealed = cell->data + skip;
+			*held = node;
+			return 0;
+		}
+		if (n > left)
+			n = left;
+		err = n == 0 ? -FIRN_ECORRUPT : buf_add(several,
+		    cell->data + skip, n);
 		lru_release(rd->cells.lru, node);
-		if (n == 0)
-			return -FIRN_ECORRUPT;
-		done += n;
+		if (err != 0)
+			return err;
+		left -= n;
 		off += n;
 	}
+	*sealed = several->data;
 	return 0;
 }
 
@@ -271,32 +289,44 @@ frame_drop_cells(struct reader *rd, const struct index_place *at)
 		cells_drop(&rd->cells, at, (uint32_t)(off / FORMAT_GRID));
 }
 
-/* Gather, decrypt, decompress: once as it comes, then past all caches. */
+/* Gather, decrypt, decompress; `fresh` past all caches. */
+static int
+frame_try(struct reader *rd, enum pack_kind kind,
+    const struct index_place *at, const struct pack_key *pk, int fresh,
+    struct tools *t, struct buf *plain)
+{
+	const uint8_t *sealed;
+	struct lru_node *held;
+	int err;
+
+	err = frame_gather(rd, kind, at, fresh, &t->sealed, &sealed, &held);
+	if (err == 0)
+		err = pack_frame_open(t->codec, pk->key, pk->header,
+		    at->frame_off, sealed, at->frame_len, plain);
+	if (held != NULL)
+		lru_release(rd->cells.lru, held);
+	return err;
+}
+
+/* Once as it comes, then past all caches. */
 static int
 frame_open(struct reader *rd, enum pack_kind kind,
     const struct index_place *at, struct frame *f)
 {
 	struct buf plain = BUF_INIT(FORMAT_FRAME_MAX);
 	struct lru_node *key_node = NULL;
-	struct pack_key *pk;
-	struct tools *t = NULL;
-	uint8_t *sealed = NULL;
+	struct tools *t;
 	int err, fresh;
 
 	err = pack_key_get(rd, kind, at, &key_node);
 	if (err != 0)
 		return err;
-	pk = lru_value(key_node);
-	sealed = malloc(at->frame_len);
 	t = tools_take(rd);
-	err = sealed == NULL || t == NULL ? -ENOMEM : -FIRN_ECORRUPT;
+	err = t == NULL ? -ENOMEM : -FIRN_ECORRUPT;
 	for (fresh = 0; fresh < READ_TRIES && err == -FIRN_ECORRUPT; fresh++) {
-		err = frame_gather(rd, kind, at, fresh, sealed);
-		if (err != 0)
-			break;
 		buf_reset(&plain);
-		err = pack_frame_open(t->codec, pk->key, pk->header,
-		    at->frame_off, sealed, at->frame_len, &plain);
+		err = frame_try(rd, kind, at, lru_value(key_node), fresh, t,
+		    &plain);
 		if (err == -FIRN_ECORRUPT)
 			frame_drop_cells(rd, at);
 	}
@@ -309,7 +339,6 @@ frame_open(struct reader *rd, enum pack_kind kind,
 	}
 	if (t != NULL)
 		tools_give(rd, t);
-	free(sealed);
 	lru_release(rd->packs, key_node);
 	return err;
 }

@@ -26,13 +26,45 @@ struct ahead_job {
 	uint32_t count;
 };
 
+static struct slab *
+slab_new(size_t len)
+{
+	struct slab *s = malloc(sizeof(*s) + len);
+
+	if (s != NULL)
+		atomic_init(&s->refs, 1);
+	return s;
+}
+
+static void
+slab_put(struct slab *s)
+{
+	if (s != NULL && atomic_fetch_sub(&s->refs, 1) == 1)
+		free(s);
+}
+
 static void
 cell_free(void *value)
 {
 	struct cell *cell = value;
 
-	free(cell->data);
+	slab_put(cell->slab);
 	free(cell);
+}
+
+/* Takes a reference of its own on the slab. */
+static struct cell *
+cell_new(struct slab *slab, size_t off, size_t len)
+{
+	struct cell *cell = malloc(sizeof(*cell));
+
+	if (cell == NULL)
+		return NULL;
+	atomic_fetch_add(&slab->refs, 1);
+	cell->slab = slab;
+	cell->data = slab->data + off;
+	cell->len = len;
+	return cell;
 }
 
 int
@@ -81,42 +113,27 @@ cell_len(const struct index_place *at, uint32_t number)
 	return left < FORMAT_GRID ? (size_t)left : FORMAT_GRID;
 }
 
-static struct cell *
-cell_new(size_t len)
-{
-	struct cell *cell = calloc(1, sizeof(*cell));
-
-	if (cell == NULL)
-		return NULL;
-	cell->data = malloc(len);
-	cell->len = len;
-	if (cell->data == NULL) {
-		free(cell);
-		return NULL;
-	}
-	return cell;
-}
-
 /* From the disk cache: 1, or 0. */
 static int
 cell_from_cache(struct cells *c, enum pack_kind kind,
     const struct index_place *at, uint32_t number, struct cell **out)
 {
 	struct cache *cache = repo_cache(c->repo);
-	struct cell *cell;
+	struct cell *cell = NULL;
+	struct slab *slab;
 	size_t len;
 
 	if (cache == NULL || !cache_has(cache, at->pack, number))
 		return 0;
-	cell = cell_new(CACHE_CELL_SIZE);
+	slab = slab_new(CACHE_CELL_SIZE);
+	if (slab == NULL)
+		return 0;
+	if (cache_get(cache, kind, at->pack, number, slab->data, &len) == 1 &&
+	    len == cell_len(at, number))
+		cell = cell_new(slab, 0, len);
+	slab_put(slab);
 	if (cell == NULL)
 		return 0;
-	if (cache_get(cache, kind, at->pack, number, cell->data, &len) != 1 ||
-	    len != cell_len(at, number)) {
-		cell_free(cell);
-		return 0;
-	}
-	cell->len = len;
 	atomic_fetch_add(&c->from_cache, 1);
 	*out = cell;
 	return 1;
@@ -176,11 +193,11 @@ stream_step(struct cells *c, const struct index_place *at, uint32_t number,
 	return window;
 }
 
-/* Put [first, first + n) of a pack, read into data, where they belong. */
+/* Put [first, first + n) of a pack, read into a slab, where they belong. */
 static void
 cells_settle(struct cells *c, enum pack_kind kind,
     const struct index_place *at, uint32_t first, uint32_t n,
-    const uint8_t *data, size_t got, int err, struct lru_node **node)
+    struct slab *slab, size_t got, int err, struct lru_node **node)
 {
 	struct cache *cache = repo_cache(c->repo);
 	struct cell *cell;
@@ -192,18 +209,17 @@ cells_settle(struct cells *c, enum pack_kind kind,
 		len = cell_len(at, first + i);
 		cell = NULL;
 		if (err == 0 && off + len <= got)
-			cell = cell_new(len);
+			cell = cell_new(slab, off, len);
 		if (cell == NULL) {
 			lru_failed(c->lru, node[i], err != 0 ? err :
 			    off + len <= got ? -ENOMEM : -FIRN_ECORRUPT);
 			node[i] = NULL;
 			continue;
 		}
-		memcpy(cell->data, data + off, len);
 		lru_loaded(c->lru, node[i], cell, sizeof(*cell) + len);
 		if (cache != NULL)
 			cache_put(cache, kind, at->pack, first + i,
-			    data + off, len);
+			    slab->data + off, len);
 	}
 }
 
@@ -217,7 +233,8 @@ cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
 {
 	struct cache *cache = repo_cache(c->repo);
 	struct lru_node *node[REQUEST_MAX];
-	uint8_t key[CELL_KEY_SIZE], *data;
+	struct slab *slab;
+	uint8_t key[CELL_KEY_SIZE];
 	char name[STORE_NAME_MAX + 1];
 	size_t len = cell_len(at, first), got = 0;
 	uint32_t n, i;
@@ -237,9 +254,9 @@ cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
 		len += cell_len(at, first + n);
 	}
 	repo_pack_name(kind, at->pack, name);
-	data = malloc(len);
-	err = data == NULL ? -ENOMEM : store_get(repo_store(c->repo), name,
-	    (uint64_t)first * FORMAT_GRID, data, len, &got);
+	slab = slab_new(len);
+	err = slab == NULL ? -ENOMEM : store_get(repo_store(c->repo), name,
+	    (uint64_t)first * FORMAT_GRID, slab->data, len, &got);
 	if (err == -ENOENT)
 		err = log_err(-FIRN_EMISSING, "cannot read '%s'", name);
 	else if (err == 0 && got < len)
@@ -247,9 +264,9 @@ cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
 		    (unsigned long long)(len - got));
 	atomic_fetch_add(&c->from_store, n);
 	atomic_fetch_add(&c->bytes_store, got);
-	cells_settle(c, kind, at, first, n, data, got,
+	cells_settle(c, kind, at, first, n, slab, got,
 	    err == -FIRN_ECORRUPT ? 0 : err, node);
-	free(data);
+	slab_put(slab);
 	for (i = 1; i < n; i++)
 		lru_release(c->lru, node[i]);
 	*out = node[0];

@@ -20,9 +20,17 @@
 #define REQUEST_MAX	4	/* cells in one request */
 #define STREAMS		32	/* packs whose order of reading is followed */
 
+/* What one request or one look at the disk cache brought: one cell or some
+ * neighbours.  Lives as long as one of them. */
+struct slab {
+	atomic_uint refs;
+	uint8_t data[];
+};
+
 /* One cell of a pack in memory, as it lies in the store. */
 struct cell {
-	uint8_t *data;
+	struct slab *slab;
+	uint8_t *data;		/* in slab */
 	size_t len;
 };
 
