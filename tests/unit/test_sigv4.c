@@ -3,6 +3,8 @@
  * Signatures: the four examples of AWS's "Signature Calculations for the
  * Authorization Header: Transferring Payload in a Single Chunk"
  * (docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html),
+ * those of AWS's signing test suite that apply to a path which is encoded once
+ * and not normalised (github.com/awslabs/aws-c-auth, aws-signing-test-suite/v4),
  * and two requests like ours that an independent implementation signed.
  */
 #include <stdarg.h>
@@ -281,10 +283,112 @@ test_service(void **state)
 	    "789a8edb4c82c400e06b5924a6f2b5d7");
 }
 
+#define UNRESERVED	"-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ" \
+	"abcdefghijklmnopqrstuvwxyz"
+
+/* One of the suite: a raw path, raw query pairs, headers beside host and
+ * date, and the signature. */
+struct suite {
+	const char *name;
+	const char *method;
+	const char *path;
+	struct sigv4_pair query[3];
+	struct sigv4_pair header[2];
+	const char *signature;
+};
+
+static const struct suite suite[] = {
+	{ "get-vanilla", "GET", "/", { { NULL, NULL } }, { { NULL, NULL } },
+	    "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31" },
+	{ "post-vanilla", "POST", "/", { { NULL, NULL } }, { { NULL, NULL } },
+	    "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b" },
+	{ "get-unreserved", "GET", "/" UNRESERVED, { { NULL, NULL } },
+	    { { NULL, NULL } },
+	    "07ef7494c76fa4850883e2b006601f940f8a34d404d0cfa977f52a65bbf5f24f" },
+	{ "get-utf8", "GET", "/\u1234", { { NULL, NULL } },
+	    { { NULL, NULL } },
+	    "8318018e0b0f223aa2bbf98705b62bb787dc9c0e678f255a891fd03141be5d85" },
+	{ "get-space-unnormalized", "GET", "/example space/",
+	    { { NULL, NULL } }, { { NULL, NULL } },
+	    "652487583200325589f1fba4c7e578f72c47cb61beeca81406b39ddec1366741" },
+	{ "get-slashes-unnormalized", "GET", "//example//",
+	    { { NULL, NULL } }, { { NULL, NULL } },
+	    "87cca117541a147f6df867677d98a7d80dff226d2bfca9e4ffa899665623c7e5" },
+	{ "get-slash-dot-slash-unnormalized", "GET", "/./",
+	    { { NULL, NULL } }, { { NULL, NULL } },
+	    "68714168e6557f8f2de0ef956fc24dc2593a4bd2961f8df51898d8a134695145" },
+	{ "get-vanilla-empty-query-key", "GET", "/",
+	    { { "Param1", "value1" } }, { { NULL, NULL } },
+	    "a67d582fa61cc504c4bae71f336f98b97f1ea3c7a6bfe1b6e45aec72011b9aeb" },
+	{ "get-vanilla-query-order-key-case", "GET", "/",
+	    { { "Param2", "value2" }, { "Param1", "value1" } },
+	    { { NULL, NULL } },
+	    "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500" },
+	{ "get-vanilla-query-order-encoded", "GET", "/",
+	    { { "Param-3", "Value3" }, { "Param", "Value2" },
+	    { "\u1234", "Value1" } }, { { NULL, NULL } },
+	    "371d3713e185cc334048618a97f809c9ffe339c62934c032af5a0e595648fcac" },
+	{ "get-vanilla-query-unreserved", "GET", "/",
+	    { { UNRESERVED, UNRESERVED } }, { { NULL, NULL } },
+	    "9c3e54bfcdf0b19771a7f523ee5669cdf59bc7cc0884027167c21bb143a40197" },
+	{ "get-vanilla-utf8-query", "GET", "/", { { "\u1234", "bar" } },
+	    { { NULL, NULL } },
+	    "2cdec8eed098649ff3a119c94853b13c643bcf08f8b0a1d91e12c9027818dd04" },
+	{ "get-vanilla-with-session-token", "GET", "/", { { NULL, NULL } },
+	    { { "x-amz-security-token", "6e86291e8372ff2a2260956d9b8aae1d"
+	    "763fbf315fa00fa31553b73ebf194267" } },
+	    "07ec1639c89043aa0e3e2de82b96708f198cceab042d4a97044c66dd9f74e7f8" },
+	{ "get-header-value-trim", "GET", "/", { { NULL, NULL } },
+	    { { "my-header1", " value1" },
+	    { "my-header2", " \"a   b   c\"" } },
+	    "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736" },
+};
+
+static void
+assert_suite(const struct suite *s)
+{
+	static const struct sigv4_keys keys = { "AKIDEXAMPLE",
+	    "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "us-east-1",
+	    "service" };
+	struct sigv4_pair h[4] = { { "host", "example.amazonaws.com" },
+	    { "x-amz-date", "20150830T123600Z" } };
+	struct buf path = BUF_INIT(1024), query = BUF_INIT(1024);
+	struct buf got = BUF_INIT(4096);
+	struct sigv4_request r = { s->method, NULL, NULL, h, 2, EMPTY };
+	size_t n;
+
+	for (n = 0; n < 2 && s->header[n].name != NULL; n++)
+		h[r.nheaders++] = s->header[n];
+	for (n = 0; n < 3 && s->query[n].name != NULL; n++)
+		continue;
+	assert_int_equal(sigv4_encode(s->path, strlen(s->path), 1, &path), 0);
+	assert_int_equal(sigv4_query(s->query, n, &query), 0);
+	r.path = buf_cstr(&path);
+	r.query = buf_cstr(&query);
+	assert_int_equal(sigv4_authorization(&r, &keys, "20150830T123600Z",
+	    &got), 0);
+	if (strstr(buf_cstr(&got), s->signature) == NULL)
+		fail_msg("%s: %s", s->name, (char *)got.data);
+	buf_release(&path);
+	buf_release(&query);
+	buf_release(&got);
+}
+
+static void
+test_suite(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(suite) / sizeof(suite[0]); i++)
+		assert_suite(&suite[i]);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_suite),
 		cmocka_unit_test(test_get_object),
 		cmocka_unit_test(test_put_object),
 		cmocka_unit_test(test_bucket),
