@@ -2,6 +2,7 @@
 """Puts the test packages (the simulator, the RGW launcher) on the path, and says
 which tests begin first."""
 import pathlib
+import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -18,6 +19,9 @@ MARKERS = [
 
 
 def pytest_configure(config):
+    # Who runs this in the background of a script has ^C ignored, and so would
+    # all that is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
 
