@@ -70,13 +70,16 @@ run(struct tool *t, int argc, char **argv)
 	const struct generation *g;
 	struct reader *rd = NULL;
 	struct tree *tree = NULL;
-	const char *path;
+	const char *path, *colon;
 	int c, status, err;
 
 	while ((c = tool_option(t, argc, argv, "", NULL)) != -1)
 		return tool_usage_status(t);
 	if (optind + 1 != argc)
 		return tool_usage(t, "want one GENERATION:PATH");
+	colon = strchr(argv[optind], ':');
+	if (colon == NULL || colon[1] == '\0')
+		return tool_usage(t, "which file? want GENERATION:PATH");
 	status = tool_generation(t, argv[optind], &gens, &g, &path);
 	if (status != 0)
 		return status;

@@ -55,6 +55,7 @@ ROUNDS = {"local": 100, "sim": 100, "rgw": 25, "rgw-versioned": 25}
 
 
 @pytest.mark.long
+@pytest.mark.stores(usual=["local", "sim"])
 def test_kill_backup(firn, work, request):
     """However often it is killed: nothing sealed is hurt, what had arrived is kept."""
     seed = random.randrange(1 << 30)

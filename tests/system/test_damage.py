@@ -63,7 +63,7 @@ def hurts(data):
 
 @pytest.mark.long
 @pytest.mark.sanitize
-@pytest.mark.stores(sanitize=["local"])
+@pytest.mark.stores(usual=["local", "sim"], sanitize=["local"])
 def test_every_object(firn, work, source, contents):
     firn.backup("--series", "s", source)
     for name in firn.objects.names():
