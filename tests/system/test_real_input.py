@@ -9,6 +9,7 @@ import pytest
 from firn_tool import assert_same
 
 TREES = ["/etc", "/var/lib/dpkg"]
+EVERY = os.environ.get("FIRN_STORES") == "every"
 TARBALL = pathlib.Path("/usr/src/linux-source-6.1.tar.xz")
 
 
@@ -42,13 +43,15 @@ def test_system_trees(firn, tree, fuse):
 @pytest.mark.xdist_group("linux")
 @pytest.mark.stores(usual=["local", "rgw"])
 def test_linux_source(firn, linux, fuse):
-    round_trip(firn, linux)
-    again = firn.backup("--series", "real", linux)
+    # A part of it usually stands for all of it over a bucket: 5,700 files.
+    tree = linux if EVERY or firn.url.startswith("/") else linux / "drivers" / "net"
+    round_trip(firn, tree)
+    again = firn.backup("--series", "real", tree)
     assert again["bytes_read"] == 0 and again["data_added"] == 0
 
 
 # All of it takes minutes and many gigabytes: usually its programs stand for it.
-USR = "/usr" if os.environ.get("FIRN_STORES") == "every" else "/usr/bin"
+USR = "/usr" if EVERY else "/usr/bin"
 
 
 @pytest.mark.long
