@@ -12,17 +12,22 @@
  * for minutes nothing seems to move.
  */
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/ioctl.h>
+#include <sys/select.h>
+#include <sys/socket.h>
 
 #include "base/err.h"
 #include "store/s3_http_internal.h"
 
 #define DOWNLOAD_BUFFER	(256L << 10)
 #define UPLOAD_BUFFER	(512L << 10)
+#define UNSENT_MAX	(256 << 10)	/* in a socket, beyond what is on its way */
 #define SPEED_MIN	1024	/* bytes/s, over the time of a stall */
 
 static int
@@ -38,6 +43,22 @@ on_start(void *ctx, char *ip, char *local_ip, int port, int local_port)
 	x->at_ms = s3_http_now();
 	x->at_bytes = 0;
 	return CURL_PREREQFUNC_OK;
+}
+
+/* Programs that we start (credential_process) get none of them. */
+static curl_socket_t
+on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
+{
+	int most = UNSENT_MAX;
+	int fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+
+	(void)ctx;
+	(void)purpose;
+	/* What waits in the socket is neither sent nor can be taken back. */
+	if (fd >= 0 && a->socktype == SOCK_STREAM)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most,
+		    sizeof(most));
+	return fd >= 0 ? fd : CURL_SOCKET_BAD;
 }
 
 static int
@@ -264,6 +285,7 @@ options_common(struct exchange *x)
 	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
 	curl_easy_setopt(c, CURLOPT_XFERINFODATA, x);
+	curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, on_socket);
 	curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, on_start);
 	curl_easy_setopt(c, CURLOPT_PREREQDATA, x);
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
@@ -399,22 +421,45 @@ exchange_finish(struct exchange *x, CURLcode code)
 		    x->text : curl_easy_strerror(code));
 }
 
-/* What has arrived, at either end. */
-static uint64_t
-moved(const struct exchange *x)
+/*
+ * The socket of the only transfer in the multi handle; -1 for unknown.  There
+ * is no other way to ask: CURLINFO_ACTIVESOCKET knows none until the transfer
+ * is over.
+ */
+static int
+socket_of(CURLM *multi)
 {
-	curl_socket_t fd = CURL_SOCKET_BAD;
-	uint64_t acked = x->sent;
-	int queued = 0;
+	fd_set in, out, odd;
+	int fd = -1;
 
-	curl_easy_getinfo(x->curl, CURLINFO_ACTIVESOCKET, &fd);
-	if (fd != CURL_SOCKET_BAD && ioctl(fd, SIOCOUTQ, &queued) == 0)
+	FD_ZERO(&in);
+	FD_ZERO(&out);
+	FD_ZERO(&odd);
+	if (curl_multi_fdset(multi, &in, &out, &odd, &fd) != CURLM_OK)
+		return -1;
+	return fd;
+}
+
+/* What has arrived, at either end.  Only what has a body asks for the socket:
+ * reads may be two in the lane. */
+static uint64_t
+moved(const struct exchange *x, CURLM *multi)
+{
+	curl_off_t given = 0;
+	uint64_t acked;
+	int fd, queued = 0;
+
+	/* Not x->sent, of which much may still wait in libcurl. */
+	curl_easy_getinfo(x->curl, CURLINFO_SIZE_UPLOAD_T, &given);
+	acked = given > 0 ? (uint64_t)given : 0;
+	fd = x->rq->len > 0 ? socket_of(multi) : -1;
+	if (fd >= 0 && ioctl(fd, SIOCOUTQ, &queued) == 0)
 		acked -= (uint64_t)queued < acked ? (uint64_t)queued : acked;
 	return x->rp->received + acked;
 }
 
 int
-exchange_stalled(struct exchange *x, int64_t now_ms)
+exchange_stalled(struct exchange *x, CURLM *multi, int64_t now_ms)
 {
 	int64_t most = (int64_t)x->http->conf.stall_secs * 1000;
 	uint64_t all;
@@ -422,7 +467,7 @@ exchange_stalled(struct exchange *x, int64_t now_ms)
 	/* Connecting has a time of its own. */
 	if (x->at_ms == 0 || now_ms - x->at_ms < most / 4)
 		return 0;
-	all = moved(x);
+	all = moved(x, multi);
 	if (all >= x->at_bytes + (uint64_t)SPEED_MIN *
 	    x->http->conf.stall_secs) {
 		x->at_ms = now_ms;

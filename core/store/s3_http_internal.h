@@ -54,8 +54,9 @@ struct exchange {
 enum s3_http_result exchange_begin(struct exchange *x, int fresh);
 /* libcurl is done with it, with `code`. */
 void exchange_finish(struct exchange *x, CURLcode code);
-/* Too little has moved for too long. */
-int exchange_stalled(struct exchange *x, int64_t now_ms);
+/* Too little has moved for too long.  `multi` is what it runs in; with a body,
+ * alone. */
+int exchange_stalled(struct exchange *x, CURLM *multi, int64_t now_ms);
 /* Ends it, finished or not; the handle must be in no multi handle. */
 void exchange_end(struct exchange *x);
 

@@ -76,13 +76,15 @@ collect(struct race *r)
 static void
 look(struct race *r, int64_t now)
 {
+	CURLM *multi = r->lane->multi;
+
 	if (now - r->looked < LOOK_MS)
 		return;
 	r->looked = now;
-	if (!r->first->done && exchange_stalled(r->first, now))
+	if (!r->first->done && exchange_stalled(r->first, multi, now))
 		stop(r, r->first, CURLE_OPERATION_TIMEDOUT);
 	if (r->second.curl != NULL && !r->second.done &&
-	    exchange_stalled(&r->second, now))
+	    exchange_stalled(&r->second, multi, now))
 		stop(r, &r->second, CURLE_OPERATION_TIMEDOUT);
 }
 

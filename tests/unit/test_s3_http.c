@@ -14,7 +14,9 @@
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -106,12 +108,18 @@ server_listen(struct server *sv, int backlog)
 }
 
 static void
-server_start(struct server *sv, void (*serve)(struct server *, int, int))
+server_run(struct server *sv, void (*serve)(struct server *, int, int))
 {
-	server_listen(sv, 16);
 	sv->serve = serve;
 	assert_int_equal(pthread_create(&sv->accepting, NULL, accepting, sv),
 	    0);
+}
+
+static void
+server_start(struct server *sv, void (*serve)(struct server *, int, int))
+{
+	server_listen(sv, 16);
+	server_run(sv, serve);
 }
 
 static void
@@ -440,6 +448,111 @@ test_trickle(void **state)
 
 #define LARGE	(32u << 20)	/* more than a socket's buffers */
 
+static void *
+cancel_when(void *arg)
+{
+	wait_until(arg, 1);
+	atomic_store(&canceled, 1);
+	return NULL;
+}
+
+static enum s3_http_result
+canceled_when(struct asking *a, atomic_int *happened)
+{
+	enum s3_http_result result;
+	pthread_t t;
+
+	assert_int_equal(pthread_create(&t, NULL, cancel_when, happened), 0);
+	result = s3_http_do(a->h, &a->rq, &a->rp);
+	pthread_join(t, NULL);
+	return result;
+}
+
+#define UPLINK_READS	20	/* 4 KiB each, 250 ms apart */
+
+/* A slow way up: the buffers on it are full, and drain slowly. */
+static void
+serve_uplink(struct server *sv, int fd, int nth)
+{
+	char text[4096];
+	int i;
+
+	(void)nth;
+	i = read_request(sv, fd) ? UPLINK_READS : 0;
+	while (i-- > 0 && recv(fd, text, sizeof(text), MSG_WAITALL) > 0)
+		pause_ms(250);
+	atomic_fetch_add(&sv->answered, 1);
+	await_hang_up(sv, fd);
+}
+
+/* What is acknowledged counts, not what libcurl gave to the socket. */
+static void
+test_slow_uplink(void **state)
+{
+	int room = 4096, segment = 1400;
+	char *body = test_calloc(1, LARGE);
+	struct server sv;
+	struct asking a;
+
+	(void)state;
+	server_listen(&sv, 16);
+	/* As of a line with small windows; that of the loopback opens in
+	 * steps of 64 KiB. */
+	setsockopt(sv.fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	setsockopt(sv.fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment));
+	server_run(&sv, serve_uplink);
+	asking_init(&a, "127.0.0.1", sv.port, 10, 1);
+	a.rq.method = S3_HTTP_PUT;
+	a.rq.out = NULL;
+	a.rq.body = body;
+	a.rq.len = LARGE;
+	assert_int_equal(canceled_when(&a, &sv.answered), S3_HTTP_CANCELED);
+	asking_release(&a);
+	server_stop(&sv);
+	test_free(body);
+}
+
+static atomic_int looked;
+
+/* Every socket of this process is closed in what it starts. */
+static void
+serve_looking(struct server *sv, int fd, int nth)
+{
+	struct sockaddr_in a;
+	socklen_t len;
+	int i;
+
+	(void)nth;
+	if (!read_request(sv, fd))
+		return;
+	for (i = 3; i < 1024; i++) {
+		len = sizeof(a);
+		/* The client's end. */
+		if (getpeername(i, (struct sockaddr *)&a, &len) == 0 &&
+		    a.sin_family == AF_INET && ntohs(a.sin_port) == sv->port &&
+		    (fcntl(i, F_GETFD) & FD_CLOEXEC) != 0)
+			atomic_fetch_add(&looked, 1);
+	}
+	answer(sv, fd, "404 Not Found", "<Error/>");
+	await_hang_up(sv, fd);
+}
+
+static void
+test_close_on_exec(void **state)
+{
+	struct server sv;
+	struct asking a;
+
+	(void)state;
+	atomic_store(&looked, 0);
+	server_start(&sv, serve_looking);
+	asking_init(&a, "127.0.0.1", sv.port, 10, 30);
+	assert_int_equal(s3_http_do(a.h, &a.rq, &a.rp), S3_HTTP_DONE);
+	assert_int_equal(looked, 1);
+	asking_release(&a);
+	server_stop(&sv);
+}
+
 static void
 take_large(struct server *sv, int fd)
 {
@@ -572,26 +685,6 @@ getaddrinfo(const char *node, const char *service,
 	pthread_mutex_unlock(&dns_lock);
 	atomic_fetch_sub(&dns_inside, 1);
 	return EAI_AGAIN;
-}
-
-static void *
-cancel_when(void *arg)
-{
-	wait_until(arg, 1);
-	atomic_store(&canceled, 1);
-	return NULL;
-}
-
-static enum s3_http_result
-canceled_when(struct asking *a, atomic_int *happened)
-{
-	enum s3_http_result result;
-	pthread_t t;
-
-	assert_int_equal(pthread_create(&t, NULL, cancel_when, happened), 0);
-	result = s3_http_do(a->h, &a->rq, &a->rp);
-	pthread_join(t, NULL);
-	return result;
 }
 
 static void
@@ -729,6 +822,8 @@ main(void)
 		cmocka_unit_test(test_hedge_loses),
 		cmocka_unit_test(test_hedge_not_allowed),
 		cmocka_unit_test(test_trickle),
+		cmocka_unit_test(test_slow_uplink),
+		cmocka_unit_test(test_close_on_exec),
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_stale_store),
 		cmocka_unit_test(test_cancel_name),
