@@ -193,6 +193,7 @@ trial_put(struct s3 *s, const char *name, const char *body,
     struct s3_http_reply *rp, struct s3_refusal *no)
 {
 	struct buf doc = BUF_INIT(S3_DOC_MAX);
+	char checksum[S3_CHECKSUM_SIZE];
 	uint8_t sum[HASH_SIZE];
 	struct s3_call call = {
 		.verb = STORE_PUT, .method = S3_HTTP_PUT, .name = name,
@@ -204,6 +205,8 @@ trial_put(struct s3 *s, const char *name, const char *body,
 
 	call.nheaders += s3_put_conf_headers(&s->put, 0,
 	    call.header + call.nheaders);
+	if (err == 0)
+		err = s3_checksum_add(&call, checksum);
 	if (err == 0)
 		err = s3_client_do(s->client, &call, rp);
 	buf_release(&doc);
@@ -319,6 +322,7 @@ static int
 claim_put(struct claim *c)
 {
 	struct buf doc = BUF_INIT(S3_DOC_MAX);
+	char checksum[S3_CHECKSUM_SIZE];
 	uint8_t sum[HASH_SIZE];
 	struct s3_call call = {
 		.verb = STORE_PUT, .method = S3_HTTP_PUT, .name = c->name,
@@ -334,6 +338,8 @@ claim_put(struct claim *c)
 	call.nheaders += s3_put_conf_headers(&c->s->put, 0, call.header);
 	if (err == 0)
 		err = hash_sha256(c->nonce, call.len, sum);
+	if (err == 0)
+		err = s3_checksum_add(&call, checksum);
 	if (err == 0)
 		err = s3_client_do(c->s->client, &call, &rp);
 	buf_release(&doc);

@@ -335,11 +335,17 @@ renew(struct s3_client *c, struct s3_round *r)
 	return s3_cred_renew(c->cred, &r->keys) == 0;
 }
 
-/* 1: once more without what the server does not take. */
+/* 1: once more without what the server does not take; if it was there. */
 static int
 plain(struct s3_client *c, struct s3_round *r)
 {
-	if (r->plain)
+	size_t i;
+
+	for (i = 0; i < r->call->nheaders; i++)
+		if (strncmp(r->call->header[i].name, S3_CHECKSUM_HEADERS,
+		    strlen(S3_CHECKSUM_HEADERS)) == 0)
+			break;
+	if (r->plain || i == r->call->nheaders)
 		return 0;
 	r->plain = 1;
 	if (!atomic_exchange(&c->plain, 1))

@@ -19,6 +19,8 @@
 #include "store/s3_window.h"
 #include "store/store_internal.h"
 
+#define S3_CHECKSUM_HEADERS	"x-amz-checksum-"	/* they begin so */
+
 struct s3_client {
 	struct store *base;
 	struct s3_http *http;

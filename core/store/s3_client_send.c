@@ -13,7 +13,6 @@
 
 #define TEXT_MAX	(64u << 10)
 #define LINES_MAX	(S3_CALL_HEADERS + 7)
-#define CHECKSUM	"x-amz-checksum-"
 #define EMPTY_SHA256	"e3b0c44298fc1c149afbf4c8996fb924" \
 			"27ae41e4649b934ca495991b7852b855"
 
@@ -90,7 +89,7 @@ draft_fill(struct s3_client *c, const struct s3_call *call,
 		header_add(d, "x-amz-request-payer", "requester");
 	for (i = 0; i < call->nheaders; i++)
 		if (!atomic_load(&c->plain) || strncmp(call->header[i].name,
-		    CHECKSUM, strlen(CHECKSUM)) != 0)
+		    S3_CHECKSUM_HEADERS, strlen(S3_CHECKSUM_HEADERS)) != 0)
 			header_add(d, call->header[i].name,
 			    call->header[i].value);
 	return 0;

@@ -20,6 +20,7 @@
 #include "store/store_s3_internal.h"
 
 #define SKEW_NOTED	60	/* seconds */
+#define CHECKSUM	"x-amz-checksum-sha256"
 #define LEFT_MAX	8	/* names told of what could not be deleted */
 
 /* The parts of a repository, and who needs to do what there. */
@@ -121,11 +122,13 @@ condition_add(struct trial *t, struct s3_call *call)
 		    (struct sigv4_pair){ "if-none-match", "*" };
 }
 
-/* `signed_for` is the body that the signature is of. */
+/* `signed_for` is the body that the signature is of, and the checksum where
+ * `header` is none. */
 static int
 object_put(struct trial *t, const char *name, const void *body, size_t len,
     const void *signed_for, const struct sigv4_pair *header)
 {
+	char checksum[S3_CHECKSUM_SIZE];
 	uint8_t sum[HASH_SIZE];
 	struct s3_call call = {
 		.verb = STORE_PUT, .method = S3_HTTP_PUT, .name = name,
@@ -137,6 +140,9 @@ object_put(struct trial *t, const char *name, const void *body, size_t len,
 	condition_add(t, &call);
 	if (header != NULL)
 		call.header[call.nheaders++] = *header;
+	if (err == 0 && (header == NULL || strcmp(header->name, CHECKSUM) !=
+	    0))
+		err = s3_checksum_add(&call, checksum);
 	return err != 0 ? err : ask(t, &call);
 }
 
@@ -612,6 +618,7 @@ conditional(struct trial *t)
 static int
 overwrite(struct trial *t)
 {
+	char checksum[S3_CHECKSUM_SIZE];
 	uint8_t sum[HASH_SIZE];
 	struct s3_call call = {
 		.verb = STORE_PUT, .method = S3_HTTP_PUT, .name = t->name,
@@ -621,6 +628,8 @@ overwrite(struct trial *t)
 	int owner = t->p->conf->role == STORE_ROLE_OWNER;
 	int err = hash_sha256("other", 5, sum);
 
+	if (err == 0)
+		err = s3_checksum_add(&call, checksum);
 	if (err == 0)
 		err = ask(t, &call);
 	if (is_fatal(err))
@@ -670,7 +679,7 @@ static int
 checksum_put(struct trial *t, const char *of)
 {
 	struct buf text = BUF_INIT(64);
-	struct sigv4_pair header = { "x-amz-checksum-sha256", NULL };
+	struct sigv4_pair header = { CHECKSUM, NULL };
 	uint8_t sum[HASH_SIZE];
 	int err = hash_sha256(of, strlen(of), sum);
 

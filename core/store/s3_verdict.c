@@ -210,12 +210,17 @@ judge_head(const struct s3_http_reply *rp, struct s3_verdict *out)
 }
 
 /* Backblaze B2: 400 InvalidArgument, "Unsupported header
- * 'x-amz-checksum-sha256' received for this API call." */
+ * 'x-amz-checksum-sha256' received for this API call."  But AWS also names the
+ * header where it is missing ("Content-MD5 OR x-amz-checksum- HTTP header is
+ * required", Object Lock) or nonsense ("Value for x-amz-checksum-sha256 header
+ * is invalid"). */
 static int
 refuses_checksum(const struct s3_http_reply *rp, const struct s3_error *e)
 {
 	return (rp->status == 400 || rp->status == 501) &&
 	    strcasestr(e->message, "x-amz-checksum-") != NULL &&
+	    strcasestr(e->message, "required") == NULL &&
+	    strcasestr(e->message, "invalid") == NULL &&
 	    strcmp(e->code, "BadDigest") != 0;
 }
 

@@ -50,6 +50,22 @@ s3_checksum_parse(const char *text, uint8_t sha256[STORE_SHA256])
 	return ok;
 }
 
+int
+s3_checksum_add(struct s3_call *call, char text[S3_CHECKSUM_SIZE])
+{
+	struct buf b = BUF_INIT(S3_CHECKSUM_SIZE - 1);
+	int err = base64_encode(call->sha256, HASH_SIZE, &b);
+
+	if (err == 0) {
+		memcpy(text, b.data, b.len);
+		text[b.len] = '\0';
+		call->header[call->nheaders++] = (struct sigv4_pair){
+		    "x-amz-checksum-sha256", text };
+	}
+	buf_release(&b);
+	return err;
+}
+
 /* A 200 may also come from a proxy's or portal's page.  S3 gives every object
  * an ETag, and ours no type of text. */
 static int
@@ -113,7 +129,8 @@ static int
 s3_put(struct store *base, const char *name, const void *data, size_t len,
     const uint8_t *sha256, unsigned flags)
 {
-	struct buf doc = BUF_INIT(S3_DOC_MAX), checksum = BUF_INIT(64);
+	struct buf doc = BUF_INIT(S3_DOC_MAX);
+	char checksum[S3_CHECKSUM_SIZE];
 	uint8_t sum[HASH_SIZE];
 	struct s3_call call = {
 		.verb = STORE_PUT, .method = S3_HTTP_PUT, .name = name,
@@ -127,20 +144,15 @@ s3_put(struct store *base, const char *name, const void *data, size_t len,
 		call.sha256 = sum;
 	}
 	if (err == 0)
-		err = base64_encode(call.sha256, HASH_SIZE, &checksum);
-	if (err == 0 && buf_cstr(&checksum) == NULL)
-		err = -ENOMEM;
+		err = s3_checksum_add(&call, checksum);
 	if (err != 0) {
 		log_err(err, "cannot write '%s'", name);
 	} else {
-		call.header[call.nheaders++] = (struct sigv4_pair){
-		    "x-amz-checksum-sha256", (char *)checksum.data };
 		call.nheaders += s3_put_conf_headers(&s3_of(base)->put, flags,
 		    call.header + call.nheaders);
 		err = s3_absent_put(s3_of(base), &call, flags);
 	}
 	buf_release(&doc);
-	buf_release(&checksum);
 	return err;
 }
 

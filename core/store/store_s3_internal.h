@@ -39,6 +39,10 @@ int s3_head(struct s3 *s, const char *name, struct s3_http_reply *rp,
 int s3_nonce(char out[S3_NONCE_SIZE]);
 /* The checksum header's value: 1, or 0 for none. */
 int s3_checksum_parse(const char *text, uint8_t sha256[STORE_SHA256]);
+/* Adds the header of call->sha256; `text` must live as long as the call.  Every
+ * put needs it: buckets with Object Lock refuse those without. */
+#define S3_CHECKSUM_SIZE	45
+int s3_checksum_add(struct s3_call *call, char text[S3_CHECKSUM_SIZE]);
 /* The check of an answer that has no body. */
 int s3_bare_check(struct s3_call *call, const struct s3_http_reply *rp,
     const char **why);

@@ -126,6 +126,9 @@ class Digests:
 def read_object(request):
     """Receive the body into a blob; returns (blob, digests), verified."""
     digests = Digests(request)
+    if request.quirk("want-checksum") and digests.md5_value is None and not digests.name:
+        raise S3Error("InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is "
+                      "required for Put Object requests with Object Lock parameters")
     body = request.body
     writer = request.sim.store.writer(body.left)
     try:

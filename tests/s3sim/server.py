@@ -28,6 +28,8 @@ QUIRKS = {
     "ignore-conditional-versioned": "the same, in buckets with versions (Ceph)",
     "refuse-conditional": "If-Match and If-None-Match of writes give 501",
     "no-checksum": "x-amz-checksum-* is neither verified nor returned",
+    "want-checksum": "a put without x-amz-checksum-* or Content-MD5 gives 400, as AWS "
+                     "in buckets with a default of Object Lock",
     "refuse-checksum": "a request with any x-amz-checksum-* gives 400, as Backblaze B2"}
 
 

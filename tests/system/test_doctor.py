@@ -198,6 +198,16 @@ def test_versioning_that_was_switched_on_later(work):
         assert len(firn.generations()) == 2 and firn.check()[1]["problems"] == 0
 
 
+def test_checksums_that_are_demanded(work):
+    """A bucket with a default of Object Lock: no put of ours is without."""
+    with simulator(work, quirks=["want-checksum"]) as firn:
+        found = Findings(firn)
+        assert found.grade("checksums") == found.grade("conditional") == "ok"
+        assert found.grade("signed-body") == "ok"
+        assert not any(r.status == 400 and "x-amz-checksum-sha256" not in r.amz
+                       for r in firn.sim.requests)
+
+
 def test_checksums_that_are_ignored(work):
     with simulator(work, quirks=["no-checksum"]) as firn:
         assert Findings(firn).grade("checksums") == "warning"

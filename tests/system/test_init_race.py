@@ -69,6 +69,15 @@ def test_a_claim_of_the_dead(work):
         assert name not in keys(client, "bucket")
 
 
+def test_a_claim_has_a_checksum(work):
+    """As buckets with a default of Object Lock demand of every put."""
+    with S3Sim(["bucket"], quirks=["ignore-conditional", "want-checksum"]) as sim:
+        Firn(work, "s3://bucket/r", s3_environment(sim.url))("init", "--kdf-memory", "16M")
+        puts = [r for r in sim.requests if r.operation == "PutObject"]
+        assert any(CLAIM in r.key for r in puts)
+        assert all(r.status == 200 and "x-amz-checksum-sha256" in r.amz for r in puts)
+
+
 def test_a_claim_of_the_living(work):
     """Its writer goes first; when it does not end, nobody believes to have won."""
     with S3Sim(["bucket"], quirks=["refuse-conditional"]) as sim, \

@@ -184,6 +184,11 @@ test_checksum_refused(void **state)
 		    S3_PLAIN },
 		{ 400, "InvalidArgument", "Unsupported header 'range'",
 		    S3_GIVE_UP },
+		{ 400, "InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP "
+		    "header is required for Put Object requests with Object "
+		    "Lock parameters", S3_GIVE_UP },
+		{ 400, "InvalidRequest", "Value for x-amz-checksum-sha256 "
+		    "header is invalid.", S3_GIVE_UP },
 		{ 400, "BadDigest", "x-amz-checksum-sha256 does not match",
 		    S3_RETRY },
 		{ 501, "NotImplemented", "A header you provided implies "
