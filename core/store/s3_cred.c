@@ -44,6 +44,13 @@ struct s3_cred {
 	int futile;		/* cur is dead, and the source has no other */
 };
 
+/* A clock that was set back would put it off for as long. */
+static int
+may_ask(const struct s3_cred *c, time_t now)
+{
+	return now >= c->again || c->again > now + AGAIN_ADVISORY;
+}
+
 enum age { GOOD, ADVISED, DUE, DEAD };
 
 static time_t
@@ -277,7 +284,7 @@ s3_cred_get(struct s3_cred *c, struct s3_keys *out)
 				break;
 			continue;
 		}
-		if (now >= c->again)
+		if (may_ask(c, now))
 			(void)ask(c, age);
 		else if (age == DEAD)
 			err = c->failed;
@@ -295,6 +302,24 @@ s3_cred_get(struct s3_cred *c, struct s3_keys *out)
 	return err;
 }
 
+/* Others than these; only who asks puts the next attempt off.  Locked. */
+static int
+ask_others(struct s3_cred *c, const struct s3_keys *expired)
+{
+	int err;
+
+	if (c->futile && !may_ask(c, now_of(c)))
+		return -EACCES;
+	err = ask(c, DEAD);
+	if (err == 0 && same_keys(&c->cur.keys, expired))
+		err = -EACCES;
+	if (err == -EACCES) {
+		c->futile = 1;
+		c->again = now_of(c) + AGAIN;
+	}
+	return err;
+}
+
 int
 s3_cred_renew(struct s3_cred *c, const struct s3_keys *expired)
 {
@@ -302,16 +327,8 @@ s3_cred_renew(struct s3_cred *c, const struct s3_keys *expired)
 
 	pthread_mutex_lock(&c->lock);
 	err = wait_asked(c);
-	if (err == 0 && c->have && same_keys(&c->cur.keys, expired)) {
-		if (!c->futile || now_of(c) >= c->again)
-			err = ask(c, DEAD);
-		if (err == 0 && same_keys(&c->cur.keys, expired))
-			err = -EACCES;
-		if (err == -EACCES) {
-			c->futile = 1;
-			c->again = now_of(c) + AGAIN;
-		}
-	}
+	if (err == 0 && c->have && same_keys(&c->cur.keys, expired))
+		err = ask_others(c, expired);
 	pthread_mutex_unlock(&c->lock);
 	return err == 0 || err == -ECANCELED ? err : -EACCES;
 }

@@ -236,6 +236,43 @@ test_renew(void **state)
 	s3_cred_free(c);
 }
 
+/* Who is told to wait does not make the others wait longer. */
+static void
+test_renew_under_traffic(void **state)
+{
+	struct s3_cred *c = cred_new();
+	struct s3_keys old;
+	int i;
+
+	(void)state;
+	assert_int_equal(s3_cred_get(c, &old), 0);
+	for (i = 0; i < 5; i++) {
+		atomic_store(&clock_now, START + i);
+		assert_int_equal(s3_cred_renew(c, &old), -EACCES);
+	}
+	assert_int_equal(asked(), 2);
+	give("B", 3600);
+	atomic_store(&clock_now, START + 5);
+	assert_int_equal(s3_cred_renew(c, &old), 0);
+	assert_keys(c, "B");
+	s3_cred_free(c);
+}
+
+static void
+test_renew_clock_set_back(void **state)
+{
+	struct s3_cred *c = cred_new();
+	struct s3_keys old;
+
+	(void)state;
+	assert_int_equal(s3_cred_get(c, &old), 0);
+	assert_int_equal(s3_cred_renew(c, &old), -EACCES);
+	atomic_store(&clock_now, START - 3600);
+	give("B", 3600);
+	assert_int_equal(s3_cred_renew(c, &old), 0);
+	s3_cred_free(c);
+}
+
 static void *
 get_thread(void *ctx)
 {
@@ -454,6 +491,8 @@ main(void)
 		WITH_FILES(test_failing),
 		WITH_FILES(test_short),
 		WITH_FILES(test_renew),
+		WITH_FILES(test_renew_under_traffic),
+		WITH_FILES(test_renew_clock_set_back),
 		WITH_FILES(test_threads),
 		WITH_FILES(test_canceled),
 		WITH_FILES(test_refused),
