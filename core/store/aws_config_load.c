@@ -131,7 +131,8 @@ aws_config_load(const char *profile, struct aws_config **out)
 	if (err == 0 && named && strcmp(c->profile, "default") != 0 &&
 	    !aws_config_has(c, c->profile))
 		err = log_plain(-EACCES, "there is no profile '%s' in %s; "
-		    "check AWS_PROFILE and the names in the files",
+		    "check what names it (URL, --profile, AWS_PROFILE) and the "
+		    "names in the files",
 		    c->profile, c->files);
 	if (err == -ENOMEM)
 		log_err(err, "cannot read the configuration of AWS");

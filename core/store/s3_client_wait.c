@@ -69,7 +69,7 @@ wait_as_asked(const struct s3_round *r, int64_t wait)
 		wish = wait + ASKED_MAX;
 	if (wish > wait)
 		wait = wish;
-	return least > 0 ? least + jitter(WAIT_SLOW) : wait;
+	return least > wait ? least + jitter(WAIT_SLOW) : wait;
 }
 
 static int64_t

@@ -27,11 +27,11 @@
 #define CHECK_POLICY	"allow the key s3:GetObject, s3:PutObject, " \
 	"s3:DeleteObject on the bucket's objects and s3:ListBucket on the " \
 	"bucket, or use another key"
-#define CHECK_SECRET	"check AWS_SECRET_ACCESS_KEY"
-#define CHECK_KEY	"check AWS_ACCESS_KEY_ID, and that it is a key of " \
-	"this server"
-#define CHECK_TOKEN	"set AWS_SESSION_TOKEN anew together with its keys, " \
-	"or unset it for keys that have none"
+#define CHECK_SECRET	"check AWS_SECRET_ACCESS_KEY, or the profile"
+#define CHECK_KEY	"check AWS_ACCESS_KEY_ID or the profile, and that it " \
+	"is a key of this server"
+#define CHECK_TOKEN	"renew the keys where they come from (environment, " \
+	"profile, role); keys without a token need AWS_SESSION_TOKEN unset"
 
 static const struct {
 	const char *code;
@@ -54,9 +54,9 @@ static const struct {
 	{ "SignatureDoesNotMatch", { S3_GIVE_UP, -EACCES,
 	    "the secret key does not belong to the access key",
 	    CHECK_SECRET } },
-	{ "InvalidAccessKeyId", { S3_GIVE_UP, -EACCES,
+	{ "InvalidAccessKeyId", { S3_RENEW, -EACCES,
 	    "the access key is not known", CHECK_KEY } },
-	{ "InvalidToken", { S3_GIVE_UP, -EACCES,
+	{ "InvalidToken", { S3_RENEW, -EACCES,
 	    "the session token is not valid", CHECK_TOKEN } },
 	{ "ExpiredToken", { S3_RENEW, -EACCES,
 	    "the session token has expired", CHECK_TOKEN } },
@@ -106,6 +106,9 @@ static const struct {
 	    "the quota is used up", "free some, or ask for more" } },
 	{ "XMinioStorageFull", { S3_GIVE_UP, -ENOSPC, "the server is full",
 	    NULL } },
+	{ "KMS.KMSInternal*", { S3_RETRY, -EIO, FAILED, NULL } },
+	{ "KMS.Internal*", { S3_RETRY, -EIO, FAILED, NULL } },
+	{ "KMS.DependencyTimeout*", { S3_RETRY, -ETIMEDOUT, FAILED, NULL } },
 	{ "KMS.*", { S3_GIVE_UP, -EACCES, "the KMS key cannot be used",
 	    "check the key that --sse names: its region, its state, and that "
 	    "its policy allows kms:GenerateDataKey and kms:Decrypt" } },
@@ -169,8 +172,8 @@ judge_transport(enum s3_http_result result, struct s3_verdict *out)
 		    "no connection", "check the endpoint's host and port, and "
 		    "that the server runs" },
 		[S3_HTTP_TLS] = { S3_RETRY, -EPROTO,
-		    "no encrypted connection", "write an endpoint without TLS "
-		    "as http://" },
+		    "no encrypted connection", "check the endpoint, and what "
+		    "stands between" },
 		[S3_HTTP_UNTRUSTED] = { S3_GIVE_UP, -EPROTO,
 		    "the server's certificate is not trusted",
 		    "set AWS_CA_BUNDLE to the file of its authority, or "
@@ -253,6 +256,15 @@ s3_skew_of(const struct s3_http_reply *rp, const struct s3_error *e,
 	return rp->date > 0 ? (long)(rp->date - now) : 0;
 }
 
+/* Not the key, but its service. */
+static int
+kms_failed(const struct s3_http_reply *rp, const struct s3_error *e,
+    const struct s3_verdict *v)
+{
+	return strncmp(e->code, "KMS.", 4) == 0 && rp->status >= 500 &&
+	    v->action == S3_GIVE_UP;
+}
+
 void
 s3_judge(enum s3_http_method method, enum s3_http_result result,
     const struct s3_http_reply *rp, const struct s3_error *e, time_t now,
@@ -274,6 +286,9 @@ s3_judge(enum s3_http_method method, enum s3_http_result result,
 	for (i = 0; i < sizeof(by_code) / sizeof(by_code[0]); i++)
 		if (code_matches(by_code[i].code, e->code)) {
 			*out = by_code[i].verdict;
+			if (kms_failed(rp, e, out))
+				*out = (struct s3_verdict){ S3_RETRY, -EIO,
+				    FAILED, NULL };
 			return;
 		}
 	if (method == S3_HTTP_HEAD && judge_head(rp, out))

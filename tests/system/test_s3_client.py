@@ -156,7 +156,7 @@ def said(firn, *more, status=1, env=None):
 @pytest.mark.parametrize("fault,cause,step", [
     ("403", "access denied", "allow the key s3:GetObject"),
     ("quota", "the quota is used up", "free some, or ask for more"),
-    ("expired-token", "the session token has expired", "set AWS_SESSION_TOKEN anew"),
+    ("expired-token", "the session token has expired", "renew the keys where they come from"),
     ("redirect", "the bucket is in another region", "set AWS_REGION to the bucket's"),
     ("html", "the answer is not", "log-in page of a network"),
     ("login", "the answer is not that of an S3 server", "log-in page of a network"),

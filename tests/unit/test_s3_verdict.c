@@ -72,6 +72,9 @@ static const struct row table[] = {
 	{ 400, "XAmzContentSHA256Mismatch", S3_RETRY, -EIO },
 	{ 400, "IncompleteBody", S3_RETRY, -EIO },
 	{ 503, "ServiceUnavailable", S3_RETRY, -EBUSY },
+	{ 400, "KMS.KMSInternalException", S3_RETRY, -EIO },
+	{ 400, "KMS.DependencyTimeoutException", S3_RETRY, -ETIMEDOUT },
+	{ 503, "KMS.KeyUnavailableException", S3_RETRY, -EIO },
 	{ 500, "", S3_RETRY, -EIO },
 	{ 502, "", S3_RETRY, -EIO },
 	{ 503, "", S3_RETRY, -EBUSY },
@@ -81,6 +84,8 @@ static const struct row table[] = {
 	{ 200, "Unheard", S3_RETRY, -EIO },
 	/* put right at once */
 	{ 400, "ExpiredToken", S3_RENEW, -EACCES },
+	{ 403, "InvalidAccessKeyId", S3_RENEW, -EACCES },
+	{ 400, "InvalidToken", S3_RENEW, -EACCES },
 	{ 403, "RequestTimeTooSkewed", S3_SKEW, -EACCES },
 	{ 301, "PermanentRedirect", S3_MOVE, -EIO },
 	{ 307, "TemporaryRedirect", S3_MOVE, -EIO },
