@@ -12,6 +12,7 @@
 #include "store/s3_client_internal.h"
 
 #define TEXT_MAX	(64u << 10)
+#define TEXT_FIRST	(32u << 10)	/* more than a request has */
 #define LINES_MAX	(S3_CALL_HEADERS + 7)
 #define EMPTY_SHA256	"e3b0c44298fc1c149afbf4c8996fb924" \
 			"27ae41e4649b934ca495991b7852b855"
@@ -150,6 +151,8 @@ draft_send(struct s3_client *c, const struct s3_call *call, struct draft *d,
 	};
 	int err;
 
+	/* One of the lines may be a session token; growing leaves copies. */
+	(void)buf_reserve(&text, TEXT_FIRST);
 	buf_printf(&text, "%s://%s%s%s%s", d->url.http ? "http" : "https",
 	    d->url.host, (char *)d->path.data, d->query.len > 0 ? "?" : "",
 	    (char *)d->query.data);
@@ -167,9 +170,7 @@ draft_send(struct s3_client *c, const struct s3_call *call, struct draft *d,
 		rq.url = (char *)text.data;
 		*result = s3_http_do(c->http, &rq, rp);
 	}
-	if (text.data != NULL)
-		explicit_bzero(text.data, text.cap);	/* session token */
-	buf_release(&text);
+	buf_wipe(&text);
 	return err;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AWS Signature Version 4.  Derived keys and the secret are wiped from the
- * stack; nothing else here is secret.
+ * stack, session tokens (a header of S3's, a parameter of STS's) from what is
+ * freed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,11 +68,15 @@ sigv4_query(const struct sigv4_pair *pair, size_t n, struct buf *out)
 {
 	struct buf text = BUF_INIT(64u << 10);
 	struct encoded e[QUERY_MAX];
-	size_t at[QUERY_MAX][2], i;
+	size_t at[QUERY_MAX][2], i, room = 0;
 	int err;
 
 	if (n > QUERY_MAX)
 		return -EINVAL;
+	for (i = 0; i < n; i++)		/* three for one, when encoded */
+		room += 3 * (strlen(pair[i].name) + strlen(pair[i].value)) + 2;
+	if (n > 0)
+		buf_reserve(&text, room < text.max ? room : text.max);
 	for (i = 0; i < n; i++) {
 		at[i][0] = text.len;
 		sigv4_encode(pair[i].name, strlen(pair[i].name), 0, &text);
@@ -90,7 +95,7 @@ sigv4_query(const struct sigv4_pair *pair, size_t n, struct buf *out)
 	for (i = 0; i < n && err == 0; i++)
 		err = buf_printf(out, "%s%s=%s", i > 0 ? "&" : "", e[i].name,
 		    e[i].value);
-	buf_release(&text);
+	buf_wipe(&text);
 	return err;
 }
 
@@ -233,7 +238,10 @@ sigv4_authorization(const struct sigv4_request *r,
 
 	if (strlen(date) != SIGV4_DATE_SIZE - 1)
 		return -EINVAL;
-	err = sigv4_canonical(r, &canonical);
+	/* It holds the session token; growing would leave copies. */
+	err = buf_reserve(&canonical, canonical.max);
+	if (err == 0)
+		err = sigv4_canonical(r, &canonical);
 	if (err == 0)
 		err = sigv4_string_to_sign(k, date, &canonical, &text);
 	if (err == 0)
@@ -247,7 +255,7 @@ sigv4_authorization(const struct sigv4_request *r,
 		add_names(out, h, r->nheaders);
 		err = buf_printf(out, ",Signature=%s", signature);
 	}
-	buf_release(&canonical);
+	buf_wipe(&canonical);
 	buf_release(&text);
 	return err;
 }
