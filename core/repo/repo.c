@@ -291,6 +291,17 @@ init_conditional(struct repo *r)
 	return 0;
 }
 
+/* Whether the config of a put that failed is not there, as far as can be known:
+ * an answer that got lost may have been a yes. */
+static int
+config_is_not_ours(struct repo *r, int err)
+{
+	struct store_stat st;
+
+	return err == -EEXIST || store_stat(r->store, CONFIG_NAME, &st) ==
+	    -ENOENT;
+}
+
 /*
  * The key first, the config last: with "only if absent" on the config, of two
  * that init at once one wins, and a config is never there without its key.
@@ -314,7 +325,7 @@ init_write(struct repo *r, const struct repo_conf *conf, const char *label)
 	if (err == 0) {
 		err = store_put(r->store, CONFIG_NAME, bytes.data, bytes.len,
 		    NULL, STORE_IF_ABSENT);
-		if (err != 0) {
+		if (err != 0 && config_is_not_ours(r, err)) {
 			snprintf(name, sizeof(name), "keys/%s", r->slot.name);
 			store_del(r->store, name);
 		}

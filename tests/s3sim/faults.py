@@ -46,6 +46,7 @@ from .xmlio import document
 ERRORS = {"500": "InternalError", "503-slowdown": "SlowDown", "403": "AccessDenied",
           "expired-token": "ExpiredToken", "redirect": "PermanentRedirect",
           "409-conflict": "ConditionalRequestConflict", "quota": "QuotaExceeded",
+          "501": "NotImplemented",
           "no-expedited": "GlacierExpeditedRetrievalNotAvailable"}
 NOT_OF_S3 = {"html", "login", "portal", "elsewhere"}	# nothing in it says S3
 REFUSALS = {*ERRORS, "200-error", "html", "login", "elsewhere", "portal",

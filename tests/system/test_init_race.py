@@ -58,6 +58,31 @@ def test_rgw(work, rgw, versioned):
         race(work, env, f"s3://{bucket}/r", client, bucket)
 
 
+def test_a_stray_refusal(work):
+    """Of a server that is known to honour conditions: no put goes without."""
+    with S3Sim(["bucket"]) as sim:
+        sim.faults.add("501", verb="PutObject", prefix="r/config", times=1)
+        firn = Firn(work, "s3://bucket/r", s3_environment(sim.url))
+        said = firn("init", "--kdf-memory", "16M", status=1).err
+        assert "NotImplemented" in said
+        assert [r.status for r in sim.requests if r.key == "r/config" and
+                r.operation == "PutObject"] == [501]
+        assert sim.bucket("bucket").keys() == []
+        firn("init", "--kdf-memory", "16M")
+
+
+def test_a_lost_answer(work):
+    """The config is there for all that anybody knows, so its key is left."""
+    with S3Sim(["bucket"]) as sim:
+        sim.faults.add("lost-reply", verb="PutObject", prefix="r/config", times=1)
+        sim.faults.add("reset-before", verb="PutObject", prefix="r/config")
+        firn = Firn(work, "s3://bucket/r", s3_environment(sim.url))
+        firn("--timeout", "1", "init", "--kdf-memory", "16M", status=1)
+        sim.faults.clear()
+        firn("backup", work / "password")
+        assert firn.check()[1]["problems"] == 0
+
+
 def test_a_claim_of_the_dead(work):
     """It does not count once it is 15 minutes old, and is cleared away."""
     with S3Sim(["bucket"], quirks=["ignore-conditional"]) as sim, \
