@@ -165,6 +165,26 @@ read_error(struct s3_round *r)
 		(void)s3_xml_error(text, len, &r->error);
 }
 
+/*
+ * A HEAD of 400 with the region of the bucket is about the region, unless that
+ * is the one that we asked in; then something else is wrong.
+ */
+static int
+is_head_at_home(struct s3_client *c, const struct s3_round *r)
+{
+	int ret;
+
+	if (r->call->method != S3_HTTP_HEAD || r->result != S3_HTTP_DONE ||
+	    r->rp->status != 400 || r->verdict.action != S3_MOVE)
+		return 0;
+	pthread_mutex_lock(&c->lock);
+	/* Another call may have learnt it since this one was sent. */
+	ret = strcmp(c->url.region, r->rp->region) == 0 &&
+	    (c->moved == 0 || r->moved > 0);
+	pthread_mutex_unlock(&c->lock);
+	return ret;
+}
+
 static void
 judge(struct s3_client *c, struct s3_round *r)
 {
@@ -174,6 +194,9 @@ judge(struct s3_client *c, struct s3_round *r)
 	s3_judge(r->call->method, r->result, r->rp, &r->error,
 	    s3_client_now(c), &r->verdict);
 	r->implausible = NULL;
+	if (is_head_at_home(c, r))
+		r->verdict = (struct s3_verdict){ S3_GIVE_UP, -EIO, NULL,
+		    NULL };
 	if (r->call->once && r->verdict.action == S3_RETRY &&
 	    r->result == S3_HTTP_DONE && r->rp->status >= 400 &&
 	    r->rp->status < 500)
@@ -236,6 +259,19 @@ learn(struct s3_client *c, const struct s3_round *r, uint64_t ticket,
 		    c->base->url, lowered);
 }
 
+/* The source of the keys failed for now, and has said why. */
+static void
+judge_no_keys(struct s3_round *r)
+{
+	r->verdict = (struct s3_verdict){ S3_RETRY, -ETIMEDOUT,
+	    "there are no keys to sign with", "check their source" };
+	r->implausible = NULL;
+	memset(&r->error, 0, sizeof(r->error));
+	snprintf(r->rp->detail, sizeof(r->rp->detail),
+	    "their source does not answer");
+	r->tries++;
+}
+
 /* One request, when it is its turn, and what to make of the answer. */
 static int
 attempt(struct s3_client *c, struct s3_round *r)
@@ -250,6 +286,10 @@ attempt(struct s3_client *c, struct s3_round *r)
 	err = s3_client_send(c, r->call, &r->keys, r->rp, &r->result);
 	if (err != 0) {
 		s3_window_leave(&c->window, ticket, S3_WINDOW_NEITHER);
+		if (err == -EAGAIN) {
+			judge_no_keys(r);
+			return 0;
+		}
 		if (err != -ENOMEM && err != -EINVAL)
 			return err;	/* the keys' source has said it */
 		return log_err(err, "cannot make a request to '%s'",
@@ -326,13 +366,21 @@ correct_clock(struct s3_client *c, struct s3_round *r)
 	return 1;
 }
 
+/* 1: on with others; 0: there are none; -ECANCELED. */
 static int
 renew(struct s3_client *c, struct s3_round *r)
 {
+	int err;
+
 	if (r->renewed)
 		return 0;
 	r->renewed = 1;
-	return s3_cred_renew(c->cred, &r->keys) == 0;
+	err = s3_cred_renew(c->cred, &r->keys);
+	if (err == -EAGAIN) {
+		r->renewed = 0;
+		judge_no_keys(r);
+	}
+	return err == 0 ? 1 : err == -ECANCELED ? err : 0;
 }
 
 /* 1: once more without what the server does not take; if it was there. */
@@ -415,6 +463,8 @@ decide(struct s3_client *c, struct s3_round *r)
 		break;
 	case S3_RENEW:
 		again = renew(c, r);
+		if (again < 0)
+			return again;
 		break;
 	case S3_PLAIN:
 		again = plain(c, r);

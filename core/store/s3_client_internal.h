@@ -74,7 +74,8 @@ const char *s3_client_cause(const struct s3_round *r);
 
 /*
  * Send the call once.  0 and *result, or -errno when it could not be made:
- * -ENOMEM; -EACCES and -ECANCELED of the keys' source, logged.  *keys are those it was signed with; the caller wipes them.
+ * -ENOMEM; -EACCES, -EAGAIN (it may pass) and -ECANCELED of the keys' source,
+ * logged.  *keys are those it was signed with; the caller wipes them.
  */
 int s3_client_send(struct s3_client *c, const struct s3_call *call,
     struct s3_keys *keys, struct s3_http_reply *rp,

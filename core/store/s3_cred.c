@@ -41,7 +41,8 @@ struct s3_cred {
 	time_t advisory, mandatory, expires;	/* 0: never */
 	time_t again;		/* leave the source alone until then */
 	int failed;		/* the last attempt's answer, for that time */
-	int futile;		/* cur is dead, and the source has no other */
+	int futile;		/* cur is dead, and the source has no other:
+				 * what it last said; or 0 */
 };
 
 /* A clock that was set back would put it off for as long. */
@@ -235,6 +236,9 @@ ask(struct s3_cred *c, enum age age)
 	if (err == 0) {
 		install(c, &new, now);
 	} else if (err != -ECANCELED) {
+		/* Of a source that never gave any, nobody knows. */
+		if (err == -EAGAIN && !c->have)
+			err = -EACCES;
 		c->failed = err;
 		c->again = now + (age == ADVISED ? AGAIN_ADVISORY : AGAIN);
 	}
@@ -309,12 +313,12 @@ ask_others(struct s3_cred *c, const struct s3_keys *expired)
 	int err;
 
 	if (c->futile && !may_ask(c, now_of(c)))
-		return -EACCES;
+		return c->futile;
 	err = ask(c, DEAD);
 	if (err == 0 && same_keys(&c->cur.keys, expired))
 		err = -EACCES;
-	if (err == -EACCES) {
-		c->futile = 1;
+	if (err == -EACCES || err == -EAGAIN) {
+		c->futile = err;
 		c->again = now_of(c) + AGAIN;
 	}
 	return err;
@@ -330,5 +334,6 @@ s3_cred_renew(struct s3_cred *c, const struct s3_keys *expired)
 	if (err == 0 && c->have && same_keys(&c->cur.keys, expired))
 		err = ask_others(c, expired);
 	pthread_mutex_unlock(&c->lock);
-	return err == 0 || err == -ECANCELED ? err : -EACCES;
+	return err == 0 || err == -ECANCELED || err == -EAGAIN ? err :
+	    -EACCES;
 }

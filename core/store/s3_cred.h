@@ -57,12 +57,14 @@ int s3_cred_new(const struct s3_cred_conf *conf, struct s3_cred **out);
 /* NULL is fine. */
 void s3_cred_free(struct s3_cred *c);
 /* May ask the source, and blocks then.  -EACCES when there are none to be
- * had, -ECANCELED.  The first thread to fail logs why. */
+ * had; -EAGAIN when a source that had some fails in a way that may pass;
+ * -ECANCELED.  The first thread to fail logs why. */
 int s3_cred_get(struct s3_cred *c, struct s3_keys *out);
 void s3_keys_wipe(struct s3_keys *k);
 /* The server takes these for expired.  0: s3_cred_get() has others now, which
  * this call got unless another thread had; -EACCES: there are no others, and
- * the source is not asked again for some seconds; -ECANCELED. */
+ * the source is not asked again for some seconds; -EAGAIN and -ECANCELED as
+ * above. */
 int s3_cred_renew(struct s3_cred *c, const struct s3_keys *expired);
 
 #endif

@@ -163,7 +163,8 @@ ask(const struct s3_fetch *f, struct s3_ask *a, struct s3_fetched *out)
 	if (ret < 0)
 		return ret;
 	if (ret == 0)
-		return log_plain(-EACCES, "cannot get the container's keys "
+		return log_plain(i == TRIES ? -EAGAIN : -EACCES,
+		    "cannot get the container's keys "
 		    "from '%s' (%s, tried %d times); check the task's role, or "
 		    "AWS_CONTAINER_CREDENTIALS_FULL_URI and its token", a->url,
 		    a->why, i < TRIES ? i + 1 : TRIES);

@@ -97,11 +97,19 @@ ask(struct imds *m, enum s3_http_method method, const char *path,
 	return ret;
 }
 
+/* Not an answer, but a failure or none: -EAGAIN. */
+static int
+failing(const struct imds *m)
+{
+	return m->a.result != S3_HTTP_DONE || m->a.rp.status >= 500 ?
+	    -EAGAIN : -EACCES;
+}
+
 /* No answer at all: most machines are no instances. */
 static int
 nobody(const struct imds *m)
 {
-	return log_plain(-EACCES, "there are no keys for S3: looked for "
+	return log_plain(failing(m), "there are no keys for S3: looked for "
 	    "AWS_ACCESS_KEY_ID in the environment, for profile '%s' in %s, "
 	    "for a web identity (AWS_WEB_IDENTITY_TOKEN_FILE), for a "
 	    "container's (AWS_CONTAINER_CREDENTIALS_FULL_URI) and for an "
@@ -120,7 +128,7 @@ v1_allowed(struct imds *m)
 		return 0;
 	if (m->a.result != S3_HTTP_DONE)
 		return nobody(m);
-	return log_plain(-EACCES, "the metadata service at %s gives no token "
+	return log_plain(failing(m), "the metadata service at %s gives no token "
 	    "(%s); allow version 2 of it on this instance, or version 1 here "
 	    "by AWS_EC2_METADATA_V1_DISABLED=false", m->base, m->a.why);
 }
@@ -171,7 +179,7 @@ get(struct imds *m, const char *role)
 		return log_plain(-EACCES, "there are no keys for S3: this "
 		    "instance has no role; attach an instance profile to it, "
 		    "or sign in otherwise, see SIGNING IN TO S3 in firn(1)");
-	return log_plain(-EACCES, "the metadata service at %s refuses the "
+	return log_plain(failing(m), "the metadata service at %s refuses the "
 	    "keys of this instance's role (%s)", m->base, m->a.why);
 }
 

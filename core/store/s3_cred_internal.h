@@ -11,7 +11,8 @@
  * s3_cred_json.c	decoding what those and commands give
  *
  * A fetch asks one source once (with the few repetitions that belong to it),
- * and logs why it failed: -EACCES, or -ECANCELED and -ENOMEM unlogged.
+ * and logs why it failed: -EACCES, -EAGAIN where that may pass by itself, or
+ * -ECANCELED and -ENOMEM unlogged.
  */
 #ifndef FIRN_STORE_S3_CRED_INTERNAL_H
 #define FIRN_STORE_S3_CRED_INTERNAL_H

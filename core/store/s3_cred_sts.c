@@ -153,18 +153,20 @@ passes(struct call *c)
 	return c->rp.status >= 500 || c->rp.status == 429;
 }
 
+/* `passing`: it would have been asked once more. */
 static int
-fail(const struct call *c, const char *what)
+fail(const struct call *c, const char *what, int passing)
 {
 	const struct s3_error *e = &c->error;
+	int err = passing ? -EAGAIN : -EACCES;
 	char status[32];
 
 	snprintf(status, sizeof(status), "status %d", c->rp.status);
 	if (c->result != S3_HTTP_DONE)
-		return log_plain(-EACCES, "%s at %s: no answer (%s); check "
+		return log_plain(err, "%s at %s: no answer (%s); check "
 		    "the network, the region and AWS_ENDPOINT_URL_STS", what,
 		    c->url.endpoint, c->rp.detail);
-	return log_plain(-EACCES, "%s at %s: it refused (%s%s%s); check the "
+	return log_plain(err, "%s at %s: it refused (%s%s%s); check the "
 	    "role's trust policy, and the keys or token that ask for it",
 	    what, c->url.endpoint, e->code[0] != '\0' ? e->code : status,
 	    e->message[0] != '\0' ? ": " : "", e->message);
@@ -218,7 +220,7 @@ ask(struct call *c, const char *what, struct s3_fetched *out)
 		if (err == 0 && !passes(c))
 			break;
 	}
-	return err != 0 ? err : fail(c, what);
+	return err != 0 ? err : fail(c, what, i == TRIES);
 }
 
 static int

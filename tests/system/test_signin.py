@@ -376,6 +376,23 @@ def test_source_fails_for_a_while(machine):
     m.firn("generations")
 
 
+def test_source_fails_while_in_use(machine, work):
+    """A source that gave keys before is waited for, within the time of a call."""
+    m = machine
+    by_container(m)
+    m.init()
+    (work / "file").write_bytes(os.urandom(1 << 20))
+    m.firn.backup(str(work / "file"), "--series", "s")
+    with m.firn.mount(options="no-cache,timeout=60") as mnt:
+        path = mnt / f"latest{work}/file"
+        with open(path, "rb") as f:
+            m.aws.calls.clear()
+            m.aws.fail["container"] = [500] * 3
+            m.aws.revoke()
+            assert f.read() == (work / "file").read_bytes()
+    assert m.aws.count("container") == 4
+
+
 # What is wrong is said, with the next step.
 
 def test_none(machine):
