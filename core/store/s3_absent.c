@@ -43,16 +43,18 @@
 #include "store/store_s3_internal.h"
 
 #define CLAIM_AGE	(15 * 60)	/* seconds */
+#define CLAIM_LATE	(CLAIM_AGE / 2)	/* no put begins by then */
 #define CLAIM_WAIT	30		/* seconds for others to be done */
 #define CLAIMS_MAX	64		/* others at once */
 #define COMPARE_MAX	(1u << 20)
 
+/* Never set, and goes on while the machine sleeps, as the claims' age does. */
 static time_t
 monotonic(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_BOOTTIME, &t);
 	return t.tv_sec;
 }
 
@@ -84,18 +86,38 @@ is_refused(const struct s3_refusal *no)
 	    strcmp(no->code, "NotImplemented") == 0);
 }
 
+/* Logs why, but for what was logged where it failed before any request. */
+static int
+told(int err, const struct s3_refusal *no, const char *what)
+{
+	return no->text[0] == '\0' ? err : log_err(err, "%s%s", what, no->text);
+}
+
+/* One stray refusal does not undo what was tried and seen. */
+static void
+note_refused(struct s3 *s)
+{
+	int was = atomic_load(&s->conditional);
+
+	if (was != STORE_COND_YES)
+		atomic_compare_exchange_strong(&s->conditional, &was,
+		    STORE_COND_REFUSED);
+}
+
 /*
  * Put, on the condition that there is nothing where the server takes that.
- * -EEXIST only where it does.
+ * -EEXIST only where it does.  `must`: it is known to, others rely on it, and
+ * a stray refusal is a failure like any other.
  */
 static int
-put_conditional(struct s3 *s, struct s3_call *call, struct s3_http_reply *rp)
+put_conditional(struct s3 *s, struct s3_call *call, struct s3_http_reply *rp,
+    int must)
 {
 	struct s3_refusal no;
 	size_t plain = call->nheaders;
 	int err;
 
-	if (atomic_load(&s->conditional) != STORE_COND_REFUSED) {
+	if (must || atomic_load(&s->conditional) != STORE_COND_REFUSED) {
 		call->header[call->nheaders++] =
 		    (struct sigv4_pair){ "if-none-match", "*" };
 		call->refusal = &no;
@@ -106,12 +128,12 @@ put_conditional(struct s3 *s, struct s3_call *call, struct s3_http_reply *rp)
 			return senseless(s, call, rp);
 		if (err == 0 || err == -EEXIST || err == -ECANCELED)
 			return err;
-		if (!is_refused(&no))
-			return log_err(err, "%s", no.text);
+		if (must || !is_refused(&no))
+			return told(err, &no, "");
 	}
 	err = s3_client_do(s->client, call, rp);
 	if (err == 0)
-		atomic_store(&s->conditional, STORE_COND_REFUSED);
+		note_refused(s);
 	return err == -ENOENT || err == -EEXIST || err == -ERANGE ||
 	    err == -FIRN_ECOLD ? senseless(s, call, rp) : err;
 }
@@ -166,20 +188,20 @@ resolve_taken(struct s3 *s, const struct s3_call *call, const char *nonce,
 	if (ret == -EACCES && (flags & STORE_UNIQUE))
 		return 0;
 	if (ret < 0)
-		return ret == -ECANCELED ? ret : log_err(ret, "%s", no.text);
+		return ret == -ECANCELED ? ret : told(ret, &no, "");
 	return ret ? 0 : -EEXIST;
 }
 
 static int
 put_guarded(struct s3 *s, struct s3_call *call, const char *nonce,
-    unsigned flags)
+    unsigned flags, int must)
 {
 	struct s3_http_reply rp;
 	int err;
 
 	call->header[call->nheaders++] =
 	    (struct sigv4_pair){ "x-amz-meta-firn-put", nonce };
-	err = put_conditional(s, call, &rp);
+	err = put_conditional(s, call, &rp, must);
 	call->nheaders--;
 	if (err == -EEXIST && rp.sent > 1)
 		err = resolve_taken(s, call, nonce, flags);
@@ -199,7 +221,7 @@ trial_put(struct s3 *s, const char *name, const char *body,
 		.verb = STORE_PUT, .method = S3_HTTP_PUT, .name = name,
 		.nheaders = 1, .header = { { "if-none-match", "*" } },
 		.body = body, .len = strlen(body), .sha256 = sum, .doc = &doc,
-		.check = s3_bare_check, .refusal = no,
+		.check = s3_put_check, .refusal = no,
 	};
 	int err = hash_sha256(body, strlen(body), sum);
 
@@ -272,6 +294,9 @@ s3_conditional(struct store *base, enum store_conditional *out)
 		return err;
 	snprintf(name, sizeof(name), STORE_PROBE_PREFIX "%s", nonce);
 	err = s3_conditional_ask(s, name, out, &no);
+	/* Nothing was asked, and why has been said. */
+	if (err != 0 && err != -EIO && no.text[0] == '\0')
+		return err;
 	if (err != 0)
 		return err == -ECANCELED ? err : log_err(err, "cannot find out "
 		    "whether '%s' honours conditional writes: %s", base->url,
@@ -327,7 +352,7 @@ claim_put(struct claim *c)
 	struct s3_call call = {
 		.verb = STORE_PUT, .method = S3_HTTP_PUT, .name = c->name,
 		.body = c->nonce, .sha256 = sum, .doc = &doc,
-		.check = s3_bare_check,
+		.check = s3_put_check,
 	};
 	struct s3_http_reply rp;
 	int err = s3_nonce(c->nonce);
@@ -471,14 +496,18 @@ put_claimed(struct claim *c, struct s3_call *call)
 	struct s3_refusal no;
 	int err = s3_nonce(nonce), ret;
 
+	if (monotonic() - c->since >= CLAIM_LATE)
+		return log_err(-EBUSY, "cannot write '%s' in '%s': our claim "
+		    "is too old by now; try again", call->name,
+		    c->s->base.url);
 	if (err == 0)
-		err = put_guarded(c->s, call, nonce, STORE_IF_ABSENT);
+		err = put_guarded(c->s, call, nonce, STORE_IF_ABSENT, 0);
 	if (err != 0)
 		return err;
 	ret = is_ours(c->s, call, nonce, &no);
 	if (ret < 0)
-		return ret == -ECANCELED ? ret : log_err(ret, "cannot read "
-		    "back what was written: %s", no.text);
+		return ret == -ECANCELED ? ret : told(ret, &no, "cannot read "
+		    "back what was written: ");
 	if (ret == 0)
 		return -EEXIST;
 	if (monotonic() - c->since >= CLAIM_AGE)
@@ -514,7 +543,7 @@ s3_absent_put(struct s3 *s, struct s3_call *call, unsigned flags)
 	int err;
 
 	if ((flags & (STORE_IF_ABSENT | STORE_UNIQUE)) == 0) {
-		err = put_conditional(s, call, &rp);
+		err = put_conditional(s, call, &rp, 0);
 		return err == -EEXIST ? 0 : err;
 	}
 	if (flags & STORE_IF_ABSENT) {
@@ -525,5 +554,6 @@ s3_absent_put(struct s3 *s, struct s3_call *call, unsigned flags)
 			return put_with_claim(s, call);
 	}
 	err = s3_nonce(nonce);
-	return err != 0 ? err : put_guarded(s, call, nonce, flags);
+	return err != 0 ? err : put_guarded(s, call, nonce, flags,
+	    (flags & STORE_IF_ABSENT) != 0);
 }

@@ -20,7 +20,6 @@
 #include "store/store_s3_internal.h"
 
 #define SKEW_NOTED	60	/* seconds */
-#define CHECKSUM	"x-amz-checksum-sha256"
 #define LEFT_MAX	8	/* names told of what could not be deleted */
 
 /* The parts of a repository, and who needs to do what there. */
@@ -133,15 +132,19 @@ object_put(struct trial *t, const char *name, const void *body, size_t len,
 	struct s3_call call = {
 		.verb = STORE_PUT, .method = S3_HTTP_PUT, .name = name,
 		.body = body, .len = len, .sha256 = sum,
-		.check = s3_bare_check,
+		.check = s3_put_check,
 	};
 	int err = hash_sha256(signed_for, len, sum);
 
+	/* Whoever takes what is false may well answer with what is true. */
+	if (memcmp(body, signed_for, len) != 0 || (header != NULL &&
+	    strcmp(header->name, S3_CHECKSUM_NAME) == 0))
+		call.check = s3_bare_check;
 	condition_add(t, &call);
 	if (header != NULL)
 		call.header[call.nheaders++] = *header;
-	if (err == 0 && (header == NULL || strcmp(header->name, CHECKSUM) !=
-	    0))
+	if (err == 0 && (header == NULL || strcmp(header->name,
+	    S3_CHECKSUM_NAME) != 0))
 		err = s3_checksum_add(&call, checksum);
 	return err != 0 ? err : ask(t, &call);
 }
@@ -288,7 +291,9 @@ reach(struct trial *t)
 	    strcmp(t->no.code, "AccessDenied") != 0)) {
 		probe_found(t->p, "reach", STORE_MISSING, NULL,
 		    "nothing works", "%s", t->no.text[0] != '\0' ?
-		    t->no.text : "the answer is not that of an S3 server");
+		    t->no.text : t->rp.status != 0 ? "the answer is not that "
+		    "of an S3 server" : "nothing could be asked, for want of "
+		    "keys; the reason is above");
 		return 0;
 	}
 	probe_found(t->p, "reach", STORE_OK, NULL, NULL,
@@ -339,6 +344,20 @@ may_get(struct trial *t, const struct part *part, const char *there)
 	return may(t, part, object_get(t, name, &byte, 1));
 }
 
+/* It was refused for its body, and for nothing else. */
+static int
+is_body_refused(const struct trial *t)
+{
+	static const char *const code[] = { "XAmzContentSHA256Mismatch",
+	    "XAmzContentChecksumMismatch", "BadDigest" };
+	size_t i;
+
+	for (i = 0; i < sizeof(code) / sizeof(code[0]); i++)
+		if (strcmp(t->no.code, code[i]) == 0)
+			return 1;
+	return 0;
+}
+
 /* The body is not what was signed for: an honest server stores nothing. */
 static int
 may_put(struct trial *t, const struct part *part)
@@ -352,7 +371,7 @@ may_put(struct trial *t, const struct part *part)
 		err = clear(t, name);
 		return err != 0 ? err : 1;
 	}
-	return is_fatal(err) ? err : t->no.status == 400 ? 1 :
+	return is_fatal(err) ? err : is_body_refused(t) ? 1 :
 	    may(t, part, err);
 }
 
@@ -623,7 +642,7 @@ overwrite(struct trial *t)
 	struct s3_call call = {
 		.verb = STORE_PUT, .method = S3_HTTP_PUT, .name = t->name,
 		.body = "other", .len = 5, .sha256 = sum,
-		.check = s3_bare_check,
+		.check = s3_put_check,
 	};
 	int owner = t->p->conf->role == STORE_ROLE_OWNER;
 	int err = hash_sha256("other", 5, sum);
@@ -661,7 +680,7 @@ body_hash(struct trial *t)
 	err = object_put(t, t->name, "x", 1, "y", NULL);
 	if (is_fatal(err))
 		return err;
-	if (err != 0 && t->no.status == 400) {
+	if (err != 0 && is_body_refused(t)) {
 		probe_found(t->p, "signed-body", STORE_OK, NULL, NULL,
 		    "a body that was changed on its way is refused (%s)",
 		    reason(t));
@@ -679,7 +698,7 @@ static int
 checksum_put(struct trial *t, const char *of)
 {
 	struct buf text = BUF_INIT(64);
-	struct sigv4_pair header = { CHECKSUM, NULL };
+	struct sigv4_pair header = { S3_CHECKSUM_NAME, NULL };
 	uint8_t sum[HASH_SIZE];
 	int err = hash_sha256(of, strlen(of), sum);
 

@@ -60,7 +60,7 @@ s3_checksum_add(struct s3_call *call, char text[S3_CHECKSUM_SIZE])
 		memcpy(text, b.data, b.len);
 		text[b.len] = '\0';
 		call->header[call->nheaders++] = (struct sigv4_pair){
-		    "x-amz-checksum-sha256", text };
+		    S3_CHECKSUM_NAME, text };
 	}
 	buf_release(&b);
 	return err;
@@ -92,6 +92,23 @@ s3_bare_check(struct s3_call *call, const struct s3_http_reply *rp,
 	(void)call;
 	*why = "the answer is not that of an S3 server";
 	return rp->got == 0 ? 0 : -EIO;
+}
+
+int
+s3_put_check(struct s3_call *call, const struct s3_http_reply *rp,
+    const char **why)
+{
+	size_t i;
+
+	*why = "the answer is not that of an S3 server";
+	if (rp->got != 0 || !is_object(rp))
+		return -EIO;
+	*why = "the server has another checksum than what was sent";
+	for (i = 0; i < call->nheaders && rp->checksum[0] != '\0'; i++)
+		if (strcmp(call->header[i].name, S3_CHECKSUM_NAME) == 0 &&
+		    strcmp(call->header[i].value, rp->checksum) != 0)
+			return -EIO;
+	return 0;
 }
 
 int
@@ -135,7 +152,7 @@ s3_put(struct store *base, const char *name, const void *data, size_t len,
 	struct s3_call call = {
 		.verb = STORE_PUT, .method = S3_HTTP_PUT, .name = name,
 		.body = data, .len = len, .sha256 = sha256, .doc = &doc,
-		.check = s3_bare_check,
+		.check = s3_put_check,
 	};
 	int err = 0;
 

@@ -41,8 +41,12 @@ int s3_nonce(char out[S3_NONCE_SIZE]);
 int s3_checksum_parse(const char *text, uint8_t sha256[STORE_SHA256]);
 /* Adds the header of call->sha256; `text` must live as long as the call.  Every
  * put needs it: buckets with Object Lock refuse those without. */
+#define S3_CHECKSUM_NAME	"x-amz-checksum-sha256"
 #define S3_CHECKSUM_SIZE	45
 int s3_checksum_add(struct s3_call *call, char text[S3_CHECKSUM_SIZE]);
+/* That of a put: it has an ETag, and a checksum that comes back is ours. */
+int s3_put_check(struct s3_call *call, const struct s3_http_reply *rp,
+    const char **why);
 /* The check of an answer that has no body. */
 int s3_bare_check(struct s3_call *call, const struct s3_http_reply *rp,
     const char **why);

@@ -165,7 +165,7 @@ answer(struct server *sv, int fd, const char *status, const char *body)
 	char text[256];
 
 	snprintf(text, sizeof(text), "HTTP/1.1 %s\r\nContent-Length: %zu\r\n"
-	    "\r\n%s", status, strlen(body), body);
+	    "ETag: \"e\"\r\n\r\n%s", status, strlen(body), body);
 	say(fd, text);
 	atomic_fetch_add(&sv->answered, 1);
 }
@@ -660,6 +660,54 @@ test_stale_store(void **state)
 	test_free(body);
 }
 
+/* Answers to a put of "text" that are none, then one. */
+static void
+serve_puts(struct server *sv, int fd, int nth)
+{
+	static const char *const said[] = {
+		"", "ETag: \"e\"\r\nx-amz-checksum-sha256: "
+		    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n",
+		"ETag: \"e\"\r\nx-amz-checksum-sha256: "
+		    "mC2ePrmW9VnmM/TRlN7zdh2Qn1o7ZH0ahR/q1nwyydE=\r\n",
+	};
+	char text[256];
+	int i;
+
+	(void)nth;
+	while (read_request(sv, fd)) {
+		if (recv(fd, text, 4, MSG_WAITALL) != 4)
+			break;
+		i = atomic_fetch_add(&sv->answered, 1);
+		snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\n"
+		    "Content-Length: 0\r\n%s\r\n", said[i < 2 ? i : 2]);
+		say(fd, text);
+	}
+}
+
+static void
+test_put_reply(void **state)
+{
+	struct store_conf conf = STORE_CONF_DEFAULT;
+	struct store_counters n;
+	struct server sv;
+	struct store *s;
+	char endpoint[64];
+
+	(void)state;
+	server_start(&sv, serve_puts);
+	setenv("AWS_ACCESS_KEY_ID", "AKIDTEST", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "SECRETTEST", 1);
+	snprintf(endpoint, sizeof(endpoint), "http://127.0.0.1:%d", sv.port);
+	conf.endpoint = endpoint;
+	assert_int_equal(store_open("s3://bucket", &conf, 0, &s), 0);
+	assert_int_equal(store_put(s, "a", "text", 4, NULL, 0), 0);
+	store_count(s, &n);
+	assert_int_equal(n.requests[STORE_PUT], 3);
+	assert_int_equal(n.errors[STORE_PUT], 2);
+	store_close(s);
+	server_stop(&sv);
+}
+
 /* A name server that is silent: the library's question hangs. */
 static pthread_mutex_t dns_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t dns_cond = PTHREAD_COND_INITIALIZER;
@@ -826,6 +874,7 @@ main(void)
 		cmocka_unit_test(test_close_on_exec),
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_stale_store),
+		cmocka_unit_test(test_put_reply),
 		cmocka_unit_test(test_cancel_name),
 		cmocka_unit_test(test_cancel_connect),
 		cmocka_unit_test(test_cancel_answer),
