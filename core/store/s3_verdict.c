@@ -172,8 +172,8 @@ judge_transport(enum s3_http_result result, struct s3_verdict *out)
 		    "no connection", "check the endpoint's host and port, and "
 		    "that the server runs" },
 		[S3_HTTP_TLS] = { S3_RETRY, -EPROTO,
-		    "no encrypted connection", "check the endpoint, and what "
-		    "stands between" },
+		    "no encrypted connection", "check whether the endpoint is "
+		    "http:// or https://, and what stands between" },
 		[S3_HTTP_UNTRUSTED] = { S3_GIVE_UP, -EPROTO,
 		    "the server's certificate is not trusted",
 		    "set AWS_CA_BUNDLE to the file of its authority, or "
