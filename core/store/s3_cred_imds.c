@@ -128,8 +128,8 @@ v1_allowed(struct imds *m)
 		return 0;
 	if (m->a.result != S3_HTTP_DONE)
 		return nobody(m);
-	return log_plain(failing(m), "the metadata service at %s gives no token "
-	    "(%s); allow version 2 of it on this instance, or version 1 here "
+	return log_plain(failing(m), "the metadata service at %s gives no "
+	    "token (%s); allow version 2 of it on this instance, or version 1 here "
 	    "by AWS_EC2_METADATA_V1_DISABLED=false", m->base, m->a.why);
 }
 

@@ -27,7 +27,7 @@
 
 #define DOWNLOAD_BUFFER	(256L << 10)
 #define UPLOAD_BUFFER	(512L << 10)
-#define UNSENT_MAX	(256 << 10)	/* in a socket, beyond what is on its way */
+#define UNSENT_MAX	(256 << 10)	/* in a socket, not yet on its way */
 #define SPEED_MIN	1024	/* bytes/s, over the time of a stall */
 
 static int
