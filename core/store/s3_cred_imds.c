@@ -129,8 +129,8 @@ v1_allowed(struct imds *m)
 	if (m->a.result != S3_HTTP_DONE)
 		return nobody(m);
 	return log_plain(failing(m), "the metadata service at %s gives no "
-	    "token (%s); allow version 2 of it on this instance, or version 1 here "
-	    "by AWS_EC2_METADATA_V1_DISABLED=false", m->base, m->a.why);
+	    "token (%s); allow version 2 of it on this instance, or version 1 "
+	    "here by AWS_EC2_METADATA_V1_DISABLED=false", m->base, m->a.why);
 }
 
 /* Text of printable ASCII, its first line alone. */
