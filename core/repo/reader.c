@@ -644,25 +644,6 @@ blockref_put(struct reader *rd, struct blockref *ref)
 	ref->frame = NULL;
 }
 
-int
-reader_cached(struct reader *rd, enum block_type type,
-    const uint8_t id[BLOCK_ID_SIZE])
-{
-	struct index_place at;
-	struct lru_node *node;
-	uint8_t key[FRAME_KEY_SIZE];
-
-	if (index_find(repo_index(rd->repo), block_pack_kind(type), id,
-	    &at) != 1)
-		return 0;
-	memcpy(key, at.pack, OBJECT_ID_SIZE);
-	le32_put(key + OBJECT_ID_SIZE, at.frame_off);
-	if (!lru_peek(rd->frames, key, &node))
-		return 0;
-	lru_release(rd->frames, node);
-	return 1;
-}
-
 void
 reader_prefetch(struct reader *rd, enum block_type type,
     const uint8_t id[BLOCK_ID_SIZE])

@@ -63,9 +63,6 @@ int reader_get(struct reader *rd, enum block_type type,
     const uint8_t id[BLOCK_ID_SIZE], struct blockref *out);
 void blockref_put(struct reader *rd, struct blockref *ref);
 
-/* 1 when reader_get would answer from memory. */
-int reader_cached(struct reader *rd, enum block_type type,
-    const uint8_t id[BLOCK_ID_SIZE]);
 /* Begin to fetch what this block lies in; never blocks, may do nothing. */
 void reader_prefetch(struct reader *rd, enum block_type type,
     const uint8_t id[BLOCK_ID_SIZE]);

@@ -138,31 +138,6 @@ config_load(struct repo *r, struct buf *bytes)
 	return err;
 }
 
-int
-repo_open_keyless(const struct repo_conf *conf, struct repo **out)
-{
-	struct buf bytes = BUF_INIT(CONFIG_MAX);
-	struct repo *r = repo_new();
-	int err;
-
-	if (r == NULL)
-		return -ENOMEM;
-	r->kdf_memory = conf->kdf_memory;
-	err = store_open(conf->url, &conf->store, 0, &r->store);
-	if (err == -ENOENT)
-		err = log_plain(-FIRN_ENOREPO, "no repository at '%s'; make one "
-		    "with `firn -r %s init`", conf->url, conf->url);
-	if (err == 0)
-		err = config_load(r, &bytes);
-	buf_release(&bytes);
-	if (err != 0) {
-		repo_close(r);
-		return err;
-	}
-	*out = r;
-	return 0;
-}
-
 /* Config and keys, each of which says whether the other is whole. */
 static int
 open_once(struct repo *r, const struct repo_conf *conf, struct buf *bytes)

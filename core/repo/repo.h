@@ -59,12 +59,6 @@ int repo_init(const struct repo_conf *conf, const struct config *config,
 int repo_open(const struct repo_conf *conf, struct repo **out);
 void repo_close(struct repo *r);
 
-/*
- * Store and config only, no key: for `check` of objects without a password and
- * for tools that ask what is there.  repo_keys() is then NULL.
- */
-int repo_open_keyless(const struct repo_conf *conf, struct repo **out);
-
 struct store *repo_store(struct repo *r);
 const struct keys *repo_keys(const struct repo *r);
 const struct config *repo_config(const struct repo *r);
