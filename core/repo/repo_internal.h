@@ -3,6 +3,7 @@
 #define FIRN_REPO_REPO_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "repo/repo.h"
 
@@ -37,9 +38,11 @@ struct repo {
 	struct cache *cache;
 	char *state_dir;	/* NULL: none that can be used */
 	char *private_dir;	/* index lives here instead; removed at close */
-	pthread_mutex_t sync_lock;	/* one sync at a time; protects: */
-	int synced[3], adopted[3];	/* by kind */
-	uint64_t epoch[3];	/* index_epoch() that was loaded */
+	pthread_mutex_t sync_lock;	/* one sync at a time; who holds it
+					   writes the next three, by kind */
+	atomic_int synced[3];
+	atomic_ullong epoch[3];	/* index_epoch() that was loaded */
+	int adopted[3];		/* protected by sync_lock */
 	struct salvage salvage[3];	/* by kind; protected by sync_lock */
 	int heals;		/* may put segments for packs read back */
 };

@@ -159,8 +159,8 @@ repo_sync_locked(struct repo *r, enum pack_kind kind, unsigned *damaged)
 			err = 0;
 	}
 	if (err == 0) {
-		r->synced[kind] = 1;
-		r->epoch[kind] = epoch;
+		atomic_store(&r->epoch[kind], epoch);
+		atomic_store(&r->synced[kind], 1);
 	}
 	if (damaged != NULL)
 		*damaged = bad;
@@ -183,14 +183,10 @@ int
 repo_sync_due(struct repo *r, enum pack_kind kind)
 {
 	uint64_t epoch;
-	int due;
 
-	if (index_epoch(r->index, kind, &epoch) != 0)
-		return 1;
-	pthread_mutex_lock(&r->sync_lock);
-	due = !r->synced[kind] || r->epoch[kind] != epoch;
-	pthread_mutex_unlock(&r->sync_lock);
-	return due;
+	return !atomic_load(&r->synced[kind]) ||
+	    index_epoch(r->index, kind, &epoch) != 0 ||
+	    atomic_load(&r->epoch[kind]) != epoch;
 }
 
 void
@@ -219,8 +215,12 @@ repo_sync_once(struct repo *r, enum pack_kind kind)
 {
 	int err = 0;
 
+	/* Asked for each block that is read: the lock may be held across
+	 * listings and loads. */
+	if (atomic_load_explicit(&r->synced[kind], memory_order_acquire))
+		return 0;
 	pthread_mutex_lock(&r->sync_lock);
-	if (!r->synced[kind])
+	if (!atomic_load(&r->synced[kind]))
 		err = repo_sync_locked(r, kind, NULL);
 	pthread_mutex_unlock(&r->sync_lock);
 	return err;
