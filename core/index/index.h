@@ -88,17 +88,11 @@ int index_load_commit(struct index_load *ld);
 void index_load_abort(struct index_load *ld);
 
 /*
- * Segments that are gone from the store (merged, pruned): call with the
- * complete list of names that are there now.  When one that is loaded is
- * missing from it and no other segment's `replaced` explains it, the half is
- * emptied (0 segments loaded) so that the caller loads afresh; returns 1 then.
- */
-int index_retain(struct index *ix, enum pack_kind kind,
-    const uint8_t (*segments)[OBJECT_ID_SIZE], size_t n);
-/*
- * The same by a list that may be older than what other processes have loaded
- * meanwhile: take the mark, then list, then retain; segments that were loaded
- * after the mark need not be in the list.
+ * Segments that are gone from the store (merged, pruned): take the mark, list
+ * all names that are there, then retain.  When a segment that was loaded before
+ * the mark is missing from the list and no other segment's `replaced` explains
+ * it, the half is emptied (0 segments loaded) so that the caller loads afresh;
+ * returns 1 then.  What other processes load after the mark need not be listed.
  */
 int index_mark(struct index *ix, enum pack_kind kind, uint64_t *mark);
 int index_retain_since(struct index *ix, enum pack_kind kind, uint64_t mark,
@@ -144,16 +138,19 @@ int index_roll_seen(struct index_roll *roll,
     const uint8_t pack[OBJECT_ID_SIZE], uint64_t size);
 int index_roll_absent(struct index_roll *roll,
     uint8_t (**ids)[OBJECT_ID_SIZE], size_t *n);
+/* index_epoch() when it began. */
+uint64_t index_roll_epoch(const struct index_roll *roll);
 void index_roll_free(struct index_roll *roll);
 
 /*
- * Say which packs are absent, sorted.  Loading passes their entries by from
+ * Say which packs are absent, sorted, by a roll that was taken at `epoch`;
+ * -EAGAIN when the half was emptied since: begin again.  Loading passes their entries by from
  * now on, so a block that lies in such a pack alone is not known, and one that
  * lies in another one too is found there; the packs themselves stay listed.
  * Where that is not what was said before, the half is emptied, so that the
  * caller loads afresh: 1 then, else 0 or -errno.
  */
-int index_absent_set(struct index *ix, enum pack_kind kind,
+int index_absent_set(struct index *ix, enum pack_kind kind, uint64_t epoch,
     const uint8_t (*ids)[OBJECT_ID_SIZE], size_t n);
 int index_absent_count(struct index *ix, enum pack_kind kind, size_t *n);
 /* Changes whenever a half is emptied. */

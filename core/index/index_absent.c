@@ -166,6 +166,12 @@ index_roll_begin(struct index *ix, enum pack_kind kind,
 	return 0;
 }
 
+uint64_t
+index_roll_epoch(const struct index_roll *roll)
+{
+	return roll->epoch;
+}
+
 void
 index_roll_free(struct index_roll *roll)
 {
@@ -257,28 +263,45 @@ index_roll_absent(struct index_roll *roll, uint8_t (**ids)[OBJECT_ID_SIZE],
 
 /* --- for callers -------------------------------------------------------- */
 
-/* By the writer: 1 when they were others, and the half is empty now. */
+/* 1 when others are kept than these, 0, -EAGAIN after another epoch. */
 static int
-absent_write(struct index *ix, unsigned h,
+absent_differs(struct index *ix, MDB_txn *txn, unsigned h, uint64_t epoch,
     const uint8_t (*ids)[OBJECT_ID_SIZE], size_t n)
 {
 	const uint8_t (*old)[OBJECT_ID_SIZE];
-	struct half_rec rec;
-	MDB_txn *txn;
+	uint64_t now;
 	size_t nold;
 	int err;
+
+	err = epoch_get(ix, txn, h, &now);
+	if (err == 0 && now != epoch)
+		return -EAGAIN;
+	if (err == 0)
+		err = absent_get(ix, txn, h, &old, &nold);
+	if (err != 0)
+		return err;
+	return nold != n || (n > 0 && memcmp(old, ids,
+	    n * OBJECT_ID_SIZE) != 0);
+}
+
+/* By the writer: 1 when they were others, and the half is empty now. */
+static int
+absent_write(struct index *ix, unsigned h, uint64_t epoch,
+    const uint8_t (*ids)[OBJECT_ID_SIZE], size_t n)
+{
+	struct half_rec rec;
+	MDB_txn *txn;
+	int err, ret;
 
 	err = write_begin(ix, &txn);
 	if (err != 0)
 		return err;
-	err = absent_get(ix, txn, h, &old, &nold);
-	if (err == 0 && nold == n && (n == 0 ||
-	    memcmp(old, ids, n * OBJECT_ID_SIZE) == 0)) {
+	ret = absent_differs(ix, txn, h, epoch, ids, n);
+	if (ret != 1) {
 		mdb_txn_abort(txn);
-		return 0;
+		return ret;
 	}
-	if (err == 0)
-		err = half_get(ix, txn, h, &rec);
+	err = half_get(ix, txn, h, &rec);
 	if (err == 0)
 		err = absent_put(ix, txn, h, ids, n);
 	if (err == 0)
@@ -297,29 +320,24 @@ absent_write(struct index *ix, unsigned h,
 }
 
 int
-index_absent_set(struct index *ix, enum pack_kind kind,
+index_absent_set(struct index *ix, enum pack_kind kind, uint64_t epoch,
     const uint8_t (*ids)[OBJECT_ID_SIZE], size_t n)
 {
-	const uint8_t (*old)[OBJECT_ID_SIZE];
 	struct slot *s;
-	size_t nold;
 	int ret;
 
 	/* Hardly ever is there anything to write. */
 	ret = slot_get(ix, &s);
 	if (ret != 0)
 		return ret;
-	ret = absent_get(ix, s->txn, half_of(kind), &old, &nold);
-	if (ret == 0)
-		ret = nold != n || (n > 0 && memcmp(old, ids,
-		    n * OBJECT_ID_SIZE) != 0);
+	ret = absent_differs(ix, s->txn, half_of(kind), epoch, ids, n);
 	slot_put(s);
 	if (ret != 1)
 		return ret;
 	ret = writer_begin(ix, 0);
 	if (ret != 0)
 		return ret;
-	ret = absent_write(ix, half_of(kind), ids, n);
+	ret = absent_write(ix, half_of(kind), epoch, ids, n);
 	writer_end(ix);
 	return ret;
 }

@@ -191,10 +191,3 @@ index_retain_since(struct index *ix, enum pack_kind kind, uint64_t mark,
 	free(sorted);
 	return ret;
 }
-
-int
-index_retain(struct index *ix, enum pack_kind kind,
-    const uint8_t (*segments)[OBJECT_ID_SIZE], size_t n)
-{
-	return index_retain_since(ix, kind, UINT64_MAX, segments, n);
-}

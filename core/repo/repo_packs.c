@@ -93,67 +93,83 @@ pieces_list(struct roll_call *c)
 	return err;
 }
 
-/* One attempt: the packs that the store does not have. */
+/* The listing, or its pieces. */
 static int
-roll_call(struct repo *r, enum pack_kind kind,
-    uint8_t (**absent)[OBJECT_ID_SIZE], size_t *n)
+packs_list(struct roll_call *c)
+{
+	struct index_stats st;
+	int err;
+
+	err = index_stats(c->r->index, c->kind, &st);
+	if (err != 0)
+		return err;
+	if (st.packs >= PIECES_FROM)
+		return pieces_list(c);
+	snprintf(c->piece[0].prefix, sizeof(c->piece[0].prefix), "%s/",
+	    pack_kind_name(c->kind));
+	piece_list(&c->piece[0]);
+	return c->piece[0].err;
+}
+
+/*
+ * One attempt: 1 when other packs are absent than before.  -EAGAIN when the
+ * index was emptied since it was loaded: what is half filled says nothing.
+ */
+static int
+roll_call(struct repo *r, enum pack_kind kind, size_t *n)
 {
 	struct roll_call c = { .r = r, .kind = kind };
-	struct index_stats st;
+	uint8_t (*ids)[OBJECT_ID_SIZE] = NULL;
 	unsigned i;
-	int err;
+	int ret;
 
 	pthread_mutex_init(&c.lock, NULL);
 	for (i = 0; i < PIECES; i++)
 		c.piece[i].call = &c;
-	err = index_stats(r->index, kind, &st);
-	if (err == 0)
-		err = index_roll_begin(r->index, kind, &c.roll);
-	if (err == 0 && st.packs >= PIECES_FROM) {
-		err = pieces_list(&c);
-	} else if (err == 0) {
-		snprintf(c.piece[0].prefix, sizeof(c.piece[0].prefix), "%s/",
-		    pack_kind_name(kind));
-		piece_list(&c.piece[0]);
-		err = c.piece[0].err;
-	}
-	if (err == 0)
-		err = index_roll_absent(c.roll, absent, n);
+	ret = index_roll_begin(r->index, kind, &c.roll);
+	if (ret == 0 && index_roll_epoch(c.roll) !=
+	    atomic_load(&r->epoch[kind]))
+		ret = -EAGAIN;
+	if (ret == 0)
+		ret = packs_list(&c);
+	if (ret == 0)
+		ret = index_roll_absent(c.roll, &ids, n);
+	if (ret == 0)
+		ret = index_absent_set(r->index, kind,
+		    index_roll_epoch(c.roll),
+		    (const uint8_t (*)[OBJECT_ID_SIZE])ids, *n);
 	index_roll_free(c.roll);
-	if (err == 0)
+	free(ids);
+	if (ret >= 0)
 		repo_salvage_from(r, kind, &c.cut);
 	else
 		free(c.cut.id);
 	pthread_mutex_destroy(&c.lock);
-	return err;
+	return ret;
 }
 
 int
 repo_packs_compare(struct repo *r, enum pack_kind kind, size_t *absent)
 {
-	uint8_t (*ids)[OBJECT_ID_SIZE] = NULL;
 	size_t n = 0;
 	int ret, i;
 
 	pthread_mutex_lock(&r->sync_lock);
-	ret = r->synced[kind] ? 0 : repo_sync_locked(r, kind, NULL);
+	ret = atomic_load(&r->synced[kind]) ? 0 :
+	    repo_sync_locked(r, kind, NULL);
 	if (ret == 0)
-		ret = roll_call(r, kind, &ids, &n);
+		ret = roll_call(r, kind, &n);
 	for (i = 1; ret == -EAGAIN && i < ATTEMPTS; i++) {
 		/* Whoever emptied it may have died before it was full. */
 		ret = repo_sync_locked(r, kind, NULL);
 		if (ret == 0)
-			ret = roll_call(r, kind, &ids, &n);
+			ret = roll_call(r, kind, &n);
 	}
-	if (ret == 0)
-		ret = index_absent_set(r->index, kind,
-		    (const uint8_t (*)[OBJECT_ID_SIZE])ids, n);
 	if (ret == 1) {
 		ret = repo_sync_locked(r, kind, NULL);
 		ret = ret == 0 ? 1 : ret;
 	}
 	pthread_mutex_unlock(&r->sync_lock);
-	free(ids);
 	if (absent != NULL)
 		*absent = n;
 	return ret;

@@ -248,10 +248,11 @@ test_absent(void **state)
 	assert_int_equal(index_open(d->path, repo, &ix), 0);
 	for (round = 0; round < 2; round++) {
 		assert_int_equal(add(ix, PACK_DATA, UNIFORM, 1, 0, n), 0);
+		assert_int_equal(index_epoch(ix, PACK_DATA, &epoch), 0);
 		/* All there: nothing changes. */
 		take_roll(ix, n, UINT64_MAX, 0, &ids, &k);
 		assert_int_equal(k, 0);
-		assert_int_equal(index_absent_set(ix, PACK_DATA,
+		assert_int_equal(index_absent_set(ix, PACK_DATA, epoch,
 		    (const uint8_t (*)[OBJECT_ID_SIZE])ids, k), 0);
 		free(ids);
 		check_range(ix, UNIFORM, 0, n, 1, 1);
@@ -260,9 +261,13 @@ test_absent(void **state)
 		assert_int_equal(k, 1);
 		make_name(lost, id);
 		assert_memory_equal(ids[0], id, OBJECT_ID_SIZE);
-		assert_int_equal(index_epoch(ix, PACK_DATA, &epoch), 0);
-		assert_int_equal(index_absent_set(ix, PACK_DATA,
+		assert_int_equal(index_absent_set(ix, PACK_DATA, epoch,
 		    (const uint8_t (*)[OBJECT_ID_SIZE])ids, k), 1);
+		/* By a roll of before that, nothing is said. */
+		assert_int_equal(index_absent_set(ix, PACK_DATA, epoch, NULL,
+		    0), -EAGAIN);
+		assert_int_equal(index_absent_set(ix, PACK_DATA, epoch,
+		    (const uint8_t (*)[OBJECT_ID_SIZE])ids, k), -EAGAIN);
 		assert_int_equal(index_epoch(ix, PACK_DATA, &after), 0);
 		assert_int_not_equal(epoch, after);
 		check_range(ix, UNIFORM, 0, n, 7, 0);
@@ -278,12 +283,14 @@ test_absent(void **state)
 		    n - (uint32_t)first - PACK_ENTRIES, 1, 1);
 		/* The pack itself stays listed. */
 		assert_int_equal(index_has_pack(ix, PACK_DATA, id), 1);
-		assert_int_equal(index_absent_set(ix, PACK_DATA,
+		assert_int_equal(index_absent_set(ix, PACK_DATA, after,
 		    (const uint8_t (*)[OBJECT_ID_SIZE])ids, k), 0);
 		free(ids);
 		/* A roll of before an emptying says nothing. */
 		assert_int_equal(index_roll_begin(ix, PACK_DATA, &roll), 0);
-		assert_int_equal(index_absent_set(ix, PACK_DATA, NULL, 0), 1);
+		assert_int_equal(index_roll_epoch(roll), after);
+		assert_int_equal(index_absent_set(ix, PACK_DATA, after, NULL,
+		    0), 1);
 		assert_int_equal(index_roll_absent(roll, &ids, &k), -EAGAIN);
 		index_roll_free(roll);
 	}

@@ -505,6 +505,36 @@ test_compare(void **ctx)
 	free(packs);
 }
 
+/* Another process empties the index that was loaded, and is not done with
+ * loading it again: what is half filled hides nothing. */
+static void
+test_compare_half_filled(void **ctx)
+{
+	struct fixture *f = *ctx;
+	struct index *ix = repo_index(f->repo);
+	uint8_t data[1000], id[BLOCK_ID_SIZE];
+	uint64_t mark;
+	size_t absent = 0;
+	char command[128];
+
+	fill(data, sizeof(data), 1);
+	assert_int_equal(block_id(f->mac, BLOCK_DATA, data, sizeof(data), id),
+	    0);
+	assert_int_equal(writer_add(f->writer, BLOCK_DATA, id, data,
+	    sizeof(data), NULL), 0);
+	assert_int_equal(writer_flush(f->writer), 0);
+	snprintf(command, sizeof(command), "rm -r '%s'/data/*/*", f->url);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(repo_packs_compare(f->repo, PACK_DATA, &absent), 1);
+	assert_int_equal(absent, 1);
+	assert_int_equal(index_has(ix, PACK_DATA, id), 0);
+	assert_int_equal(index_mark(ix, PACK_DATA, &mark), 0);
+	assert_int_equal(index_retain_since(ix, PACK_DATA, mark, NULL, 0), 1);
+	assert_int_equal(repo_packs_compare(f->repo, PACK_DATA, &absent), 0);
+	assert_int_equal(absent, 1);
+	assert_int_equal(index_has(ix, PACK_DATA, id), 0);
+}
+
 static void
 test_idlossy(void **ctx)
 {
@@ -709,6 +739,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_adopt, setup, teardown),
 		cmocka_unit_test(test_idset),
 		cmocka_unit_test_setup_teardown(test_compare, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_compare_half_filled,
+		    setup, teardown),
 		cmocka_unit_test(test_idlossy),
 		cmocka_unit_test_setup_teardown(test_dry_run, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_settle, setup, teardown),
