@@ -56,8 +56,9 @@ by_end(const void *a, const void *b)
 	return memcmp(x->id, y->id, GEN_ID_SIZE);
 }
 
-/* A record's bytes, fresh ones from the store; those seen before are kept in local state, so that a list
- * of a thousand generations is not a thousand requests. */
+/* A record's bytes, fresh ones from the store; those seen before are kept in
+ * local state, so that a list of a thousand generations is not a thousand
+ * requests. */
 static int
 record_bytes(struct repo *r, const char *name, int fresh, struct buf *bytes)
 {
@@ -134,23 +135,31 @@ unread_note(struct generation_list *list, const struct generation_list *before,
 {
 	struct generation_unread *u;
 	char tag[GEN_TAG_SIZE];
+	unsigned foreign = list->damaged - (unsigned)list->nunread;
+	struct timespec end;
+	uint8_t id[GEN_ID_SIZE];
+	int known, has;
 	size_t i;
 
-	for (i = 0; i < before->nunread; i++)
-		if (strcmp(before->unread[i].name, name) == 0)
-			break;
-	if (i == before->nunread)
+	known = genrec_name_parse(name, tag, &end, id) == 0;
+	for (i = 0, has = 0; i < before->nunread && !has; i++)
+		has = strcmp(before->unread[i].name, name) == 0;
+	/* Those that are no record's are only counted. */
+	if (!known)
+		has = foreign < before->damaged - before->nunread;
+	if (!has)
 		log_err(err, "cannot read generation record '%s'", name);
 	list->damaged++;
+	if (!known)	/* Whatever else lies there is nobody's newest. */
+		return 0;
 	u = realloc(list->unread, (list->nunread + 1) * sizeof(*u));
 	if (u == NULL)
 		return -ENOMEM;
 	list->unread = u;
 	u += list->nunread;
 	memset(u, 0, sizeof(*u));
-	/* Whatever else lies there is nobody's newest. */
-	if (genrec_name_parse(name, tag, &u->end, u->id) != 0)
-		return 0;
+	u->end = end;
+	memcpy(u->id, id, sizeof(id));
 	snprintf(u->name, sizeof(u->name), "%s", name);
 	u->err = err;
 	list->nunread++;
@@ -160,21 +169,22 @@ unread_note(struct generation_list *list, const struct generation_list *before,
 /* 1 added, 0 passed over as damaged, or -errno. */
 static int
 list_load(struct repo *r, struct generation_list *list,
-    const struct generation_list *before, const char *name)
+    const struct generation_list *before, const char *name, unsigned *row)
 {
 	int err;
 
 	err = generation_load(r, name, &list->v[list->n]);
 	if (err == 0) {
+		*row = 0;
 		list->n++;
 		return 1;
 	}
-	if (err == -FIRN_ECORRUPT || err == -FIRN_EVERSION) {
+	if (err == -ENOENT)		/* forgotten just now */
+		return 0;
+	if (repo_passes(err, row)) {
 		index_state_del(repo_index(r), name);
 		return unread_note(list, before, name, err);
 	}
-	if (err == -ENOENT)		/* forgotten just now */
-		return 0;
 	if (err == -FIRN_ENOKEY)
 		log_err(err, "a write-only key cannot read generations; use "
 		    "the password of an owner key");
@@ -209,6 +219,7 @@ static int
 refresh(struct repo *r, struct generation_list *list,
     const struct generation_list *before, const struct name_list *names)
 {
+	unsigned row = 0;
 	size_t i, had;
 	void *p;
 	int ret, changed;
@@ -222,11 +233,15 @@ refresh(struct repo *r, struct generation_list *list,
 	for (i = 0; i < names->n; i++) {
 		if (has_name(list, had, names->v[i]))
 			continue;
-		ret = list_load(r, list, before, names->v[i]);
+		ret = list_load(r, list, before, names->v[i], &row);
 		if (ret < 0)
 			return ret;
 		changed |= ret;
 	}
+	/* Who may read none at all is told so. */
+	for (i = 0; i < list->nunread && list->n == 0; i++)
+		if (list->unread[i].err == -EACCES)
+			return -EACCES;
 	if (list->n > 0)
 		qsort(list->v, list->n, sizeof(*list->v), by_end);
 	if (list->nunread > 0)
@@ -510,12 +525,17 @@ generation_find(const struct generation_list *l, const char *what,
 	if (n > 1)
 		return log_plain(-EEXIST, "'%s' means %u generations; give more "
 		    "digits, or HOST/SERIES/TIME", what, n);
+	u = unread_named(l, &w);
+	if (n == 1 && u != NULL && (w.host == NULL ||
+	    same_series(u->name, (*out)->name)))
+		return log_plain(-EEXIST, "'%s' means a generation, and record "
+		    "'%s', which cannot be read, as well; give more digits, or "
+		    "HOST/SERIES/TIME", what, u->name);
 	if (n == 1) {
 		u = w.latest ? generation_younger_unread(l, *out,
 		    w.host != NULL) : NULL;
 		return u == NULL ? 0 : hidden_err(*out, u, what);
 	}
-	u = unread_named(l, &w);
 	if (u != NULL)
 		return log_plain(-FIRN_ECORRUPT, "'%s' is generation record "
 		    "'%s', which cannot be read", what, u->name);

@@ -112,6 +112,8 @@ repo_close(struct repo *r)
 		return;
 	repo_state_close(r);
 	repo_salvage_release(r);
+	free(r->unread[PACK_DATA].id);
+	free(r->unread[PACK_META].id);
 	store_close(r->store);
 	keys_wipe(&r->keys);
 	pthread_mutex_destroy(&r->sync_lock);

@@ -101,7 +101,7 @@ int repo_salvage_find(struct repo *r, enum pack_kind kind,
 /*
  * Load what other hosts have added since, during a run: no more than a listing
  * of segments where there is nothing.  Nothing is forgotten, nothing read back.
- * -FIRN_ECORRUPT, logged, when a segment is damaged; the next sync deals with it.
+ * A segment that cannot be read is tried once; the next sync deals with it.
  */
 int repo_follow(struct repo *r, enum pack_kind kind);
 

@@ -14,10 +14,19 @@
  */
 #define READ_TRIES	3
 
+/*
+ * So many objects in a row that the store does not give for reasons of its own,
+ * and it is the store's fault, not theirs.
+ */
+#define FAULTS_MAX	3
+
 struct pack_ids {
 	uint8_t (*id)[OBJECT_ID_SIZE];
 	size_t n;
 };
+
+int pack_ids_add(struct pack_ids *l, const uint8_t id[OBJECT_ID_SIZE]);
+int pack_ids_has(const struct pack_ids *l, const uint8_t id[OBJECT_ID_SIZE]);
 
 /* What packs that were cut short may still have (repo_salvage.c). */
 struct salvage {
@@ -43,6 +52,8 @@ struct repo {
 	atomic_int synced[3];
 	atomic_ullong epoch[3];	/* index_epoch() that was loaded */
 	int adopted[3];		/* protected by sync_lock */
+	struct pack_ids unread[3];	/* segments that could not be loaded;
+					   by kind; protected by sync_lock */
 	struct salvage salvage[3];	/* by kind; protected by sync_lock */
 	int heals;		/* may put segments for packs read back */
 };
@@ -50,6 +61,16 @@ struct repo {
 /* repo_state.c: index and cache of this host, as well as it can be had. */
 int repo_state_open(struct repo *r, const struct repo_conf *conf);
 void repo_state_close(struct repo *r);
+
+/*
+ * repo_fault.c.  What is read object by object, listed just now: is a failure
+ * the fault of this one alone, so that it is to be passed over?  *row, 0 at
+ * first, counts; call it for successes too.  A store that is gone, or gives
+ * nothing, is no object's fault, nor is want of memory.
+ */
+int repo_passes(int err, unsigned *row);
+/* The same without the answers that a store in trouble gives. */
+int repo_is_damage(int err);
 
 /* repo_sync.c: repo_sync() for who holds sync_lock. */
 int repo_sync_locked(struct repo *r, enum pack_kind kind, unsigned *damaged);

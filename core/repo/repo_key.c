@@ -23,6 +23,10 @@ struct slots {
 	char (*name)[STORE_NAME_MAX + 1];
 	uint8_t (*sum)[HASH_SIZE];	/* of what was tried */
 	size_t n;
+	char damaged[SLOTS_MAX];	/* no password opens it */
+	unsigned row;		/* for repo_passes() */
+	unsigned wrong;		/* opened by another password */
+	int err;		/* why the last was damaged */
 };
 
 static int
@@ -41,7 +45,7 @@ slot_note(void *ctx, const char *name, const struct store_stat *st)
 static int
 slots_list(struct repo *r, struct slots *s)
 {
-	s->n = 0;
+	memset(s, 0, sizeof(*s));
 	s->store = r->store;
 	s->name = calloc(SLOTS_MAX, sizeof(*s->name));
 	s->sum = calloc(SLOTS_MAX, sizeof(*s->sum));
@@ -89,11 +93,11 @@ slot_load(struct repo *r, const char *name, struct buf *bytes,
 
 /*
  * Try the password on a slot, unless these very bytes were tried before.  1 when
- * it opens, 0 not (*damaged counts those that no password opens), or -errno.
+ * it opens, 0 not, or -errno.
  */
 static int
 slot_try(struct repo *r, struct slots *s, size_t i,
-    const struct buf *password, unsigned *damaged)
+    const struct buf *password)
 {
 	struct buf bytes = BUF_INIT(SLOT_MAX);
 	uint8_t sum[HASH_SIZE];
@@ -103,6 +107,7 @@ slot_try(struct repo *r, struct slots *s, size_t i,
 	if (err == 0)
 		err = hash_sha256(bytes.data, bytes.len, sum);
 	if (err == 0 && memcmp(sum, s->sum[i], HASH_SIZE) == 0) {
+		s->row = 0;
 		buf_release(&bytes);
 		return 0;
 	}
@@ -117,10 +122,15 @@ slot_try(struct repo *r, struct slots *s, size_t i,
 	buf_release(&bytes);
 	if (err == 0)
 		return 1;
-	if (err != -FIRN_EWRONGKEY && err != -FIRN_ECORRUPT &&
-	    err != -ENOENT && err != -FIRN_EVERSION)
+	if (err == -FIRN_EWRONGKEY) {
+		s->row = 0;
+		s->wrong++;
+		return 0;
+	}
+	if (!repo_passes(err, &s->row))
 		return err;
-	*damaged += err != -FIRN_EWRONGKEY;
+	s->damaged[i] = 1;
+	s->err = err;
 	return 0;
 }
 
@@ -129,7 +139,7 @@ repo_unlock(struct repo *r, const struct repo_conf *conf)
 {
 	struct buf password = BUF_INIT(4096);
 	struct slots s;
-	unsigned damaged = 0, tries;
+	unsigned tries, damaged = 0;
 	size_t i;
 	int err, done = 0;
 
@@ -142,10 +152,15 @@ repo_unlock(struct repo *r, const struct repo_conf *conf)
 	/* A slot that came damaged may look like the wrong password. */
 	for (tries = 1; tries < READ_TRIES; tries++)
 		for (i = 0; i < s.n && err == 0 && !done; i++) {
-			done = slot_try(r, &s, i, &password, &damaged);
+			done = slot_try(r, &s, i, &password);
 			err = done < 0 ? done : 0;
 		}
 	done = done == 1;
+	for (i = 0; i < s.n; i++)
+		damaged += (unsigned)s.damaged[i];
+	/* Where none could be read, that is what is wrong. */
+	if (err == 0 && !done && s.wrong == 0 && !repo_is_damage(s.err))
+		err = s.err;
 	if (err == 0 && !done)
 		err = log_plain(-FIRN_EWRONGKEY, damaged > 0 ? "the password "
 		    "opens no readable key of '%s' (%u of %zu slots cannot be "
@@ -197,8 +212,7 @@ repo_key_list(struct repo *r,
 		err = slot_load(r, s.name[i], &bytes, &info);
 		if (err == 0)
 			err = fn(ctx, &info);
-		else if (err == -FIRN_ECORRUPT || err == -ENOENT ||
-		    err == -FIRN_EVERSION)
+		else if (repo_passes(err, &s.row))
 			err = 0;
 	}
 	slots_release(&s);

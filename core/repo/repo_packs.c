@@ -35,19 +35,6 @@ struct roll_call {
 };
 
 static int
-cut_note(struct pack_ids *l, const uint8_t id[OBJECT_ID_SIZE])
-{
-	void *p;
-
-	p = realloc(l->id, (l->n + 1) * sizeof(*l->id));
-	if (p == NULL)
-		return -ENOMEM;
-	l->id = p;
-	memcpy(l->id[l->n++], id, OBJECT_ID_SIZE);
-	return 0;
-}
-
-static int
 on_pack(void *ctx, const char *name, const struct store_stat *st)
 {
 	struct piece *p = ctx;
@@ -60,7 +47,7 @@ on_pack(void *ctx, const char *name, const struct store_stat *st)
 	ret = index_roll_seen(p->call->roll, id, st->size);
 	if (ret == 2) {
 		pthread_mutex_lock(&p->call->lock);
-		ret = cut_note(&p->call->cut, id);
+		ret = pack_ids_add(&p->call->cut, id);
 		pthread_mutex_unlock(&p->call->lock);
 	}
 	return ret < 0 ? ret : 0;

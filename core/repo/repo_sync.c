@@ -107,17 +107,40 @@ segment_load(struct repo *r, enum pack_kind kind,
 	for (tries = 0; tries < READ_TRIES && err == -FIRN_ECORRUPT; tries++)
 		err = segment_load_once(r, kind, id, name, size);
 	if (err == -FIRN_ECORRUPT)
-		log_warn(err, "index segment '%s' is damaged; reading back the "
-		    "packs that it listed", name);
+		log_warn(err, "index segment '%s' is damaged", name);
 	return err;
 }
 
-/* Is a failure the fault of this object alone? */
+/*
+ * Load those that are not; how many could not be, and of them, how many for
+ * want of a permission.  With `once`, not those that could not be read before.
+ */
 static int
-is_damage(int err)
+segments_load(struct repo *r, enum pack_kind kind, const struct names *s,
+    int once, unsigned *bad, unsigned *denied)
 {
-	return err == -FIRN_ECORRUPT || err == -ENOENT ||
-	    err == -FIRN_EMISSING || err == -FIRN_EVERSION;
+	struct pack_ids *tried = &r->unread[kind];
+	unsigned row = 0;
+	size_t i;
+	int ret, before;
+
+	for (i = 0; i < s->n; i++) {
+		ret = index_has_segment(r->index, kind, s->id[i]);
+		before = pack_ids_has(tried, s->id[i]);
+		if (ret == 1 || (once && before))
+			continue;
+		if (ret == 0)
+			ret = segment_load(r, kind, s->id[i], s->size[i]);
+		if (repo_passes(ret, &row)) {
+			++*bad;
+			*denied += ret == -EACCES;
+			ret = before || ret == -ENOENT ? 0 :
+			    pack_ids_add(tried, s->id[i]);
+		}
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
 }
 
 int
@@ -125,10 +148,9 @@ repo_sync_locked(struct repo *r, enum pack_kind kind, unsigned *damaged)
 {
 	struct names s = { 0 };
 	char prefix[32];
-	unsigned bad = 0, adopted;
+	unsigned bad = 0, denied = 0, adopted;
 	uint64_t mark, epoch = 0;
-	size_t i;
-	int err, ret;
+	int err;
 
 	snprintf(prefix, sizeof(prefix), "index/%s/", pack_kind_name(kind));
 	err = index_mark(r->index, kind, &mark);
@@ -143,19 +165,15 @@ repo_sync_locked(struct repo *r, enum pack_kind kind, unsigned *damaged)
 	/* If it is emptied from here on, it is to be loaded again. */
 	if (err == 0)
 		err = index_epoch(r->index, kind, &epoch);
-	for (i = 0; i < s.n && err == 0; i++) {
-		ret = index_has_segment(r->index, kind, s.id[i]);
-		if (ret == 0)
-			ret = segment_load(r, kind, s.id[i], s.size[i]);
-		if (is_damage(ret))
-			bad++;
-		else if (ret < 0)
-			err = ret;
-	}
+	if (err == 0)
+		err = segments_load(r, kind, &s, 0, &bad, &denied);
 	if (err == 0 && bad > 0) {
+		log_info("reading back the packs that %u %s index segments "
+		    "listed", bad, pack_kind_name(kind));
 		err = repo_adopt(r, kind, &adopted);
-		/* A host that may only write does without, and stores anew. */
-		if (err == -EACCES)
+		/* A host that may read segments and no packs does without, and
+		 * stores anew. */
+		if (err == -EACCES && denied == 0)
 			err = 0;
 	}
 	if (err == 0) {
@@ -231,21 +249,14 @@ repo_follow(struct repo *r, enum pack_kind kind)
 {
 	struct names s = { 0 };
 	char prefix[32];
-	size_t i;
+	unsigned bad = 0, denied = 0;
 	int err;
 
 	snprintf(prefix, sizeof(prefix), "index/%s/", pack_kind_name(kind));
 	err = store_list(r->store, prefix, name_note, &s);
 	pthread_mutex_lock(&r->sync_lock);
-	for (i = 0; i < s.n && err == 0; i++) {
-		err = index_has_segment(r->index, kind, s.id[i]);
-		if (err == 0)
-			err = segment_load(r, kind, s.id[i], s.size[i]);
-		else if (err == 1)
-			err = 0;
-		if (err == -ENOENT)
-			err = 0;	/* merged or removed just now */
-	}
+	if (err == 0)
+		err = segments_load(r, kind, &s, 1, &bad, &denied);
 	pthread_mutex_unlock(&r->sync_lock);
 	names_release(&s);
 	return err;
@@ -307,6 +318,7 @@ struct adoption {
 	size_t npacks, packs_cap;
 	unsigned adopted;
 	unsigned denied;	/* packs that the store does not let us read */
+	unsigned broken;	/* that it cannot read */
 };
 
 #define ADOPT_ENTRIES	(1u << 20)
@@ -406,7 +418,10 @@ adopt_pack(void *ctx, const char *name, const struct store_stat *st)
 	} else if (err == -EACCES && ++a->denied == ADOPT_DENIED &&
 	    a->adopted + a->npacks == 0) {
 		return err;
-	} else if (is_damage(err) || err == -FIRN_ECOLD || err == -EACCES) {
+	} else if (repo_is_damage(err) || err == -FIRN_ECOLD ||
+	    err == -EACCES ||
+	    (err == -EIO && ++a->broken < FAULTS_MAX)) {
+		/* Packs may well be archived, all of them. */
 		log_warn(err, "cannot read back '%s'; left alone", name);
 		err = 0;
 	}
