@@ -114,6 +114,27 @@ batch_end(struct pipe *p)
 	return queue_put(p->full, b);
 }
 
+/* Room for so many bytes in an empty batch.  More than a piece takes is given
+ * back when it is not needed, so that one large item does not cost its memory
+ * for the rest of the run. */
+static int
+batch_room(struct batch *b, size_t need)
+{
+	size_t keep = b->pipe->conf.piece_max + sizeof(struct item) +
+	    BATCH_ALIGN;
+
+	if (keep < BATCH_SIZE)
+		keep = BATCH_SIZE;
+	if (need < BATCH_SIZE)
+		need = BATCH_SIZE;
+	if (need <= b->cap && (b->cap <= keep || need > keep))
+		return 0;
+	free(b->mem);
+	b->mem = malloc(need);
+	b->cap = b->mem != NULL ? need : 0;
+	return b->mem != NULL ? 0 : -ENOMEM;
+}
+
 /* An empty batch with room for so many bytes. */
 static int
 batch_begin(struct pipe *p, size_t need)
@@ -128,14 +149,7 @@ batch_begin(struct pipe *p, size_t need)
 	p->filling = b = taken;
 	b->used = 0;
 	b->pieces = 0;
-	if (need < BATCH_SIZE)
-		need = BATCH_SIZE;
-	if (need <= b->cap)
-		return 0;
-	free(b->mem);
-	b->mem = malloc(need);
-	b->cap = b->mem != NULL ? need : 0;
-	return b->mem != NULL ? 0 : -ENOMEM;
+	return batch_room(b, need);
 }
 
 /*
@@ -151,7 +165,9 @@ item_begin(struct pipe *p, enum item_type type, size_t extra)
 
 	p->piece = NULL;
 	if (p->filling != NULL && need > p->filling->cap - p->filling->used)
-		err = batch_end(p);
+		/* A piece that was begun and not committed left it empty. */
+		err = p->filling->used > 0 ? batch_end(p) :
+		    batch_room(p->filling, need);
 	if (err == 0 && p->filling == NULL) {
 		err = pipe_error(p);
 		if (err == 0)
