@@ -36,12 +36,14 @@ on_signal(int sig)
 static void
 signals_init(void)
 {
-	struct sigaction sa = { .sa_handler = on_signal };
+	struct sigaction sa = { .sa_handler = on_signal }, old;
 
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
+	sigaction(SIGHUP, &sa, &old);
+	if (old.sa_handler == SIG_IGN)	/* as nohup(1) has it */
+		sigaction(SIGHUP, &old, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 

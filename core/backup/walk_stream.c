@@ -29,8 +29,8 @@ stream_read(struct walker *w, uint8_t *buf, size_t len, size_t *got)
 		ret = file_wait(conf->stdin_fd, conf->stop);
 		if (ret == -ECANCELED)
 			return ret;
-		if (ret >= 0 && conf->stdin_look != NULL)
-			conf->stdin_look(conf->ctx, ret == 0);
+		if (ret == 0 && conf->stdin_look != NULL)
+			conf->stdin_look(conf->ctx, 1);
 		if (ret == 0)
 			continue;
 		n = ret < 0 ? -1 : read(conf->stdin_fd, buf + *got,
@@ -42,6 +42,10 @@ stream_read(struct walker *w, uint8_t *buf, size_t len, size_t *got)
 			    "cannot read standard input");
 		if (n == 0)
 			return 0;
+		/* Its end is no output: who had the terminal then is asked how
+		 * it ended. */
+		if (conf->stdin_look != NULL)
+			conf->stdin_look(conf->ctx, 0);
 		*got += (size_t)n;
 	}
 	return 0;

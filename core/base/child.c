@@ -34,14 +34,13 @@ close_fds(int fd[2])
 static void
 become(char *const *argv, int out, int report)
 {
-	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
-	size_t i;
 	ssize_t n;
 	int err;
 
 	setpgid(0, 0);
-	for (i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
-		signal(sigs[i], SIG_DFL);
+	/* What we catch becomes the default by itself, and what was ignored
+	 * for us (SIGHUP, by nohup(1)) stays so. */
+	signal(SIGPIPE, SIG_DFL);
 	if (dup2(out, STDOUT_FILENO) >= 0)
 		execvp(argv[0], argv);
 	err = errno;
@@ -122,6 +121,18 @@ terminal_back(struct child *c)
 	c->lent = 0;
 }
 
+/* It was stopped while it had the terminal, by its key for that maybe: which was
+ * meant for us as well. */
+static void
+stop_too(struct child *c, int sig)
+{
+	terminal_back(c);
+	if (sig != SIGTSTP)
+		return;
+	kill(getpid(), SIGTSTP);
+	kill(-c->pid, SIGCONT);
+}
+
 void
 child_look(struct child *c, int silent)
 {
@@ -133,11 +144,15 @@ child_look(struct child *c, int silent)
 		terminal_back(c);
 		return;
 	}
-	if (waitid(P_PID, (id_t)c->pid, &si, WSTOPPED | WNOHANG) != 0 ||
-	    si.si_pid == 0 ||
-	    (si.si_status != SIGTTIN && si.si_status != SIGTTOU))
+	/* It is left to be seen again: in the background there is nothing to
+	 * lend yet. */
+	if (waitid(P_PID, (id_t)c->pid, &si, WSTOPPED | WNOHANG |
+	    WNOWAIT) != 0 || si.si_pid == 0)
 		return;
-	if (c->lent || terminal_pass(getpgrp(), c->pid)) {
+	if (si.si_status != SIGTTIN && si.si_status != SIGTTOU) {
+		if (c->lent)
+			stop_too(c, si.si_status);
+	} else if (c->lent || terminal_pass(getpgrp(), c->pid)) {
 		c->lent = 1;
 		kill(-c->pid, SIGCONT);
 	}

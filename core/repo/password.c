@@ -51,17 +51,20 @@ command_read(struct child *c, const volatile int *stop, struct buf *out)
 	int ret = 0;
 
 	while (n > 0 && (ret = file_wait(c->out, stop)) >= 0) {
-		child_look(c, ret == 0);
-		if (ret == 0)
+		if (ret == 0) {
+			child_look(c, 1);
 			continue;
+		}
 		n = read(c->out, piece, sizeof(piece));
-		if (n > 0)
+		if (n > 0) {
+			child_look(c, 0);
 			buf_add(out, piece, (size_t)n);
-		else if (n < 0 && errno != EINTR)
+		} else if (n < 0 && errno != EINTR) {
 			ret = log_err(-errno, "cannot read from the password "
 			    "command");
-		else if (n < 0)
+		} else if (n < 0) {
 			n = 1;
+		}
 	}
 	explicit_bzero(piece, sizeof(piece));
 	return ret < 0 ? ret : 0;

@@ -146,6 +146,49 @@ def test_command_asks(local, work):
     assert len(local.generations()) == 1
 
 
+@pytest.mark.parametrize("args", [
+    ["backup", "-q", "--stdin", "dump", "--stdin-from-command", "--", "sh", "-c",
+     "read x </dev/tty"],
+    ["--password-command", "read x </dev/tty", "generations"]])
+def test_command_is_interrupted_at_its_prompt(local, work, args):
+    """^C goes to whoever has the terminal, and ends firn as if it were its own."""
+    local.env.pop("FIRN_PASSWORD_FILE") if "--password-command" in args else None
+    for _ in range(5):          # its end and the end of its output race
+        pid, master = on_terminal(local, *args, cwd=work)
+        wait_for(lambda: os.tcgetpgrp(master) not in (0, pid), "the command to ask")
+        os.write(master, b"\x03")
+        status, text = status_of(pid, master)
+        assert status == 130, text
+
+
+def test_command_is_stopped_at_its_prompt(local, work):
+    """^Z there stops firn too; when that goes on, so does the command."""
+    pid, master = on_terminal(local, "backup", "-q", "--stdin", "dump", "--stdin-from-command",
+                              "--", "sh", "-c", "read x </dev/tty; echo \"it was $x\"",
+                              cwd=work)
+    wait_for(lambda: os.tcgetpgrp(master) not in (0, pid), "the command to ask")
+    # No shell is here that could be told of it: a session's leader is not
+    # stopped, and so goes on at once.
+    os.write(master, b"\x1a")
+    os.write(master, b"secret\n")
+    status, text = status_of(pid, master)
+    assert status == 0, text
+    assert local("cat", "latest:dump").out == "it was secret\n"
+
+
+def test_nohup(local, work):
+    """SIGHUP that was ignored before us stays so, for commands as well."""
+    os.mkfifo(work / "go")
+    p = local.start("backup", "--stdin", "dump", "--stdin-from-command", "--", "sh", "-c",
+                    "kill -HUP $$ $PPID; echo $$ > pid; read x < go; echo lives",
+                    cwd=work, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    pid_in(work / "pid")
+    (work / "go").write_text("go\n")
+    out, err = p.communicate()
+    assert p.returncode == 0, (out, err)
+    assert local("cat", "latest:dump").out == "lives\n"
+
+
 @pytest.mark.parametrize("sig", SIGNALS)
 def test_password_command(local, work, sig):
     """One that never says a password."""
