@@ -89,6 +89,8 @@ refresh_now(struct refresh *r)
 			tell_unread(r);
 		r->behind = err != 0;
 	} else if (ret < 0) {
+		/* Some of it may be in the list by now. */
+		r->behind = 1;
 		err = ret;
 	}
 	tell_status(r, err);
