@@ -23,6 +23,7 @@
 #define FRAME_KEY_SIZE	(OBJECT_ID_SIZE + 4)
 #define RESYNC_SECONDS	5	/* between looks for new segments on a miss */
 #define COMPARE_SECONDS	60	/* between looks which packs are there */
+#define SEALED_KEPT	(2u << 20)
 #define GOOD_MAX	64	/* blocks a frame remembers as compared */
 
 struct frame {
@@ -173,6 +174,11 @@ tools_take(struct reader *rd)
 static void
 tools_give(struct reader *rd, struct tools *t)
 {
+	/* One large frame is not to cost its memory for good. */
+	if (t->sealed.cap > SEALED_KEPT) {
+		buf_release(&t->sealed);
+		buf_init(&t->sealed, FORMAT_FRAME_MAX + PACK_FRAME_OVERHEAD);
+	}
 	pthread_mutex_lock(&rd->lock);
 	t->next = rd->tools;
 	rd->tools = t;

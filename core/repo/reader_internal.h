@@ -21,7 +21,9 @@
 #define STREAMS		32	/* packs whose order of reading is followed */
 
 /* What one request or one look at the disk cache brought: one cell or some
- * neighbours.  Lives as long as one of them. */
+ * neighbours.  Lives as long as one of them, so memory can be up to REQUEST_MAX
+ * times what the LRU counts, where one cell of each request is all that is used
+ * again. */
 struct slab {
 	atomic_uint refs;
 	uint8_t data[];

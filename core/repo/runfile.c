@@ -57,6 +57,10 @@ runfile_new(const char *dir, const char *prefix, struct runfile *out)
 		ret = f.fd < 0 ? -errno : take(AT_FDCWD, f.path, f.fd);
 		if (ret == 1)
 			ret = file_fsync_dir(AT_FDCWD, dir) == 0 ? 1 : -EIO;
+		/* Where there are no locks, none of ours may be left; but one
+		 * that is another's by now, or gone, is not for us to take. */
+		if (ret < 0 && f.fd >= 0)
+			unlink(f.path);
 		if (ret != 1)
 			drop(&f);
 	}
