@@ -52,6 +52,9 @@ struct run {
 	char tag[GEN_TAG_SIZE];
 	struct localmeta *old, *fresh;
 	atomic_int fresh_err;		/* why fresh cannot be used */
+	struct repo_compared compared[3];	/* by kind */
+	uint64_t epoch[3];		/* index_epoch() to begin with */
+	int adopted;			/* all packs were looked through */
 	struct runfile mark;
 	int astray;			/* what a dead run stored is not
 					   listed yet */
@@ -191,20 +194,90 @@ missing_report(size_t data, size_t meta)
 static int
 packs_compare(struct run *r)
 {
-	size_t data = 0, meta = 0;
+	struct repo_compared *c = r->compared;
 	int ret;
 
-	ret = repo_packs_compare(r->repo, PACK_DATA, &data);
+	ret = repo_packs_compare(r->repo, PACK_DATA, &c[PACK_DATA]);
 	if (ret >= 0)
-		ret = repo_packs_compare(r->repo, PACK_META, &meta);
+		ret = repo_packs_compare(r->repo, PACK_META, &c[PACK_META]);
 	if (ret == -EACCES) {
 		log_warn(0, "the credentials do not allow to list packs, so "
 		    "those that are missing are not noticed");
 		ret = 0;
 	}
 	if (ret >= 0)
-		missing_report(data, meta);
+		missing_report(c[PACK_DATA].absent, c[PACK_META].absent);
 	return ret < 0 ? ret : 0;
+}
+
+/*
+ * Packs that no segment lists are of a run that died, or their segment is gone,
+ * or another host is just putting them.  What could not be read back is not
+ * tried again while it is all that there is, nor by a host that may only write.
+ */
+static int
+unlisted_adopt(struct run *r, enum pack_kind kind)
+{
+	const struct repo_compared *c = &r->compared[kind];
+	struct index *ix = repo_index(r->repo);
+	struct buf before = BUF_INIT(1024);
+	char name[32];
+	unsigned n = 0;
+	int err, same;
+
+	if (c->unlisted == 0)
+		return 0;
+	snprintf(name, sizeof(name), "unlisted-%s", pack_kind_name(kind));
+	same = index_state_get(ix, name, &before) == 0 &&
+	    ((before.len == sizeof(c->sum) &&
+	    memcmp(before.data, c->sum, sizeof(c->sum)) == 0) ||
+	    (before.len == 6 && !repo_keys(r->repo)->has_sk));
+	buf_release(&before);
+	if (same)
+		return 0;
+	err = repo_adopt_unlisted(r->repo, kind, &n);
+	if (err == -EACCES)
+		index_state_put(ix, name, "denied", 6);
+	else if (err == 0 && n == 0)
+		index_state_put(ix, name, c->sum, sizeof(c->sum));
+	return err == -EACCES ? 0 : err;
+}
+
+/* What no segment lists is listed before anything is stored anew. */
+static int
+unlisted_find(struct run *r)
+{
+	int err = 0;
+
+	if (!r->adopted)
+		err = unlisted_adopt(r, PACK_DATA);
+	if (err == 0 && !r->adopted)
+		err = unlisted_adopt(r, PACK_META);
+	if (err == 0)
+		err = index_epoch(repo_index(r->repo), PACK_DATA,
+		    &r->epoch[PACK_DATA]);
+	if (err == 0)
+		err = index_epoch(repo_index(r->repo), PACK_META,
+		    &r->epoch[PACK_META]);
+	return err;
+}
+
+/* All that was found in the index, whoever brought it there, is listed in the
+ * store. */
+static int
+relist(struct run *r)
+{
+	int err;
+
+	err = repo_relist(r->repo, PACK_DATA, r->epoch[PACK_DATA]);
+	if (err == 0)
+		err = repo_relist(r->repo, PACK_META, r->epoch[PACK_META]);
+	if (err == -EACCES) {
+		log_warn(0, "this key of the store may not read packs; should "
+		    "one be in no index segment, readers look for it");
+		err = 0;
+	}
+	return err;
 }
 
 /* Did a run of this host die?  Then find what it had uploaded. */
@@ -231,6 +304,7 @@ recover(struct run *r)
 	r->astray = 1;
 	log_info("the last backup did not end; looking for what it had "
 	    "stored");
+	r->adopted = 1;
 	err = repo_adopt(r->repo, PACK_DATA, &n);
 	if (err == 0)
 		err = repo_adopt(r->repo, PACK_META, &n);
@@ -255,6 +329,13 @@ settle(struct run *r)
 	r->pipe = NULL;
 	if (r->conf->dry_run)
 		return;
+	tree_free(r->tree);
+	r->tree = NULL;
+	reader_free(r->reader);
+	r->reader = NULL;
+	/* No call may be in progress when the store takes calls again. */
+	if (r->writer != NULL)
+		writer_halt(r->writer);
 	store_resume(repo_store(r->repo));
 	if (r->writer != NULL)
 		err = writer_settle(r->writer);
@@ -288,6 +369,8 @@ machinery(struct run *r)
 		err = packs_compare(r);
 	if (err == 0 && !r->conf->dry_run)
 		err = recover(r);
+	if (err == 0 && !r->conf->dry_run)
+		err = unlisted_find(r);
 	if (err == 0)
 		err = pipe_new(r->writer, &pc, &r->pipe);
 	return err;
@@ -408,6 +491,8 @@ backup_run(struct repo *repo, const struct backup_conf *conf,
 		err = writer_flush(r.writer);
 	if (r.writer != NULL)
 		writer_added(r.writer, &result->p.added);
+	if (err == 0 && !conf->dry_run)
+		err = relist(&r);
 	if (err == 0 && !conf->dry_run)
 		err = record(&r);
 	if (err != 0)

@@ -84,6 +84,8 @@ int index_load_add(struct index_load *ld, const struct segment_entry *entries,
  * their entries stay. */
 int index_load_replaces(struct index_load *ld,
     const uint8_t (*segments)[OBJECT_ID_SIZE], size_t n);
+/* No store has this segment: it is this host's alone. */
+void index_load_local(struct index_load *ld);
 int index_load_commit(struct index_load *ld);
 void index_load_abort(struct index_load *ld);
 
@@ -92,11 +94,14 @@ void index_load_abort(struct index_load *ld);
  * all names that are there, then retain.  When a segment that was loaded before
  * the mark is missing from the list and no other segment's `replaced` explains
  * it, the half is emptied (0 segments loaded) so that the caller loads afresh;
- * returns 1 then.  What other processes load after the mark need not be listed.
+ * returns 1 then.  What other processes load after the mark need not be listed,
+ * nor, with keep_local, what is this host's alone.
  */
 int index_mark(struct index *ix, enum pack_kind kind, uint64_t *mark);
 int index_retain_since(struct index *ix, enum pack_kind kind, uint64_t mark,
-    const uint8_t (*segments)[OBJECT_ID_SIZE], size_t n);
+    int keep_local, const uint8_t (*segments)[OBJECT_ID_SIZE], size_t n);
+/* Is anything loaded that is this host's alone: 1, 0, -errno. */
+int index_has_local(struct index *ix, enum pack_kind kind);
 
 struct index_stats {
 	uint64_t entries;

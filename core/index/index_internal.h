@@ -87,6 +87,7 @@ struct half_rec {
 
 #define SEG_LOADED	1
 #define SEG_REPLACED	2
+#define SEG_LOCAL	4
 #define SEG_ROW_SIZE	9
 
 struct half_db {

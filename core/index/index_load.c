@@ -33,6 +33,7 @@ struct index_load {
 	size_t nreplaced;
 	uint8_t segment[OBJECT_ID_SIZE];
 	uint8_t last[BLOCK_ID_SHORT];
+	int local;		/* SEG_LOCAL */
 	int ahead;		/* something was written ahead */
 	struct slab_builder builder;
 };
@@ -210,6 +211,12 @@ index_load_replaces(struct index_load *ld,
 	return 0;
 }
 
+void
+index_load_local(struct index_load *ld)
+{
+	ld->local = 1;
+}
+
 /* --- entries ------------------------------------------------------------ */
 
 /* Write what the builder has got into the load's run. */
@@ -306,7 +313,7 @@ seg_mark(struct index_load *ld, MDB_txn *txn, uint8_t id[OBJECT_ID_SIZE],
 	if (rc == 0 && v.mv_size == sizeof(row))
 		memcpy(row, v.mv_data, sizeof(row));
 	row[0] |= (uint8_t)flag;
-	if (flag == SEG_LOADED)
+	if (flag & SEG_LOADED)
 		le64_put(row + 1, seq);
 	v = (MDB_val){ sizeof(row), row };
 	if (rc == 0 || rc == MDB_NOTFOUND)
@@ -339,7 +346,8 @@ load_final(struct index_load *ld, MDB_txn *txn)
 	rec.gen++;
 	rec.seq++;
 	rec.segments++;
-	err = seg_mark(ld, txn, ld->segment, SEG_LOADED, rec.seq);
+	err = seg_mark(ld, txn, ld->segment, SEG_LOADED |
+	    (ld->local ? SEG_LOCAL : 0u), rec.seq);
 	for (i = 0; i < ld->nreplaced && err == 0; i++)
 		err = seg_mark(ld, txn, ld->replaced[i], SEG_REPLACED, 0);
 	return err != 0 ? err : half_put(ix, txn, ld->half, &rec);

@@ -53,6 +53,7 @@ struct retain {
 	const uint8_t (*name)[OBJECT_ID_SIZE];	/* sorted */
 	size_t n;
 	uint64_t mark;
+	int keep_local;
 	int lost;		/* a loaded segment is gone, unexplained */
 	uint64_t gone;		/* loaded, replaced, and gone */
 };
@@ -86,6 +87,7 @@ retain_walk(struct index *ix, MDB_txn *txn, unsigned h, struct retain *r,
 		memcpy(name, k.mv_data, sizeof(name));
 		memcpy(row, v.mv_data, sizeof(row));
 		if (!(row[0] & SEG_LOADED) || le64_get(row + 1) > r->mark ||
+		    (r->keep_local && row[0] & SEG_LOCAL) ||
 		    (r->n > 0 && bsearch(name, r->name, r->n,
 		    OBJECT_ID_SIZE, name_cmp) != NULL))
 			continue;
@@ -159,9 +161,9 @@ retain_write(struct index *ix, unsigned h, struct retain *r)
 
 int
 index_retain_since(struct index *ix, enum pack_kind kind, uint64_t mark,
-    const uint8_t (*segments)[OBJECT_ID_SIZE], size_t n)
+    int keep_local, const uint8_t (*segments)[OBJECT_ID_SIZE], size_t n)
 {
-	struct retain r = { NULL, n, mark, 0, 0 };
+	struct retain r = { .n = n, .mark = mark, .keep_local = keep_local };
 	uint8_t (*sorted)[OBJECT_ID_SIZE];
 	unsigned h = half_of(kind);
 	struct slot *s;
@@ -190,4 +192,29 @@ index_retain_since(struct index *ix, enum pack_kind kind, uint64_t mark,
 	}
 	free(sorted);
 	return ret;
+}
+
+int
+index_has_local(struct index *ix, enum pack_kind kind)
+{
+	MDB_cursor *cur;
+	MDB_val k, v;
+	struct slot *s;
+	int ret, rc, found = 0;
+
+	ret = slot_get(ix, &s);
+	if (ret != 0)
+		return ret;
+	rc = mdb_cursor_open(s->txn, ix->half[half_of(kind)].seg, &cur);
+	if (rc == 0) {
+		while (!found && (rc = mdb_cursor_get(cur, &k, &v,
+		    MDB_NEXT)) == 0)
+			found = v.mv_size == SEG_ROW_SIZE &&
+			    *(const uint8_t *)v.mv_data & SEG_LOCAL;
+		mdb_cursor_close(cur);
+	}
+	slot_put(s);
+	if (found || rc == MDB_NOTFOUND)
+		return found;
+	return index_err(ix, rc, "read");
 }

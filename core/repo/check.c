@@ -105,9 +105,9 @@ unlisted_report(struct check *c)
 	}
 	if (ret < 0 || n == 0)
 		return ret;
-	ret = repo_sync(c->repo, PACK_META, NULL);
+	ret = repo_sync_listed(c->repo, PACK_META);
 	if (ret == 0)
-		ret = repo_sync(c->repo, PACK_DATA, NULL);
+		ret = repo_sync_listed(c->repo, PACK_DATA);
 	for (i = 0; i < c->npacks && ret >= 0; i++) {
 		p = &c->pack[i];
 		if (!p->taken_up)

@@ -112,6 +112,8 @@ repo_close(struct repo *r)
 		return;
 	repo_state_close(r);
 	repo_salvage_release(r);
+	names_release(&r->unlisted[PACK_DATA]);
+	names_release(&r->unlisted[PACK_META]);
 	free(r->unread[PACK_DATA].id);
 	free(r->unread[PACK_META].id);
 	store_close(r->store);

@@ -75,10 +75,14 @@ const char *repo_state_dir(const struct repo *r);
  * back from their footers where possible.  0 also then.
  */
 int repo_sync(struct repo *r, enum pack_kind kind, unsigned *damaged);
+/* The same, and forgets what was read back and no segment in the store lists. */
+int repo_sync_listed(struct repo *r, enum pack_kind kind);
 /* Done at least once since open; does it when not. */
 int repo_sync_once(struct repo *r, enum pack_kind kind);
 /* 1 when it was not done, or another process has emptied the index since. */
 int repo_sync_due(struct repo *r, enum pack_kind kind);
+/* Does it when it is due. */
+int repo_sync_current(struct repo *r, enum pack_kind kind);
 
 /*
  * Compare the packs that the index names with a listing of the store.  Blocks
@@ -86,10 +90,15 @@ int repo_sync_due(struct repo *r, enum pack_kind kind);
  * then on, on this host: a backup stores them again, and a reader finds them
  * where else they are.  A pack that is back is believed again.  One request
  * for 1000 packs, and in the rare case that something changed, the index is
- * loaded anew; 1 then, else 0, or -errno.  *absent (may be NULL) counts the
- * packs that are missing.
+ * loaded anew; 1 then, else 0, or -errno.  out may be NULL.
  */
-int repo_packs_compare(struct repo *r, enum pack_kind kind, size_t *absent);
+struct repo_compared {
+	size_t absent;		/* packs that are missing */
+	size_t unlisted;	/* packs that are there and in no segment */
+	uint8_t sum[OBJECT_ID_SIZE];	/* tells those from others */
+};
+int repo_packs_compare(struct repo *r, enum pack_kind kind,
+    struct repo_compared *out);
 /*
  * Where a block was in a pack that the last comparison found with another
  * size: what is left of it may be readable.  1, 0 or -errno.  The first call
@@ -114,8 +123,19 @@ int repo_follow(struct repo *r, enum pack_kind kind);
  */
 void repo_heals(struct repo *r);
 int repo_adopt(struct repo *r, enum pack_kind kind, unsigned *packs);
-/* The same the first time since open only: 1 when packs were added. */
+/* The same the first time only since the index was emptied: 1 when packs were
+ * added. */
 int repo_adopt_once(struct repo *r, enum pack_kind kind);
+/* The same for the packs that the last comparison found in no segment: no
+ * request but for those. */
+int repo_adopt_unlisted(struct repo *r, enum pack_kind kind, unsigned *packs);
+/*
+ * Processes without repo_heals() share the index, and may have read back packs
+ * that no segment in the store lists; or one may have emptied it since epoch
+ * `since`, and such packs with it.  Then lists them in the store; by who heals,
+ * before it makes a generation of what it found in the index.
+ */
+int repo_relist(struct repo *r, enum pack_kind kind, uint64_t since);
 
 /* The id of a block: HMAC(K, type || content).  mac is a thread's own over
  * keys->block_id. */

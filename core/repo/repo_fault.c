@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whose fault a failure is, one object's or the store's; and lists of objects
- * that are at fault, which are short.
+ * Whose fault a failure is, one object's or the store's; and lists of
+ * objects.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -53,4 +53,34 @@ pack_ids_has(const struct pack_ids *l, const uint8_t id[OBJECT_ID_SIZE])
 		if (memcmp(l->id[i], id, OBJECT_ID_SIZE) == 0)
 			return 1;
 	return 0;
+}
+
+int
+names_add(struct names *s, const uint8_t id[OBJECT_ID_SIZE], uint64_t size)
+{
+	size_t cap = s->cap > 0 ? 2 * s->cap : 256;
+	void *p;
+
+	if (s->n == s->cap) {
+		p = realloc(s->id, cap * sizeof(*s->id));
+		if (p == NULL)
+			return -ENOMEM;
+		s->id = p;
+		p = realloc(s->size, cap * sizeof(*s->size));
+		if (p == NULL)
+			return -ENOMEM;
+		s->size = p;
+		s->cap = cap;
+	}
+	memcpy(s->id[s->n], id, OBJECT_ID_SIZE);
+	s->size[s->n++] = size;
+	return 0;
+}
+
+void
+names_release(struct names *s)
+{
+	free(s->id);
+	free(s->size);
+	memset(s, 0, sizeof(*s));
 }

@@ -20,6 +20,17 @@
  */
 #define FAULTS_MAX	3
 
+/* Objects as listed. */
+struct names {
+	uint8_t (*id)[OBJECT_ID_SIZE];
+	uint64_t *size;
+	size_t n, cap;
+};
+
+int names_add(struct names *s, const uint8_t id[OBJECT_ID_SIZE],
+    uint64_t size);
+void names_release(struct names *s);
+
 struct pack_ids {
 	uint8_t (*id)[OBJECT_ID_SIZE];
 	size_t n;
@@ -30,7 +41,10 @@ int pack_ids_has(const struct pack_ids *l, const uint8_t id[OBJECT_ID_SIZE]);
 
 /* What packs that were cut short may still have (repo_salvage.c). */
 struct salvage {
-	struct pack_ids cut;
+	struct names cut;
+	struct salvage_pack *pack;	/* the same, sorted by id, once looked
+					   up */
+	size_t npacks;
 	struct salvage_place *place;	/* sorted by id, once looked up */
 	size_t n, cap;
 	int looked;
@@ -51,10 +65,14 @@ struct repo {
 					   writes the next three, by kind */
 	atomic_int synced[3];
 	atomic_ullong epoch[3];	/* index_epoch() that was loaded */
-	int adopted[3];		/* protected by sync_lock */
+	/* index_epoch() in which all was read back, and 1; 0: none. */
+	uint64_t adopted[3];	/* protected by sync_lock */
+	/* What the last comparison met that no segment lists. */
+	struct names unlisted[3];	/* protected by sync_lock */
 	struct pack_ids unread[3];	/* segments that could not be loaded;
 					   by kind; protected by sync_lock */
 	struct salvage salvage[3];	/* by kind; protected by sync_lock */
+	int listed_only;	/* a sync's; protected by sync_lock */
 	int heals;		/* may put segments for packs read back */
 };
 
@@ -77,7 +95,7 @@ int repo_sync_locked(struct repo *r, enum pack_kind kind, unsigned *damaged);
 
 /* repo_salvage.c: takes the ids over.  For who holds sync_lock. */
 void repo_salvage_from(struct repo *r, enum pack_kind kind,
-    const struct pack_ids *cut);
+    const struct names *cut);
 void repo_salvage_release(struct repo *r);
 
 /* repo_key.c: the slot that the password opens. */

@@ -3,7 +3,7 @@
  * Comparing the packs that the index names with those that the store has.
  *
  * One listing; the index marks a bit for each pack that is seen, so memory is
- * a bit a pack.  Large halves are listed in sixteen pieces by several threads,
+ * a bit a pack, and 40 bytes for each that no segment lists.  Large halves are listed in sixteen pieces by several threads,
  * since a listing waits a round trip for every 1000 names.
  */
 #include <stdio.h>
@@ -26,7 +26,8 @@ struct roll_call {
 	enum pack_kind kind;
 	struct index_roll *roll;
 	pthread_mutex_t lock;
-	struct pack_ids cut;		/* protected by lock */
+	struct names cut;		/* protected by lock, as below */
+	struct names unlisted;
 	struct piece {
 		struct roll_call *call;
 		char prefix[8];
@@ -45,9 +46,10 @@ on_pack(void *ctx, const char *name, const struct store_stat *st)
 	if (base == NULL || hex_decode(base + 1, id, OBJECT_ID_SIZE) != 0)
 		return 0;
 	ret = index_roll_seen(p->call->roll, id, st->size);
-	if (ret == 2) {
+	if (ret == 0 || ret == 2) {
 		pthread_mutex_lock(&p->call->lock);
-		ret = pack_ids_add(&p->call->cut, id);
+		ret = names_add(ret == 2 ? &p->call->cut :
+		    &p->call->unlisted, id, st->size);
 		pthread_mutex_unlock(&p->call->lock);
 	}
 	return ret < 0 ? ret : 0;
@@ -127,16 +129,36 @@ roll_call(struct repo *r, enum pack_kind kind, size_t *n)
 		    (const uint8_t (*)[OBJECT_ID_SIZE])ids, *n);
 	index_roll_free(c.roll);
 	free(ids);
-	if (ret >= 0)
+	if (ret >= 0) {
 		repo_salvage_from(r, kind, &c.cut);
-	else
-		free(c.cut.id);
+		names_release(&r->unlisted[kind]);
+		r->unlisted[kind] = c.unlisted;
+	} else {
+		names_release(&c.cut);
+		names_release(&c.unlisted);
+	}
 	pthread_mutex_destroy(&c.lock);
 	return ret;
 }
 
+static void
+result(const struct repo *r, enum pack_kind kind, size_t absent,
+    struct repo_compared *out)
+{
+	const struct names *u = &r->unlisted[kind];
+	size_t i, k;
+
+	memset(out, 0, sizeof(*out));
+	out->absent = absent;
+	out->unlisted = u->n;
+	for (i = 0; i < u->n; i++)
+		for (k = 0; k < OBJECT_ID_SIZE; k++)
+			out->sum[k] ^= u->id[i][k];
+}
+
 int
-repo_packs_compare(struct repo *r, enum pack_kind kind, size_t *absent)
+repo_packs_compare(struct repo *r, enum pack_kind kind,
+    struct repo_compared *out)
 {
 	size_t n = 0;
 	int ret, i;
@@ -156,8 +178,8 @@ repo_packs_compare(struct repo *r, enum pack_kind kind, size_t *absent)
 		ret = repo_sync_locked(r, kind, NULL);
 		ret = ret == 0 ? 1 : ret;
 	}
+	if (out != NULL)
+		result(r, kind, n, out);
 	pthread_mutex_unlock(&r->sync_lock);
-	if (absent != NULL)
-		*absent = n;
 	return ret;
 }

@@ -20,45 +20,19 @@
 #include "repo/repo_internal.h"
 #include "repo/segment_read.h"
 
-struct names {
-	uint8_t (*id)[OBJECT_ID_SIZE];
-	uint64_t *size;
-	size_t n, cap;
-};
-
 static int
 name_note(void *ctx, const char *name, const struct store_stat *st)
 {
-	struct names *s = ctx;
 	const char *base = strrchr(name, '/');
-	void *p;
+	uint8_t id[OBJECT_ID_SIZE];
 
 	base = base != NULL ? base + 1 : name;
-	if (s->n == s->cap) {
-		s->cap = s->cap > 0 ? 2 * s->cap : 256;
-		p = realloc(s->id, s->cap * sizeof(*s->id));
-		if (p == NULL)
-			return -ENOMEM;
-		s->id = p;
-		p = realloc(s->size, s->cap * sizeof(*s->size));
-		if (p == NULL)
-			return -ENOMEM;
-		s->size = p;
-	}
-	if (hex_decode(base, s->id[s->n], OBJECT_ID_SIZE) != 0) {
+	if (hex_decode(base, id, OBJECT_ID_SIZE) != 0) {
 		log_warn(0, "'%s' is not an object of firn; passed over",
 		    name);
 		return 0;
 	}
-	s->size[s->n++] = st->size;
-	return 0;
-}
-
-static void
-names_release(struct names *s)
-{
-	free(s->id);
-	free(s->size);
+	return names_add(ctx, id, st->size);
 }
 
 static int
@@ -157,7 +131,9 @@ repo_sync_locked(struct repo *r, enum pack_kind kind, unsigned *damaged)
 	if (err == 0)
 		err = store_list(r->store, prefix, name_note, &s);
 	if (err == 0) {
+		/* Who heals lists in the store what is known here alone. */
 		err = index_retain_since(r->index, kind, mark,
+		    !r->heals && !r->listed_only,
 		    (const uint8_t (*)[OBJECT_ID_SIZE])s.id, s.n);
 		if (err == 1)
 			err = 0;
@@ -198,6 +174,19 @@ repo_sync(struct repo *r, enum pack_kind kind, unsigned *damaged)
 }
 
 int
+repo_sync_listed(struct repo *r, enum pack_kind kind)
+{
+	int err;
+
+	pthread_mutex_lock(&r->sync_lock);
+	r->listed_only = 1;
+	err = repo_sync_locked(r, kind, NULL);
+	r->listed_only = 0;
+	pthread_mutex_unlock(&r->sync_lock);
+	return err;
+}
+
+int
 repo_sync_due(struct repo *r, enum pack_kind kind)
 {
 	uint64_t epoch;
@@ -217,15 +206,31 @@ int
 repo_adopt_once(struct repo *r, enum pack_kind kind)
 {
 	unsigned adopted = 0;
-	int err = 0;
+	uint64_t epoch;
+	int err;
 
 	pthread_mutex_lock(&r->sync_lock);
-	if (!r->adopted[kind]) {
+	err = index_epoch(r->index, kind, &epoch);
+	if (err == 0 && r->adopted[kind] != epoch + 1) {
 		err = repo_adopt(r, kind, &adopted);
-		r->adopted[kind] = err == 0;
+		if (err == 0)
+			r->adopted[kind] = epoch + 1;
 	}
 	pthread_mutex_unlock(&r->sync_lock);
 	return err != 0 ? err : adopted > 0;
+}
+
+int
+repo_sync_current(struct repo *r, enum pack_kind kind)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&r->sync_lock);
+	/* Whoever was before us may have done it. */
+	if (repo_sync_due(r, kind))
+		err = repo_sync_locked(r, kind, NULL);
+	pthread_mutex_unlock(&r->sync_lock);
+	return err;
 }
 
 int
@@ -324,6 +329,26 @@ struct adoption {
 #define ADOPT_ENTRIES	(1u << 20)
 #define ADOPT_DENIED	3	/* so many, and none read: it will be all */
 
+/* Into the index of this host. */
+static int
+adopt_load(struct adoption *a, const uint8_t id[OBJECT_ID_SIZE])
+{
+	struct index_load *ld;
+	int err;
+
+	err = index_load_begin(a->r->index, a->kind, id, a->packs, a->npacks,
+	    &ld);
+	if (err != 0)
+		return err;
+	if (!a->r->heals)
+		index_load_local(ld);
+	err = index_load_add(ld, a->entries, a->nentries);
+	if (err == 0)
+		return index_load_commit(ld);
+	index_load_abort(ld);
+	return err;
+}
+
 static int
 adopt_flush(struct adoption *a)
 {
@@ -345,10 +370,8 @@ adopt_flush(struct adoption *a)
 			err = store_put(a->r->store, name, bytes.data,
 			    bytes.len, id, 0);
 	}
-	if (err == 0) {
-		err = index_add_segment(a->r->index, a->kind, id, a->entries,
-		    a->nentries, a->packs, a->npacks);
-	}
+	if (err == 0)
+		err = adopt_load(a, id);
 	buf_release(&bytes);
 	a->adopted += (unsigned)a->npacks;
 	a->nentries = 0;
@@ -428,6 +451,20 @@ adopt_pack(void *ctx, const char *name, const struct store_stat *st)
 	return err;
 }
 
+static int
+adopt_end(struct adoption *a, int err, unsigned *packs)
+{
+	if (err == 0)
+		err = adopt_flush(a);
+	if (err == 0 && a->adopted > 0)
+		log_info("read back %u %s packs that no index listed",
+		    a->adopted, pack_kind_name(a->kind));
+	*packs = a->adopted;
+	free(a->entries);
+	free(a->packs);
+	return err;
+}
+
 int
 repo_adopt(struct repo *r, enum pack_kind kind, unsigned *packs)
 {
@@ -437,13 +474,52 @@ repo_adopt(struct repo *r, enum pack_kind kind, unsigned *packs)
 
 	snprintf(prefix, sizeof(prefix), "%s/", pack_kind_name(kind));
 	err = store_list(r->store, prefix, adopt_pack, &a);
-	if (err == 0)
-		err = adopt_flush(&a);
-	if (err == 0 && a.adopted > 0)
-		log_info("read back %u %s packs that no index listed",
-		    a.adopted, pack_kind_name(kind));
-	*packs = a.adopted;
-	free(a.entries);
-	free(a.packs);
+	return adopt_end(&a, err, packs);
+}
+
+int
+repo_adopt_unlisted(struct repo *r, enum pack_kind kind, unsigned *packs)
+{
+	struct adoption a = { .r = r, .kind = kind };
+	struct names *s = &r->unlisted[kind];
+	char name[STORE_NAME_MAX + 1];
+	struct store_stat st = { 0 };
+	size_t i;
+	int err = 0;
+
+	pthread_mutex_lock(&r->sync_lock);
+	for (i = 0; i < s->n && err == 0; i++) {
+		repo_pack_name(kind, s->id[i], name);
+		st.size = s->size[i];
+		err = adopt_pack(&a, name, &st);
+	}
+	err = adopt_end(&a, err, packs);
+	pthread_mutex_unlock(&r->sync_lock);
 	return err;
+}
+
+int
+repo_relist(struct repo *r, enum pack_kind kind, uint64_t since)
+{
+	uint64_t epoch;
+	unsigned n, tries;
+	int ret;
+
+	for (tries = 0; tries < 3; tries++) {
+		ret = index_epoch(r->index, kind, &epoch);
+		if (ret == 0 && epoch == since)
+			ret = index_has_local(r->index, kind);
+		else if (ret == 0)
+			ret = 1;
+		if (ret != 1)
+			return ret;
+		ret = repo_sync(r, kind, NULL);
+		if (ret == 0)
+			ret = index_epoch(r->index, kind, &since);
+		if (ret == 0)
+			ret = repo_adopt(r, kind, &n);
+		if (ret != 0)
+			return ret;
+	}
+	return 0;
 }

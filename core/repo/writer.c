@@ -132,6 +132,7 @@ int
 writer_has(struct writer *w, enum block_type type,
     const uint8_t id[BLOCK_ID_SIZE])
 {
+	enum pack_kind kind = block_pack_kind(type);
 	int has;
 
 	/*
@@ -144,7 +145,15 @@ writer_has(struct writer *w, enum block_type type,
 	pthread_mutex_unlock(&w->lock);
 	if (has)
 		return 1;
-	return index_has(repo_index(w->repo), block_pack_kind(type), id);
+	has = index_has(repo_index(w->repo), kind, id);
+	/* Another process may have emptied the index: then it knows nothing,
+	 * and all would be stored again. */
+	if (has == 0 && repo_sync_due(w->repo, kind)) {
+		has = repo_sync_current(w->repo, kind);
+		if (has == 0)
+			has = index_has(repo_index(w->repo), kind, id);
+	}
+	return has;
 }
 
 /* A compressor's job. */
@@ -445,13 +454,20 @@ writer_flush(struct writer *w)
 	return err == 0 ? 0 : writer_fail(w, err);
 }
 
+void
+writer_halt(struct writer *w)
+{
+	writer_fail(w, -ECANCELED);
+	writer_follow_stop(w);
+	writer_upload_wait(w);
+}
+
 int
 writer_settle(struct writer *w)
 {
 	int err, astray;
 
-	writer_fail(w, -ECANCELED);
-	writer_upload_wait(w);
+	writer_halt(w);
 	err = writer_segment(w, PACK_DATA, 1);
 	if (err == 0)
 		err = writer_segment(w, PACK_META, 1);

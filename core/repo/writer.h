@@ -56,8 +56,11 @@ int writer_add(struct writer *w, enum block_type type,
 /* Everything added so far is durable and in a segment when this returns 0. */
 int writer_flush(struct writer *w);
 
+/* After a failure, when nobody adds any more: nothing is begun from here on, and
+ * what is in progress has ended when this returns. */
+void writer_halt(struct writer *w);
 /*
- * After a failure, when nobody adds any more: waits for packs in upload, drops
+ * Then: waits for packs in upload, drops
  * what is not stored yet, and puts segments for what is.  0 when every pack
  * that may have reached the store is in a segment now; else -errno, and the
  * next run should look for them.

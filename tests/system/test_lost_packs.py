@@ -306,3 +306,30 @@ def test_a_pack_of_another_size_is_named(local, work):
         assert [p["object"] for p in problems] == [str(pack.relative_to(local.store_dir()))]
         assert summary["files_hit"] == 0
         pack.write_bytes(data)
+
+
+@pytest.mark.parametrize("part", ["data", "meta"])
+@pytest.mark.parametrize("key", ["owner", "write-only"])
+def test_a_segment_that_is_gone_is_listed_again(local, work, part, key):
+    """Nothing died, so the packs themselves tell; the next backup lists them."""
+    src = make_source(work)
+    host = write_only(local, work) if key == "write-only" else local
+    host.backup("--series", "s", src)
+    before = set(keys_of(local, "data"))
+    segments = local.store_dir() / "index" / part
+    assert [p.unlink() for p in segments.iterdir()]
+    host.backup("--series", "s", "--force", src)
+    assert set(keys_of(local, "data")) == before, "stored again"
+    assert list(segments.iterdir()), "not listed again"
+    problems, summary = local.client("fresh").check("--read-data")
+    assert problems == [] and summary["unused_packs"] == 0
+
+
+def test_packs_that_cannot_be_read_back_are_tried_once(local, work):
+    src = make_source(work)
+    local.backup("--series", "s", src)
+    stray = local.store_dir() / "data" / "00" / ("00" * 32)
+    stray.parent.mkdir(exist_ok=True)
+    stray.write_bytes(b"x" * 1000)
+    said = [local("backup", "--series", "s", src).err.count(stray.name) for _ in range(2)]
+    assert said == [1, 0]

@@ -51,7 +51,7 @@ retain(struct index *ix, const char *list, uint64_t mark)
 		memcpy(name[n], s.name, OBJECT_ID_SIZE);
 		free_segment(&s);
 	}
-	return index_retain_since(ix, PACK_DATA, mark,
+	return index_retain_since(ix, PACK_DATA, mark, 0,
 	    (const uint8_t (*)[OBJECT_ID_SIZE])name, n);
 }
 
