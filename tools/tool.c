@@ -281,7 +281,8 @@ tool_exit(int err)
 {
 	if (err == 0)
 		return EXIT_DONE;
-	if (tool_stop)
+	/* Of ^C at a command's prompt only the command hears. */
+	if (tool_stop || err == -ECANCELED)
 		return EXIT_INTERRUPTED;
 	switch (err) {
 	case -FIRN_ENOREPO:

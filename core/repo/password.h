@@ -27,7 +27,8 @@ struct password_source {
  * For repo_conf.password, with a struct password_source (or NULL) as context.
  * again: ask twice at a prompt, since it is a new one.  -ENOTTY without any
  * source or a terminal; -EINVAL when empty, too long, or the two differ; all
- * logged with the next step.  -ECANCELED, not logged, once *stop is not 0.
+ * logged with the next step.  -ECANCELED, not logged, once *stop is not 0 or
+ * somebody interrupts the command where it asks on the terminal.
  */
 int password_get(void *source, int again, struct buf *out);
 
