@@ -379,7 +379,7 @@ options_usage(void)
 	    "\n"
 	    "  password-file=FILE     the first line of FILE; else "
 	    "FIRN_PASSWORD_FILE\n"
-	    "  password-command=CMD   what CMD prints; else "
+	    "  password-command=CMD   the first line that CMD prints; else "
 	    "FIRN_PASSWORD_COMMAND; else a prompt\n"
 	    "  cache-dir=DIR          local state; default FIRN_CACHE_DIR, "
 	    "/var/cache/firn, ~/.cache/firn\n"

@@ -87,9 +87,9 @@ run(struct tool *t, int argc, char **argv)
 
 const struct command command_init = { "init", run, "",
 	"make a repository and its first key",
-	"Make a repository in an empty directory or bucket, and an owner's key "
-	"to it.\nThe password comes from --password-file, --password-command, "
-	"their\nenvironment variables, or a prompt.\n"
+	"Make a repository in an empty directory or an empty place of a bucket, "
+	"and an\nowner's key to it. The password comes from --password-file, "
+	"--password-command,\ntheir environment variables, or a prompt.\n"
 	"\n"
 	"      --label TEXT        a name for the key, shown by `firn key list`"
 	"\n"
@@ -98,7 +98,7 @@ const struct command command_init = { "init", run, "",
 	"      --pack-size SIZE    size of a data pack (32M; 128M suits Deep "
 	"Archive)\n"
 	"      --kdf-memory SIZE   memory that trying a password takes (128M); "
-	"less for small\n"
-	"                          machines, more against guessing\n"
+	"less for\n"
+	"                          small machines, more against guessing\n"
 	"\n"
-	"The sizes cannot be changed later." };
+	"The sizes of blocks and packs cannot be changed later." };

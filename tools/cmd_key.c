@@ -183,9 +183,11 @@ const struct command command_key = { "key", run,
 	"generations\n"
 	"                  without being able to read any, its own included\n"
 	"      --label TEXT\n"
+	"                  a name for the new key\n"
 	"      --new-password-file FILE, --new-password-command COMMAND\n"
 	"                  the new password; else it is asked for\n"
 	"      --kdf-memory SIZE\n"
 	"                  memory that trying the new password takes (128M)\n"
 	"\n"
-	"Example: firn key add --role write-only --label web1" };
+	"Example: firn key add --role write-only --label web1 \\\n"
+	"             --new-password-file web1.password" };

@@ -141,10 +141,10 @@ const struct command command_mount = { "mount", run, "DIR",
 	"`fusermount3 -u\nDIR` where you are not root.\n"
 	"\n"
 	"  -f, --foreground    stay in the foreground and log to stderr\n"
-	"  -o, --options LIST  mount options, as for mount(8): allow_other, "
-	"refresh=SECONDS,\n"
-	"                      timeout=SECONDS and more; see firnfs(8)\n"
+	"  -o, --options LIST  mount options, as for mount(8): allow_other,\n"
+	"                      refresh=SECONDS, timeout=SECONDS and more; see "
+	"firnfs(8)\n"
 	"\n"
 	"In /etc/fstab:\n"
-	"  /srv/backup  /mnt  fuse.firnfs  noauto,password-file=/etc/firn/pass  "
-	"0 0" };
+	"  /srv/backup  /mnt  fuse.firnfs  noauto,password-file=/etc/firn/password "
+	" 0 0" };
