@@ -300,7 +300,7 @@ check(struct options *o)
 	if (o->repo == NULL || *o->repo == '\0')
 		return log_err(-EINVAL, "which repository? firnfs REPO DIR, or "
 		    "set FIRN_REPOSITORY");
-	if (o->dir == NULL)
+	if (o->dir == NULL || *o->dir == '\0')
 		return log_err(-EINVAL, "mount where? firnfs REPO DIR");
 	return 0;
 }

@@ -110,6 +110,8 @@ run(struct tool *t, int argc, char **argv)
 	}
 	if (optind + 1 != argc)
 		return tool_usage(t, "want one DIR to mount at");
+	if (*argv[optind] == '\0')
+		return tool_usage(t, "DIR is empty");
 	status = tool_need_repo(t);
 	if (status != 0)
 		return status;

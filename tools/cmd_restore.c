@@ -182,6 +182,8 @@ run(struct tool *t, int argc, char **argv)
 	}
 	if (optind + 2 != argc)
 		return tool_usage(t, "want GENERATION[:PATH] and DIR");
+	if (*argv[optind + 1] == '\0')
+		return tool_usage(t, "DIR is empty");
 	status = tool_generation(t, argv[optind], &gens, &g, &path);
 	if (status != 0)
 		return status;

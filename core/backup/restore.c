@@ -323,7 +323,7 @@ open_target(struct restore *r, const char *target, mode_t mode, int *fd,
 	int err;
 
 	if (target[0] == '\0')
-		target = "/";
+		target = "/";	/* trimmed */
 	*fd = open(target, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	*existed = *fd >= 0;
 	if (*fd >= 0 || (errno == ENOENT && r->conf->dry_run))
@@ -449,6 +449,14 @@ restore_run(struct tree *t, const uint8_t root[BLOCK_ID_SIZE],
 	int err = -ENOMEM;
 
 	memset(result, 0, sizeof(*result));
+	/* Not "/", which trim() would make of it. */
+	if (*target == '\0') {
+		err = log_plain(-EINVAL, "the directory to restore into has "
+		    "an empty name");
+		free(gen_path);
+		free(top);
+		return err;
+	}
 	pthread_mutex_init(&r.flags_lock, NULL);
 	pthread_mutex_init(&r.lock, NULL);
 	pthread_cond_init(&r.change, NULL);

@@ -69,7 +69,8 @@ struct restore_result {
  * -ENOSPC, -EDQUOT and -EROFS of the target end the run, logged; -ECANCELED
  * by stop.  Running it again goes on from there.
  *
- * 0 also with files failed (see result); -errno when it could not be done.
+ * 0 also with files failed (see result); -errno when it could not be done;
+ * -EINVAL for an empty target.
  */
 int restore_run(struct tree *t, const uint8_t root[BLOCK_ID_SIZE],
     const char *path, const char *target, const struct restore_conf *conf,

@@ -224,6 +224,18 @@ test_verify(void **state)
 	check_everything();
 }
 
+/* "" is not "/". */
+static void
+test_no_target(void **state)
+{
+	const struct restore_conf dry = { .dry_run = 1 };
+	static const uint8_t id[BLOCK_ID_SIZE];
+	struct restore_result res;
+
+	(void)state;
+	assert_int_equal(restore_run(tree, id, "", "", &dry, &res), -EINVAL);
+}
+
 static void
 test_paths(void **state)
 {
@@ -604,6 +616,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_everything),
 		TEST(test_verify),
+		TEST(test_no_target),
 		TEST(test_paths),
 		TEST(test_links),
 		TEST(test_links_random),

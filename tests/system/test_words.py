@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person types wrong, and what firn says: the status, the words, and that
+nothing was done."""
+import os
+import pty
+import subprocess
+
+import pytest
+
+from firn_tool import BUILD, Firn
+
+
+@pytest.fixture
+def one(local, work):
+    """A repository with a generation of a small tree."""
+    src = work / "src"
+    (src / "d").mkdir(parents=True)
+    (src / "d" / "f").write_text("x")
+    (src / "link").symlink_to("d/f")
+    local.backup("--host", "h", "--series", "s", src)
+    local.src = src
+    return local
+
+
+@pytest.mark.parametrize("args", [["restore", "latest", ""],
+                                  ["restore", "-n", "--delete", "latest", ""],
+                                  ["mount", ""], ["backup", ""], ["backup", "/etc", ""]])
+def test_empty_path(one, args):
+    assert "empty" in one(*args, status=2).err
+
+
+def test_empty_mount_point(local):
+    r = subprocess.run([BUILD / "firnfs", local.url, ""], capture_output=True, env=local.env,
+                       check=False)
+    assert r.returncode == 2 and b"mount where" in r.stderr
+
+
+def no_terminal(firn, *args, **kw):
+    return firn(*args, start_new_session=True, **kw)
+
+
+@pytest.mark.parametrize("verb", ["add", "passwd"])
+def test_new_password_is_not_the_one_in_use(local, work, verb):
+    """The environment and --password-file say the one in use, and nothing else."""
+    for more, env in (([], {}), (["--password-file", local.password], {}),
+                      ([], {"FIRN_PASSWORD_FILE": "",
+                            "FIRN_PASSWORD_COMMAND": f"cat '{local.password}'"})):
+        r = no_terminal(local, "key", verb, *more, env=env, status=1)
+        assert "--new-password-file" in r.err and "--new-password-command" in r.err
+    r = local("key", verb, "--new-password-file", local.password, status=1)
+    assert "the one in use" in r.err
+    assert len(local.json("key", "list")) == 1
+
+
+def on_terminal(firn, typed, *args):
+    """Run firn with a terminal of its own; answers each prompt with a line of
+    `typed`.  Status and all that it showed."""
+    pid, tty = pty.fork()
+    if pid == 0:
+        os.execve(BUILD / "firn", ["firn", *args], firn.env)
+    shown, answered = b"", 0
+    while True:
+        try:
+            piece = os.read(tty, 4096)
+        except OSError:		# how Linux says that nobody has it open any more
+            piece = b""
+        if not piece:
+            break
+        shown += piece
+        while answered < min(len(typed), shown.count(b": ")):
+            os.write(tty, typed[answered].encode() + b"\n")
+            answered += 1
+    os.close(tty)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+
+
+def test_new_password_is_asked_for_twice(local, work):
+    args = ["key", "add", "--kdf-memory", "16M", "--label", "two"]
+    status, shown = on_terminal(local, ["second", "secnod"], *args)
+    assert status == 1 and "differ" in shown
+    status, shown = on_terminal(local, ["second", "second"], *args)
+    assert status == 0 and "new password again: " in shown and "second" not in shown
+    (work / "p2").write_text("second\n")
+    keys = local.json("key", "list", env={"FIRN_PASSWORD_FILE": str(work / "p2")})
+    assert [k["label"] for k in keys if k["in_use"]] == ["two"]
+
+
+def test_owner_before_write_only(local, work):
+    """One password for both roles, whichever slot's name comes first."""
+    (work / "both").write_text("both\n")
+    for label in "abcd":
+        local("key", "add", "--role", "write-only", "--kdf-memory", "16M", "--label", label,
+              "--new-password-file", work / "both")
+    env = {"FIRN_PASSWORD_FILE": str(work / "both")}
+    assert "write-only" in local("generations", env=env, status=12).err
+    local("key", "add", "--kdf-memory", "16M", "--label", "owner", "--new-password-file",
+          work / "both")
+    local("generations", env=env)
+
+
+@pytest.mark.parametrize("args", [["list", "--role", "owner"], ["passwd", "--role", "owner"],
+                                  ["list", "--label", "x"], ["remove", "x", "--label", "y"]])
+def test_key_options_of_no_use(local, args):
+    assert "of no use" in local("key", *args, status=2).err
+
+
+@pytest.mark.parametrize("label", ["a\nb", "\x7f", os.fsdecode(b"h\xff"), "x" * 256])
+def test_label(local, work, label):
+    new = Firn(work, str(work / "new"))
+    (work / "p2").write_text("second\n")
+    assert "--label" in new("init", "--label", label, status=2).err
+    assert not (work / "new").exists()
+    r = local("key", "add", "--label", label, "--new-password-file", work / "p2", status=2)
+    assert "--label" in r.err
