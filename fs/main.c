@@ -43,6 +43,7 @@ exit_status(int err)
 	case FIRN_ENOREPO:
 		return EXIT_NO_REPO;
 	case FIRN_EWRONGKEY:
+	case FIRN_ENOKEY:
 		return EXIT_WRONG_KEY;
 	default:
 		return EXIT_FAILURE;

@@ -41,7 +41,7 @@ run(struct tool *t, int argc, char **argv)
 	config_default(&config);
 	while ((c = tool_option(t, argc, argv, "", options)) != -1) {
 		if (c == O_LABEL)
-			label = optarg;
+			status = tool_label(t, label = optarg);
 		else if (c == O_BLOCK)
 			status = size_option(t, "block-size", optarg,
 			    &config.block_target);

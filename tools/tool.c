@@ -288,6 +288,7 @@ tool_exit(int err)
 	case -FIRN_ENOREPO:
 		return EXIT_NO_REPOSITORY;
 	case -FIRN_EWRONGKEY:
+	case -FIRN_ENOKEY:
 		return EXIT_WRONG_KEY;
 	default:
 		return EXIT_FAILED;
@@ -308,6 +309,18 @@ tool_kdf_memory(struct tool *t, const char *value)
 }
 
 int
+tool_label(const struct tool *t, const char *value)
+{
+	if (strlen(value) > KEYSLOT_LABEL_MAX)
+		return tool_usage(t, "--label is longer than %d bytes",
+		    KEYSLOT_LABEL_MAX);
+	if (!keyslot_label_valid(value))
+		return tool_usage(t, "--label: want UTF-8 without control "
+		    "characters");
+	return 0;
+}
+
+int
 tool_need_repo(struct tool *t)
 {
 	int status;
@@ -322,8 +335,10 @@ tool_need_repo(struct tool *t)
 	if (t->conf.url == NULL || *t->conf.url == '\0')
 		return tool_usage(t, "which repository? give -r REPO, -p "
 		    "PROFILE, or set FIRN_REPOSITORY");
-	t->conf.password = password_get;
-	t->conf.password_ctx = &t->password;
+	if (t->conf.password == NULL) {
+		t->conf.password = password_get;
+		t->conf.password_ctx = &t->password;
+	}
 	return 0;
 }
 

@@ -81,6 +81,8 @@ int tool_parse_uint(const char *text, uint64_t max, uint64_t *value);
 
 /* --kdf-memory: 0, or EXIT_USAGE with a message. */
 int tool_kdf_memory(struct tool *t, const char *value);
+/* The same for the --label of a key. */
+int tool_label(const struct tool *t, const char *value);
 
 /* Open the repository of the options into t->repo, once.  0 or an exit
  * status. */

@@ -61,6 +61,9 @@ int keyslot_info(const void *data, size_t len, struct keyslot_info *info);
 int keyslot_open(const void *data, size_t len, const char *password,
     size_t passlen, struct keys *keys, struct keyslot_info *info);
 
+/* At most KEYSLOT_LABEL_MAX bytes of UTF-8 without control characters. */
+int keyslot_label_valid(const char *text);
+
 /* "owner" or "write-only". */
 const char *key_role_name(enum key_role role);
 

@@ -25,8 +25,6 @@ struct keyslot {
 	size_t sealedlen;
 };
 
-/* 1 when text may be a label: UTF-8 without control characters. */
-int keyslot_label_valid(const char *text);
 /* 1 when text is 16 lower-case hexadecimal digits. */
 int keyslot_name_valid(const char *text);
 

@@ -129,17 +129,20 @@ ask(int tty, const char *prompt, const volatile int *stop, struct buf *out)
 }
 
 static int
-from_terminal(const char *prompt, int again, const volatile int *stop,
-    struct buf *out)
+from_terminal(const struct password_source *s, int again, struct buf *out)
 {
+	const char *prompt = s->fresh ? "new password" : "password";
+	const volatile int *stop = s->stop;
 	struct buf second = BUF_INIT(PASSWORD_MAX);
 	char repeat[128];
 	int tty, err;
 
 	tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (tty < 0)
-		return log_plain(-ENOTTY, "no password: there is no terminal to "
-		    "ask on; set FIRN_PASSWORD_FILE or FIRN_PASSWORD_COMMAND");
+		return log_plain(-ENOTTY, "no %s: there is no terminal to ask "
+		    "on; %s", prompt, s->fresh ? "give --new-password-file or "
+		    "--new-password-command" : "set FIRN_PASSWORD_FILE or "
+		    "FIRN_PASSWORD_COMMAND");
 	err = ask(tty, prompt, stop, out);
 	if (err == 0 && again) {
 		snprintf(repeat, sizeof(repeat), "%s again", prompt);
@@ -166,10 +169,12 @@ password_get(void *source, int again, struct buf *out)
 		return from_file(s->file, out);
 	if (s->command != NULL)
 		return from_command(s->command, s->stop, out);
+	/* The environment has the one in use. */
+	if (s->fresh)
+		return from_terminal(s, again, out);
 	if ((v = getenv("FIRN_PASSWORD_FILE")) != NULL && *v != '\0')
 		return from_file(v, out);
 	if ((v = getenv("FIRN_PASSWORD_COMMAND")) != NULL && *v != '\0')
 		return from_command(v, s->stop, out);
-	return from_terminal(s->prompt != NULL ? s->prompt : "password",
-	    again, s->stop, out);
+	return from_terminal(s, again, out);
 }

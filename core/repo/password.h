@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where a repository's password comes from, in this order: a file, a command,
- * FIRN_PASSWORD_FILE, FIRN_PASSWORD_COMMAND, a prompt on the terminal.
+ * FIRN_PASSWORD_FILE, FIRN_PASSWORD_COMMAND, a prompt on the terminal.  A fresh
+ * one, for a further key, never comes from the environment.
  *
  * Of files and commands the first line counts, without its newline.  A command
  * is run by /bin/sh -c; when it fails, so does this.  There is no option or
@@ -18,7 +19,8 @@
 struct password_source {
 	const char *file;	/* NULL: the environment, ... */
 	const char *command;
-	const char *prompt;	/* NULL: "password" */
+	int fresh;		/* one in place of, or beside, the one in use,
+				   which alone the environment has */
 	const volatile int *stop;	/* ends waiting for a command or for
 					   somebody to type; may be NULL */
 };

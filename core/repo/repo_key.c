@@ -2,8 +2,9 @@
 /*
  * Key slots: which one a password opens; list, add, remove.
  *
- * Slots are tried in the order of their names.  The time this takes grows with
- * the slots of a repository, as each has a salt of its own.
+ * Owners' slots are tried first, so that a password that two keys share opens
+ * all it may, and each role's in the order of their names.  The time this takes
+ * grows with the slots of a repository, as each has a salt of its own.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,11 +93,11 @@ slot_load(struct repo *r, const char *name, struct buf *bytes,
 }
 
 /*
- * Try the password on a slot, unless these very bytes were tried before.  1 when
- * it opens, 0 not, or -errno.
+ * Try the password on a slot, unless it is of another role or these very bytes
+ * were tried before.  1 when it opens, 0 not, or -errno.
  */
 static int
-slot_try(struct repo *r, struct slots *s, size_t i,
+slot_try(struct repo *r, struct slots *s, size_t i, enum key_role role,
     const struct buf *password)
 {
 	struct buf bytes = BUF_INIT(SLOT_MAX);
@@ -112,8 +113,12 @@ slot_try(struct repo *r, struct slots *s, size_t i,
 		return 0;
 	}
 	if (err == 0) {
-		memcpy(s->sum[i], sum, HASH_SIZE);
 		err = slot_look(r, s->name[i], &bytes, &r->slot);
+		if (err == 0 && r->slot.role != role) {
+			buf_release(&bytes);
+			return 0;
+		}
+		memcpy(s->sum[i], sum, HASH_SIZE);
 	}
 	if (err == 0)
 		err = keyslot_open(bytes.data, bytes.len,
@@ -134,6 +139,20 @@ slot_try(struct repo *r, struct slots *s, size_t i,
 	return 0;
 }
 
+/* The first slot that it opens: 1, 0 when there is none, or -errno. */
+static int
+slots_try(struct repo *r, struct slots *s, const struct buf *password)
+{
+	static const enum key_role order[] = { KEY_OWNER, KEY_WRITE_ONLY };
+	size_t i, k;
+	int ret = 0;
+
+	for (k = 0; k < sizeof(order) / sizeof(order[0]); k++)
+		for (i = 0; i < s->n && ret == 0; i++)
+			ret = slot_try(r, s, i, order[k], password);
+	return ret;
+}
+
 int
 repo_unlock(struct repo *r, const struct repo_conf *conf)
 {
@@ -150,11 +169,10 @@ repo_unlock(struct repo *r, const struct repo_conf *conf)
 	if (err == 0)
 		err = conf->password(conf->password_ctx, 0, &password);
 	/* A slot that came damaged may look like the wrong password. */
-	for (tries = 1; tries < READ_TRIES; tries++)
-		for (i = 0; i < s.n && err == 0 && !done; i++) {
-			done = slot_try(r, &s, i, &password);
-			err = done < 0 ? done : 0;
-		}
+	for (tries = 1; tries < READ_TRIES && err == 0 && !done; tries++) {
+		done = slots_try(r, &s, &password);
+		err = done < 0 ? done : 0;
+	}
 	done = done == 1;
 	for (i = 0; i < s.n; i++)
 		damaged += (unsigned)s.damaged[i];

@@ -144,7 +144,12 @@ class Sandbox:
             unmount(self.word(words[1]))
             return
         if "add" in words and "--new-password-file" not in words:
-            # What would be typed at the prompt.
+            # What would be typed at the prompt, asked for twice; the variable
+            # that the reader exported must not be taken in its place.
+            r = subprocess.run([self.word(w) for w in words], env=self.env,
+                               capture_output=True, cwd=self.root / "cwd", text=True,
+                               start_new_session=True, check=False)
+            assert r.returncode == 1 and "--new-password-file" in r.stderr
             words += ["--new-password-file", "web1.password"]
         if any(w.startswith("s3://") for w in words):
             self.env.update(s3_environment(self.sim.url))
