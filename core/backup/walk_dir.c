@@ -112,14 +112,23 @@ names_only(struct dir *d, const char *name)
 
 /* Should the contents of this directory be left out? */
 static int
-is_skipped(const struct walker *w, const struct dir *d)
+is_skipped(struct walker *w, const struct dir *d)
 {
 	unsigned i;
 
 	for (i = 0; i < w->nskips; i++)
 		if (w->skip_dev[i] == d->dev && w->skip_ino[i] == d->ino)
 			return 1;
-	return w->conf->one_file_system && d->dev != d->path_dev;
+	if (d->dev == d->path_dev)
+		return 0;
+	if (w->conf->one_file_system)
+		return 1;
+	if (!walk_is_firnfs(w, d->dev))
+		return 0;
+	log_info("what is below '%s' is left out: it is a mount of firnfs; "
+	    "back it up by a path of its own to have it", walk_path(w));
+	walk_item(w, "excluded");
+	return 1;
 }
 
 static int

@@ -48,6 +48,8 @@ struct walker {
 	size_t piece_cap;
 	uint64_t skip_dev[2], skip_ino[2];
 	unsigned nskips;
+	int looked, looked_firnfs;	/* the last answer of walk_is_firnfs() */
+	uint64_t looked_dev;
 	uint64_t tick;
 };
 
@@ -73,6 +75,9 @@ int dir_parent_entry(struct walker *w, struct dir *d, const char *name,
     const struct entry **out);
 /* Take the top off without ending it, after a failure. */
 void dir_drop(struct walker *w);
+
+/* walk_mount.c: is this device a mount of firnfs, of whichever repository? */
+int walk_is_firnfs(struct walker *w, uint64_t dev);
 
 /* walk_file.c */
 int walk_regular(struct walker *w, struct dir *d, const char *name,

@@ -85,17 +85,17 @@ def test_new_password_is_asked_for_twice(local, work):
     assert [k["label"] for k in keys if k["in_use"]] == ["two"]
 
 
-def test_owner_before_write_only(local, work):
+def test_owner_before_write_only(one, work):
     """One password for both roles, whichever slot's name comes first."""
     (work / "both").write_text("both\n")
     for label in "abcd":
-        local("key", "add", "--role", "write-only", "--kdf-memory", "16M", "--label", label,
+        one("key", "add", "--role", "write-only", "--kdf-memory", "16M", "--label", label,
               "--new-password-file", work / "both")
     env = {"FIRN_PASSWORD_FILE": str(work / "both")}
-    assert "write-only" in local("generations", env=env, status=12).err
-    local("key", "add", "--kdf-memory", "16M", "--label", "owner", "--new-password-file",
+    assert "write-only" in one("generations", env=env, status=12).err
+    one("key", "add", "--kdf-memory", "16M", "--label", "owner", "--new-password-file",
           work / "both")
-    local("generations", env=env)
+    one("generations", env=env)
 
 
 @pytest.mark.parametrize("args", [["list", "--role", "owner"], ["passwd", "--role", "owner"],
@@ -112,3 +112,30 @@ def test_label(local, work, label):
     assert not (work / "new").exists()
     r = local("key", "add", "--label", label, "--new-password-file", work / "p2", status=2)
     assert "--label" in r.err
+
+
+def test_mount_below_the_source(one, fuse):
+    """It is left out with a word; a mount that is named is not."""
+    before = one.backup("--series", "t", one.src)
+    with one.mount("src/mnt") as mnt:
+        one("backup", "--series", "t", "--host", "h", one.src / "d", one.src / "link")
+        r = one("backup", "--series", "t", one.work, "--exclude", "/" + one.url.lstrip("/"))
+        assert r.err.count("mount of firnfs") == 1 and str(mnt) in r.err
+        listed = one("ls", "-R", f"latest:{one.src}").out.split()
+        assert [x for x in listed if "/mnt" in x] == [f"{one.src}/mnt".lstrip("/")]
+        after = one.backup("--series", "t", one.src)
+        assert after["files"] == before["files"] and after["dirs"] == before["dirs"] + 1
+        named = one.backup("--series", "u", mnt / "hosts" / "h" / "s")
+        assert named["files"] == 3	# "latest" is the third
+
+
+@pytest.mark.parametrize("url", ["s3:/bucket/x", "s3:bucket/x", "file:/x", "http:/x"])
+def test_torn_url(work, url):
+    r = Firn(work, url)("init", status=2, cwd=work)
+    assert "s3://BUCKET/PREFIX" in r.err and f"./{url}" in r.err
+    assert not (work / url.split("/")[0]).exists()
+
+
+def test_strange_path(work):
+    Firn(work, "./s3:/x")("init", cwd=work)
+    assert (work / "s3:" / "x" / "config").exists()
