@@ -208,7 +208,7 @@ run(struct tool *t, int argc, char **argv)
 {
 	struct job j = { .t = t, .role = KEY_OWNER, .label = "",
 	    .old = BUF_INIT(PASSWORD_MAX) };
-	const char *slot;
+	const char *slot = NULL;
 	int c, status = 0;
 
 	while (status == 0 && (c = tool_option(t, argc, argv, "", options)) !=

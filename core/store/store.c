@@ -96,6 +96,17 @@ store_note(struct store *s, enum store_verb verb, int err, uint64_t in,
 	atomic_fetch_add(&s->bytes_out, out);
 }
 
+/* "s3:/BUCKET", "file:/DIR": a slash is missing, or it is a strange path that
+ * has to say so with "./". */
+static int
+url_is_torn(const char *url)
+{
+	size_t n = strspn(url, "abcdefghijklmnopqrstuvwxyz0123456789");
+
+	return n > 0 && url[n] == ':' && (url[n + 1] == '/' ||
+	    (strncmp(url, "s3", n) == 0 && url[n + 1] != '\0'));
+}
+
 static int
 open_url(const char *url, const struct store_conf *conf, int create,
     struct store **out)
@@ -115,6 +126,10 @@ open_url(const char *url, const struct store_conf *conf, int create,
 	if (scheme != NULL && strcspn(url, "/") > (size_t)(scheme - url))
 		return log_err(-EINVAL, "'%s' is no URL of a store; known are "
 		    "s3://BUCKET/PREFIX, file:///DIR and a path", url);
+	if (url_is_torn(url))
+		return log_plain(-EINVAL, "'%s' is no URL of a store; write "
+		    "s3://BUCKET/PREFIX or file:///DIR, or ./%s if that is a "
+		    "path", url, url);
 	return store_local_open(url, url, create, out);
 }
 
