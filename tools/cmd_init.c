@@ -80,8 +80,8 @@ run(struct tool *t, int argc, char **argv)
 	}
 	if (!t->quiet)
 		printf("made repository %s at %s\n"
-		    "Keep the password: without it nothing can be read, by "
-		    "nobody.\n", hex, store_url(repo_store(t->repo)));
+		    "Keep the password: without it nobody can read anything "
+		    "here.\n", hex, store_url(repo_store(t->repo)));
 	return EXIT_DONE;
 }
 

@@ -300,6 +300,20 @@ normalise(const char *pattern, struct pattern *p, char **out)
 	return 0;
 }
 
+/* What is wrong with a pattern, of which normalise() made s. */
+static const char *
+pattern_wrong(const char *s)
+{
+	if (*s == '\0')
+		return "it names nothing; want NAME, /PATH, or either behind "
+		    "'!'";
+	if (strlen(s) > PATTERN_MAX - 1)
+		return "it is too long";
+	return s[strlen(s) - 1] == '\\' ? "nothing follows its last '\\'" :
+	    "a '[' needs its ']', and what stands between them in order; "
+	    "write \\[ for the sign itself";
+}
+
 int
 exclude_add(struct exclude *x, const char *pattern)
 {
@@ -319,11 +333,15 @@ exclude_add(struct exclude *x, const char *pattern)
 			x->cap = x->cap * 2 + 8;
 		}
 	}
+	if (err == -EINVAL)
+		log_plain(err, "cannot use exclude pattern '%s': %s", pattern,
+		    pattern_wrong(s));
+	else if (err != 0)
+		log_err(err, "cannot use exclude pattern '%s'", pattern);
 	free(s);
 	if (err != 0) {
 		pattern_release(&p);
-		return log_err(err, "cannot use exclude pattern '%s'",
-		    pattern);
+		return err;
 	}
 	x->v[x->n++] = p;
 	return 0;

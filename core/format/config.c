@@ -27,19 +27,20 @@ static const struct number {
 	size_t offset;		/* of a uint32_t in struct config */
 	uint32_t min;
 	uint32_t max;
+	const char *option;	/* of firn init, or NULL */
 } numbers[] = {
 	/* The largest block is four times the target. */
 	{ "block_target", offsetof(struct config, block_target),
-	    4u << 10, FORMAT_BLOCK_MAX / 4 },
+	    4u << 10, FORMAT_BLOCK_MAX / 4, "--block-size" },
 	{ "frame_target", offsetof(struct config, frame_target),
-	    4u << 10, FORMAT_BLOCK_MAX },
+	    4u << 10, FORMAT_BLOCK_MAX, NULL },
 	/* A pack is closed once past its target: leave room. */
 	{ "data_pack", offsetof(struct config, data_pack),
-	    FORMAT_PACK_ALIGN, FORMAT_PACK_MAX / 2 },
+	    FORMAT_PACK_ALIGN, FORMAT_PACK_MAX / 2, "--pack-size" },
 	{ "meta_pack", offsetof(struct config, meta_pack),
-	    FORMAT_PACK_ALIGN, FORMAT_PACK_MAX / 2 },
+	    FORMAT_PACK_ALIGN, FORMAT_PACK_MAX / 2, NULL },
 	{ "inline_max", offsetof(struct config, inline_max),
-	    0, TREE_INLINE_MAX }
+	    0, TREE_INLINE_MAX, NULL }
 };
 #define NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
 
@@ -84,8 +85,9 @@ config_validate(const struct config *c)
 
 	for (i = 0; i < NUMBERS; i++)
 		if (!number_valid(&numbers[i], number_get(c, &numbers[i])))
-			return log_err(-EINVAL, "'%s' is %" PRIu32
-			    ", which is not within %" PRIu32 " to %" PRIu32,
+			return log_plain(-EINVAL, "%s: %" PRIu32
+			    " is not within %" PRIu32 " to %" PRIu32,
+			    numbers[i].option != NULL ? numbers[i].option :
 			    numbers[i].name, number_get(c, &numbers[i]),
 			    numbers[i].min, numbers[i].max);
 	return 0;

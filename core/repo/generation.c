@@ -427,9 +427,23 @@ struct wanted {
 	const char *host, *series;	/* NULL: any */
 	size_t hostlen, serieslen;
 	const char *what;		/* id or time */
+	char time[TIMEFMT_SIZE];	/* a time as generations have it */
 	int latest;
 	unsigned long back;
 };
+
+/* Times with colons are taken as well. */
+static void
+wanted_time(struct wanted *w)
+{
+	struct timespec t;
+
+	if (strchr(w->what, ':') == NULL || w->what[0] == '@' ||
+	    timefmt_parse(w->what, &t) != 0)
+		return;
+	timefmt_name(&t, w->time);
+	w->what = w->time;
+}
 
 static void
 wanted_parse(const char *text, struct wanted *w)
@@ -441,6 +455,7 @@ wanted_parse(const char *text, struct wanted *w)
 	w->series = strchr(text, '/');
 	if (w->series == NULL) {
 		w->latest = parse_latest(text, &w->back);
+		wanted_time(w);
 		return;
 	}
 	w->host = text;
@@ -450,6 +465,7 @@ wanted_parse(const char *text, struct wanted *w)
 	    strlen(w->series);
 	w->latest = last == NULL || parse_latest(last + 1, &w->back);
 	w->what = last != NULL ? last + 1 : "";
+	wanted_time(w);
 }
 
 static unsigned

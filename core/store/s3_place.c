@@ -70,6 +70,22 @@ url_find(struct s3_place *p, const char *url, const struct store_conf *conf,
 }
 
 int
+s3_place_check(const char *url, const struct store_conf *conf)
+{
+	const struct s3_url_conf plain = { .region = "us-east-1",
+	    .endpoint = conf->endpoint, .path_style = -1 };
+	struct s3_url_query q;
+	struct s3_url u;
+	const char *why;
+	int err = s3_url_query(url, &q, &why);
+
+	if (err == 0)
+		err = s3_url_init(&u, url, &plain, &why);
+	return err == -EINVAL ? log_plain(err, "cannot use '%s': %s", url, why)
+	    : err;
+}
+
+int
 s3_place_find(struct s3_place *p, const char *url,
     const struct store_conf *conf)
 {

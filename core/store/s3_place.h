@@ -23,6 +23,8 @@ struct s3_place {
 	char *ca_file;				/* or NULL */
 };
 
+/* Only what stands in the URL and its endpoint: 0, or -EINVAL, logged. */
+int s3_place_check(const char *url, const struct store_conf *conf);
 /* Logged. */
 int s3_place_find(struct s3_place *p, const char *url,
     const struct store_conf *conf);

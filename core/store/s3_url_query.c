@@ -70,8 +70,8 @@ pair_set(struct s3_url_query *q, const char *s, size_t len)
 		    0 ? NULL : "a value behind the '?' is empty, too long or "
 		    "wrongly encoded";
 	}
-	return "behind the '?' it says other than region=, endpoint=, "
-	    "profile= or addressing_style=";
+	return "behind the '?' only region=, endpoint=, profile= and "
+	    "addressing_style= are known";
 }
 
 int

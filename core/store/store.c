@@ -11,6 +11,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "store/s3_place.h"
+#include "store/s3_put_conf.h"
 #include "store/store_internal.h"
 
 #define LOAD_FIRST	(64u << 10)	/* one request does for most objects */
@@ -107,30 +109,61 @@ url_is_torn(const char *url)
 	    (strncmp(url, "s3", n) == 0 && url[n + 1] != '\0'));
 }
 
+/* Which store a URL means: *dir is the local directory, or NULL for S3. */
 static int
-open_url(const char *url, const struct store_conf *conf, int create,
-    struct store **out)
+url_look(const char *url, const char **dir)
 {
 	const char *scheme = strstr(url, "://");
 
+	*dir = NULL;
 	if (url[0] == '\0')
-		return log_err(-EINVAL, "the repository's URL is empty");
+		return log_plain(-EINVAL, "the repository's URL is empty");
 	if (strncmp(url, "s3://", 5) == 0)
-		return store_s3_open(url, conf, out);
+		return 0;
+	*dir = url;
 	if (strncmp(url, "file://", 7) == 0) {
-		if (url[7] != '/')
-			return log_err(-EINVAL, "'%s' names another host; "
-			    "write file:///DIR", url);
-		return store_local_open(url, url + 7, create, out);
+		*dir = url + 7;
+		return url[7] == '/' ? 0 : log_plain(-EINVAL, "'%s' names "
+		    "another host; write file:///DIR", url);
 	}
 	if (scheme != NULL && strcspn(url, "/") > (size_t)(scheme - url))
-		return log_err(-EINVAL, "'%s' is no URL of a store; known are "
+		return log_plain(-EINVAL, "'%s' is no URL of a store; known are "
 		    "s3://BUCKET/PREFIX, file:///DIR and a path", url);
 	if (url_is_torn(url))
 		return log_plain(-EINVAL, "'%s' is no URL of a store; write "
 		    "s3://BUCKET/PREFIX or file:///DIR, or ./%s if that is a "
 		    "path", url, url);
-	return store_local_open(url, url, create, out);
+	return 0;
+}
+
+static int
+open_url(const char *url, const struct store_conf *conf, int create,
+    struct store **out)
+{
+	const char *dir;
+	int err = url_look(url, &dir);
+
+	if (err != 0)
+		return err;
+	return dir == NULL ? store_s3_open(url, conf, out) :
+	    store_local_open(url, dir, create, out);
+}
+
+int
+store_check(const char *url, const struct store_conf *conf)
+{
+	struct s3_put_conf put;
+	const char *dir;
+	int err;
+
+	err = url_look(url, &dir);
+	if (err == 0 && dir == NULL)
+		err = s3_place_check(url, conf);
+	if (err == 0) {
+		err = s3_put_conf_init(&put, conf);
+		s3_put_conf_release(&put);
+	}
+	return err;
 }
 
 /* From here on a handler may cancel it; what came before counts as well. */

@@ -90,6 +90,9 @@ struct store_counters {
 	uint64_t window;		/* requests allowed at once, now */
 };
 
+/* Is this the URL of a store, and are the options for new objects such as S3
+ * knows?  Sends nothing, opens nothing.  -EINVAL, logged. */
+int store_check(const char *url, const struct store_conf *conf);
 /*
  * Open the store of a URL: "s3://bucket[/prefix]", "file:///dir" or a path.
  * With `create`, a missing local directory is made (a bucket never is).
