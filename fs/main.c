@@ -157,11 +157,23 @@ run(const struct options *o)
 	return run_daemon(o);
 }
 
+/* What help and version printed has to have arrived. */
+static int
+flush(int closed)
+{
+	if (closed)
+		return log_err(-EBADF, "cannot write to standard output");
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	return log_err(errno != 0 ? -errno : -EIO,
+	    "cannot write to standard output");
+}
+
 int
 main(int argc, char **argv)
 {
 	struct options o;
-	int err, status;
+	int closed = fcntl(STDOUT_FILENO, F_GETFD) < 0, err, status;
 
 	descriptors_fill();
 	signal(SIGPIPE, SIG_IGN);
@@ -176,11 +188,11 @@ main(int argc, char **argv)
 		log_init("firnfs", LOG_LEVEL_DEBUG);
 	if (o.help) {
 		options_usage();
-		status = EXIT_SUCCESS;
+		status = flush(closed) != 0;
 	} else if (o.version) {
 		printf("firnfs %s, libfuse %s\n", PACKAGE_VERSION,
 		    fuse_pkgversion());
-		status = EXIT_SUCCESS;
+		status = flush(closed) != 0;
 	} else if (options_mountpoint(&o) != 0) {
 		status = EXIT_FAILURE;
 	} else {

@@ -15,6 +15,7 @@
 #include "fs/options.h"
 
 #define MEMORY_MIN	(8u << 20)
+#define MEMORY_MAX	(1ull << 40)
 
 enum action { ACT_IGNORE, ACT_PASS, ACT_STR, ACT_SECONDS, ACT_SIZE, ACT_FLAG };
 
@@ -171,13 +172,16 @@ apply(struct options *o, const struct known *k, const char *raw,
 		return *(char **)field == NULL ? -ENOMEM : 0;
 	case ACT_SECONDS:
 		if (parse_number(value, &n) != 0 || n > 86400u * 365)
-			return log_err(-EINVAL, "option '%s=%s': not a number "
+			return log_plain(-EINVAL, "option '%s=%s': not a number "
 			    "of seconds", k->name, value);
+		if (n == 0 && k->field == FIELD(timeout))
+			return log_plain(-EINVAL, "option 'timeout=0': want "
+			    "1 second or more");
 		*(uint32_t *)field = (uint32_t)n;
 		return 0;
 	case ACT_SIZE:
 		if (parse_size(value, &n) != 0 || n == 0)
-			return log_err(-EINVAL, "option '%s=%s': not a size; "
+			return log_plain(-EINVAL, "option '%s=%s': not a size; "
 			    "write bytes, or a number with K, M, G or T",
 			    k->name, value);
 		*(uint64_t *)field = n;
@@ -200,14 +204,14 @@ one_option(struct options *o, const char *raw, char *text)
 		*value++ = '\0';
 	k = known_find(text);
 	if (k == NULL)
-		return log_err(-EINVAL, value != NULL ? "unknown option "
+		return log_plain(-EINVAL, value != NULL ? "unknown option "
 		    "'%s=%s'; `firnfs -h` lists them" : "unknown option '%s'; "
 		    "`firnfs -h` lists them", text, value);
 	if (k->value == 1 && (value == NULL || *value == '\0'))
-		return log_err(-EINVAL, "option '%s' needs a value: %s=...",
+		return log_plain(-EINVAL, "option '%s' needs a value: %s=...",
 		    text, text);
 	if (k->value == 0 && value != NULL)
-		return log_err(-EINVAL, "option '%s=%s': '%s' takes no value",
+		return log_plain(-EINVAL, "option '%s=%s': '%s' takes no value",
 		    text, value, text);
 	return apply(o, k, raw, value);
 }
@@ -279,7 +283,7 @@ one_flag(struct options *o, int c, int helper, const char *arg)
 			return 0;
 		break;
 	}
-	return log_err(-EINVAL, "unknown option '-%c'; `firnfs -h` lists them",
+	return log_plain(-EINVAL, "unknown option '-%c'; `firnfs -h` lists them",
 	    c);
 }
 
@@ -287,21 +291,23 @@ static int
 check(struct options *o)
 {
 	if (o->password_file != NULL && o->password_command != NULL)
-		return log_err(-EINVAL, "'password-file=%s' and "
+		return log_plain(-EINVAL, "'password-file=%s' and "
 		    "'password-command=%s' exclude each other",
 		    o->password_file, o->password_command);
-	if (o->memory != 0 && o->memory < MEMORY_MIN)
-		return log_err(-EINVAL, "option 'memory=%llu': give at least "
-		    "%uM", (unsigned long long)o->memory, MEMORY_MIN >> 20);
+	if (o->memory != 0 && (o->memory < MEMORY_MIN ||
+	    o->memory > MEMORY_MAX))
+		return log_plain(-EINVAL, "option 'memory=%llu': give %uM to "
+		    "%lluG", (unsigned long long)o->memory, MEMORY_MIN >> 20,
+		    MEMORY_MAX >> 30);
 	if (o->cache_size != 0 && o->cache_size < CACHE_LIMIT_MIN)
-		return log_err(-EINVAL, "option 'cache-size=%llu': give at "
+		return log_plain(-EINVAL, "option 'cache-size=%llu': give at "
 		    "least %lluM, or no-cache",
 		    (unsigned long long)o->cache_size, CACHE_LIMIT_MIN >> 20);
 	if (o->repo == NULL || *o->repo == '\0')
-		return log_err(-EINVAL, "which repository? firnfs REPO DIR, or "
+		return log_plain(-EINVAL, "which repository? firnfs REPO DIR, or "
 		    "set FIRN_REPOSITORY");
 	if (o->dir == NULL || *o->dir == '\0')
-		return log_err(-EINVAL, "mount where? firnfs REPO DIR");
+		return log_plain(-EINVAL, "mount where? firnfs REPO DIR");
 	return 0;
 }
 
@@ -323,10 +329,10 @@ options_parse(struct options *o, int argc, char **argv)
 	while (err == 0 && (c = getopt_long(argc, argv, ":o:fdhVrwsnvt:",
 	    longs, NULL)) != -1) {
 		if (c == ':')
-			err = log_err(-EINVAL, "option '-%c' needs a value",
+			err = log_plain(-EINVAL, "option '-%c' needs a value",
 			    optopt);
 		else if (c == '?')
-			err = log_err(-EINVAL, "unknown option '%s'; `firnfs "
+			err = log_plain(-EINVAL, "unknown option '%s'; `firnfs "
 			    "-h` lists them", argv[optind - 1]);
 		else
 			err = one_flag(o, c, helper, optarg);
@@ -337,7 +343,7 @@ options_parse(struct options *o, int argc, char **argv)
 	o->repo = rest >= 2 ? argv[optind] : getenv("FIRN_REPOSITORY");
 	o->dir = rest >= 1 ? argv[optind + (rest >= 2)] : NULL;
 	if (rest > 2)
-		return log_err(-EINVAL, "'%s' is one argument too many: "
+		return log_plain(-EINVAL, "'%s' is one argument too many: "
 		    "firnfs REPO DIR", argv[optind + 2]);
 	if (rest == 1 && o->repo == NULL) {
 		/* One word, and no variable: the directory is what lacks. */
@@ -405,6 +411,21 @@ options_usage(void)
 	    stdout);
 }
 
+/* Is it the root of a mount of ours? */
+static int
+is_served(const char *path)
+{
+	struct buf b = BUF_INIT(4096);
+	struct stat st;
+	int yes;
+
+	yes = buf_printf(&b, "%s/.firn/status", path) == 0 &&
+	    buf_cstr(&b) != NULL && stat((char *)b.data, &st) == 0 &&
+	    st.st_ino != 0 && S_ISREG(st.st_mode);
+	buf_release(&b);
+	return yes;
+}
+
 static int
 is_empty(const char *path)
 {
@@ -442,6 +463,10 @@ options_mountpoint(struct options *o)
 	}
 	if (!S_ISDIR(st.st_mode))
 		return log_err(-ENOTDIR, "cannot mount on '%s'; give a "
+		    "directory", o->dir);
+	if (is_served(o->dir))
+		return log_plain(-EBUSY, "something of firnfs is mounted on "
+		    "'%s' already; unmount it first, or choose another "
 		    "directory", o->dir);
 	ret = o->nonempty ? 1 : is_empty(o->dir);
 	if (ret < 0)
