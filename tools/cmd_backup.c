@@ -109,8 +109,8 @@ name_option(const struct tool *t, const char *option, const char *value)
 {
 	if (genrec_name_ok(value))
 		return 0;
-	return tool_usage(t, "--%s '%s': want 1 to 255 bytes without '/' and "
-	    "control characters, not '.', '..' or 'latest'", option, value);
+	return tool_usage(t, "--%s '%s': want 1 to 255 bytes of UTF-8 without '/' "
+	    "and control characters, not '.', '..' or 'latest'", option, value);
 }
 
 static int
@@ -481,9 +481,9 @@ const struct command command_backup = { "backup", run, "PATH...",
 	"                            what would be added is an upper bound\n"
 	"      --force               read all, take nothing over\n"
 	"      --level N             zstd level, 0 (store) to 19; default 3\n"
-	"      --threads N           that hash and compress; default: one a "
-	"processor\n"
-	"      --uploads N           packs in upload at once; default 3\n"
+	"      --threads N           that hash and compress; default, and 0: one a\n"
+	"                            processor\n"
+	"      --uploads N           packs in upload at once; default, and 0: 3\n"
 	"      --tier CLASS          storage class of new file contents in S3\n"
 	"\n"
 	"Example: firn backup -x --exclude '*.o' /home /etc --series homes" };

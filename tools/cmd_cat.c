@@ -32,10 +32,24 @@ copy_out(struct filemap *fm, const char *path)
 		off += got;
 		err = file_write_full(STDOUT_FILENO, piece, got);
 		if (err != 0)
-			log_err(err, "cannot write to standard output");
+			tool_print_failed(err);
 	}
 	free(piece);
 	return err;
+}
+
+/* Say what it is instead. */
+static int
+no_file(const char *path, const struct entry *e)
+{
+	if (S_ISDIR(e->mode))
+		return log_plain(-EISDIR, "'%s' is a directory; `firn restore` "
+		    "copies it out", path);
+	if (S_ISLNK(e->mode))
+		return log_plain(-EINVAL, "'%s' is a symbolic link to '%.*s'; "
+		    "name what it points to, or `firn restore` the link",
+		    path, (int)e->targetlen, e->target);
+	return log_plain(-EINVAL, "'%s' is not a regular file", path);
 }
 
 static int
@@ -47,13 +61,14 @@ cat(struct tree *tree, const uint8_t *root, const char *path)
 	int err;
 
 	err = tree_resolve(tree, root, path, &pos);
+	if (err == -EISDIR)
+		return log_plain(err, "'%s' is a directory", path);
 	if (err != 0)
 		return log_err(err, "cannot find '%s' in the generation",
 		    path);
 	e = tree_entry(&pos);
 	if (!S_ISREG(e->mode))
-		err = log_err(S_ISDIR(e->mode) ? -EISDIR : -EINVAL,
-		    "'%s' is not a regular file", path);
+		err = no_file(path, e);
 	if (err == 0)
 		err = filemap_new(tree_reader(tree), e, &fm);
 	tree_pos_release(tree, &pos);

@@ -159,17 +159,20 @@ examine(struct job *j, struct json *doc)
 	const struct store_probe_conf conf = { .role = j->role,
 	    .classes = j->classes, .found = on_finding, .ctx = j };
 	struct store *s;
-	int readable = 0, err = store_open(j->t->conf.url, &j->t->conf.store, 0, &s);
+	int readable = 0, err;
 
+	err = store_open(j->t->conf.url, &j->t->conf.store, 0, &j->t->store);
+	s = j->t->store;
 	if (err != 0) {
 		found(j, "reach", STORE_MISSING, err_text(err),
 		    "nothing works");
 		return 0;
 	}
+	if (tool_prices(j->t) != 0)
+		return -EINVAL;
 	err = store_probe(s, &conf, &readable);
 	if (err == 0 && readable)
 		err = repository(j, s, doc);
-	store_close(s);
 	return err;
 }
 
@@ -183,6 +186,7 @@ report(struct job *j, struct json *doc)
 		json_set_uint(doc, "missing", j->count[STORE_MISSING]);
 		json_set_uint(doc, "warnings", j->count[STORE_WARNING]);
 		json_set(doc, "findings", j->findings);
+		tool_json_store(j->t, doc);
 		return tool_print_json(doc);
 	}
 	if (!j->t->quiet)

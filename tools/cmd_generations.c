@@ -99,7 +99,11 @@ list(struct tool *t, const struct filter *f)
 			print_one(&l.v[i]);
 	}
 	if (n == 0 && !t->json && !t->quiet)
-		log_info("no generations; `firn backup PATH` makes one");
+		log_info(l.n > 0 ? "no generation is of that host, series, tag "
+		    "and time; `firn generations` lists all" :
+		    "no generations; `firn backup PATH` makes one");
+	if (err == 0)
+		err = tool_json_tail(t);
 	damaged = l.damaged > 0;
 	generation_list_release(&l);
 	return err != 0 || damaged ? EXIT_FAILED : EXIT_DONE;
@@ -159,4 +163,5 @@ const struct command command_generations = { "generations", run, "",
 	"      --since TIME, --until TIME    such as 2026-11-20T115739Z\n"
 	"      --latest N                    only the last N of them\n"
 	"\n"
-	"With --json one line a generation." };
+	"With --json one line a generation, and a last one with the requests to the "
+	"store." };

@@ -194,8 +194,12 @@ arguments(const struct job *j, int argc, char **argv, const char **slot)
 static int
 act(struct job *j, const char *verb, const char *slot)
 {
-	if (strcmp(verb, "list") == 0)
-		return repo_key_list(j->t->repo, print_key, j);
+	int err;
+
+	if (strcmp(verb, "list") == 0) {
+		err = repo_key_list(j->t->repo, print_key, j);
+		return err == 0 ? tool_json_tail(j->t) : err;
+	}
 	if (strcmp(verb, "add") == 0)
 		return do_add(j);
 	if (strcmp(verb, "passwd") == 0)

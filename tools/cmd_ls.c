@@ -218,6 +218,8 @@ list_dir(struct listing *l, const uint8_t *dir)
 		ret = buf_add(&l->path, e->name, e->namelen);
 		if (ret == 0)
 			ret = print_one(l, e);
+		if (ret == 0 && ferror(stdout))
+			ret = -EPIPE;	/* why, tool_flush() says */
 		if (ret == 0 && l->recursive && S_ISDIR(e->mode))
 			ret = frame_push(&top, e->tree_id, l->path.len);
 	}
@@ -230,6 +232,7 @@ static int
 list(struct listing *l, const uint8_t *root, const char *path)
 {
 	struct tree_pos pos = TREE_POS_INIT;
+	const char *typed = path;
 	const struct entry *e;
 	int err;
 
@@ -243,7 +246,7 @@ list(struct listing *l, const uint8_t *root, const char *path)
 		return list_dir(l, root);
 	if (err != 0)
 		return log_err(err, "cannot find '%s' in the generation",
-		    path);
+		    typed);
 	e = tree_entry(&pos);
 	if (S_ISDIR(e->mode))
 		err = list_dir(l, e->tree_id);
@@ -284,6 +287,8 @@ run(struct tool *t, int argc, char **argv)
 		err = tree_new(rd, 16u << 20, &l.tree);
 	if (err == 0)
 		err = list(&l, g->rec.root, path);
+	if (err == 0)
+		err = tool_json_tail(t);
 	tree_free(l.tree);
 	reader_free(rd);
 	buf_release(&l.path);

@@ -34,6 +34,7 @@ on_progress(void *ctx, uint64_t files, uint64_t bytes)
 
 struct job {
 	struct tool *t;
+	int dry_run;
 	struct progress *progress;
 };
 
@@ -54,6 +55,8 @@ job_file(void *ctx, const char *path, const struct entry *e, const char *what)
 		o = json_object();
 		json_set_str(o, "type", "item");
 		json_set_str(o, "what", what);
+		if (j->dry_run)
+			json_set_bool(o, "dry_run", 1);
 		json_set_bytes(o, "path", path, strlen(path));
 		tool_print_json(o);
 		return;
@@ -88,6 +91,8 @@ report(const struct job *j, const struct restore_result *r)
 	if (j->t->json) {
 		o = json_object();
 		json_set_str(o, "type", "summary");
+		if (j->dry_run)
+			json_set_bool(o, "dry_run", 1);
 		json_set_uint(o, "files", r->files);
 		json_set_uint(o, "dirs", r->dirs);
 		json_set_uint(o, "bytes", r->bytes);
@@ -97,8 +102,9 @@ report(const struct job *j, const struct restore_result *r)
 		tool_json_store(j->t, o);
 		tool_print_json(o);
 	} else if (!j->t->quiet) {
-		printf("%llu files and %llu directories, %s; %llu unchanged, "
-		    "%llu failed; %.1f s\n", (unsigned long long)r->files,
+		printf("%s%llu files and %llu directories, %s; %llu unchanged, "
+		    "%llu failed; %.1f s\n", j->dry_run ? "would restore " : "",
+		    (unsigned long long)r->files,
 		    (unsigned long long)r->dirs, tool_size(r->bytes, size),
 		    (unsigned long long)r->unchanged,
 		    (unsigned long long)r->failed,
@@ -113,7 +119,7 @@ static int
 restore(struct tool *t, const struct generation *g, const char *path,
     const char *target, struct restore_conf *conf)
 {
-	struct job j = { .t = t };
+	struct job j = { .t = t, .dry_run = conf->dry_run };
 	struct restore_result r = { 0 };
 	struct reader *rd = NULL;
 	struct tree *tree = NULL;

@@ -6,6 +6,24 @@
 #include "base/log.h"
 #include "tools/tool.h"
 
+static struct store *
+store_of(const struct tool *t)
+{
+	return t->repo != NULL ? repo_store(t->repo) : t->store;
+}
+
+/* The file that was named is read also where it says nothing of the store. */
+static int
+prices_load(struct tool *t)
+{
+	int ret;
+
+	if (t->prices == NULL || store_local_path(store_of(t)) == NULL)
+		return price_for(store_of(t), t->prices, t->price);
+	ret = price_load(t->prices, t->price);
+	return ret < 0 ? ret : 0;
+}
+
 int
 tool_prices(struct tool *t)
 {
@@ -16,7 +34,7 @@ tool_prices(struct tool *t)
 	t->price = malloc(sizeof(*t->price));
 	if (t->price == NULL)
 		return EXIT_FAILED;
-	ret = price_for(repo_store(t->repo), t->prices, t->price);
+	ret = prices_load(t);
 	if (ret == 1)
 		return 0;
 	free(t->price);
@@ -64,9 +82,9 @@ tool_json_store(struct tool *t, struct json *summary)
 	struct store_counters c;
 	int v;
 
-	if (t->repo == NULL)
+	if (store_of(t) == NULL)
 		return;
-	store_count(repo_store(t->repo), &c);
+	store_count(store_of(t), &c);
 	j = json_object();
 	requests = json_object();
 	errors = json_object();
@@ -82,6 +100,18 @@ tool_json_store(struct tool *t, struct json *summary)
 	if (t->price != NULL)
 		json_set(j, "cost", cost_json(t, &c));
 	json_set(summary, "store", j);
+}
+
+int
+tool_json_tail(struct tool *t)
+{
+	struct json *j;
+
+	if (!t->json)
+		return 0;
+	j = json_object();
+	tool_json_store(t, j);
+	return tool_print_json(j);
 }
 
 static void
@@ -108,9 +138,9 @@ tool_print_store(struct tool *t)
 	uint64_t errors = 0;
 	int v;
 
-	if (t->repo == NULL)
+	if (store_of(t) == NULL)
 		return;
-	store_count(repo_store(t->repo), &c);
+	store_count(store_of(t), &c);
 	for (v = 0; v < STORE_VERBS; v++) {
 		errors += c.errors[v];
 		buf_printf(&b, "%s%llu %s", v > 0 ? ", " : "",

@@ -119,9 +119,9 @@ find(const char *name)
 	return NULL;
 }
 
-/* The command's word: the first that is no option and no option's value. */
+/* Does this option take the next word? */
 static int
-command_at(int argc, char **argv)
+is_valued(const char *word)
 {
 	static const char *const valued[] = { "-r", "-p", "--repo",
 	    "--profile", "--password-file", "--password-command",
@@ -129,18 +129,72 @@ command_at(int argc, char **argv)
 	    "--sse", "--meta-class", "--bucket-owner", "--timeout",
 	    "--prices", NULL };
 	size_t k;
+
+	for (k = 0; valued[k] != NULL; k++)
+		if (strcmp(word, valued[k]) == 0)
+			return 1;
+	return 0;
+}
+
+/* What to say of words without a command. */
+static int
+no_command(int argc, char **argv)
+{
+	if (argc < 2)
+		return help(stderr);
+	if (is_valued(argv[argc - 1]))
+		log_err(0, "option '%s' needs a value; `firn --help` lists the "
+		    "options", argv[argc - 1]);
+	else
+		log_err(0, "which command? `firn --help` lists them");
+	return EXIT_USAGE;
+}
+
+/* The command's word: the first that is no option and no option's value. */
+static int
+command_at(int argc, char **argv)
+{
 	int i;
 
 	for (i = 1; i < argc; i++) {
 		if (argv[i][0] != '-' || argv[i][1] == '\0')
 			return i;
-		for (k = 0; valued[k] != NULL; k++)
-			if (strcmp(argv[i], valued[k]) == 0)
-				break;
-		if (valued[k] != NULL)
-			i++;
+		i += is_valued(argv[i]);
 	}
 	return argc;
+}
+
+/* Of what was printed before any command ran. */
+static int
+printed(int status)
+{
+	return tool_flush() != 0 ? EXIT_FAILED : status;
+}
+
+/* `firn help ...`: words behind it become --help of a command.  -1 to go on. */
+static int
+help_command(int argc, char **argv, int at)
+{
+	if (at + 2 < argc) {
+		log_err(0, "unexpected '%s'; want `firn help [COMMAND]`",
+		    argv[at + 2]);
+		return EXIT_USAGE;
+	}
+	if (at + 1 >= argc || strcmp(argv[at + 1], "help") == 0 ||
+	    strcmp(argv[at + 1], "--help") == 0 ||
+	    strcmp(argv[at + 1], "-h") == 0)
+		return printed(help(stdout));
+	argv[at] = argv[at + 1];
+	argv[at + 1] = (char *)"--help";
+	return -1;
+}
+
+/* As a program that does not catch it ends when nobody reads what it says. */
+static void
+pipe_closed(void)
+{
+	signal(SIGPIPE, SIG_DFL);
+	raise(SIGPIPE);
 }
 
 int
@@ -160,18 +214,18 @@ main(int argc, char **argv)
 	if (at >= argc) {
 		for (i = 1; i < argc; i++) {
 			if (strcmp(argv[i], "--version") == 0)
-				return printf("firn %s\n", PACKAGE_VERSION) < 0;
+				return printed(printf("firn %s\n",
+				    PACKAGE_VERSION) < 0);
 			if (strcmp(argv[i], "-h") == 0 ||
 			    strcmp(argv[i], "--help") == 0)
-				return help(stdout);
+				return printed(help(stdout));
 		}
-		return help(stderr);
+		return no_command(argc, argv);
 	}
-	if (strcmp(argv[at], "help") == 0 && at + 1 >= argc)
-		return help(stdout);
 	if (strcmp(argv[at], "help") == 0) {
-		argv[at] = argv[at + 1];
-		argv[at + 1] = (char *)"--help";
+		status = help_command(argc, argv, at);
+		if (status >= 0)
+			return status;
 	}
 	t.command = find(argv[at]);
 	if (t.command == NULL) {
@@ -187,5 +241,7 @@ main(int argc, char **argv)
 	if (tool_flush() != 0 && status == EXIT_DONE)
 		status = EXIT_FAILED;
 	tool_close(&t);
+	if (tool_pipe_closed)
+		pipe_closed();
 	return status;
 }

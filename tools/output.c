@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What commands print, and the progress line. */
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,6 +14,21 @@
 #include "base/timefmt.h"
 #include "tools/tool.h"
 
+int tool_pipe_closed;
+
+/* Log that writing to stdout failed, unless whoever read it has had enough. */
+int
+tool_print_failed(int err)
+{
+	struct pollfd p = { .fd = STDOUT_FILENO };
+
+	if (err == -EPIPE || (poll(&p, 1, 0) == 1 && p.revents & POLLERR))
+		tool_pipe_closed = 1;
+	else
+		log_err(err, "cannot write to standard output");
+	return err;
+}
+
 int
 tool_print_json(struct json *j)
 {
@@ -22,10 +38,10 @@ tool_print_json(struct json *j)
 	err = json_dump(j, &b);
 	if (err == 0)
 		err = buf_add(&b, "\n", 1);
-	if (err == 0 && fwrite(b.data, 1, b.len, stdout) != b.len)
-		err = -EIO;
 	if (err != 0)
 		log_err(err, "cannot print JSON");
+	else if (fwrite(b.data, 1, b.len, stdout) != b.len)
+		err = tool_print_failed(-errno);
 	buf_release(&b);
 	json_free(j);
 	return err;
@@ -39,7 +55,7 @@ tool_flush(void)
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return 0;
 	err = errno != 0 ? -errno : -EIO;
-	return log_err(err, "cannot write to standard output");
+	return tool_pipe_closed ? err : tool_print_failed(err);
 }
 
 void

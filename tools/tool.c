@@ -335,6 +335,8 @@ tool_need_repo(struct tool *t)
 	if (t->conf.url == NULL || *t->conf.url == '\0')
 		return tool_usage(t, "which repository? give -r REPO, -p "
 		    "PROFILE, or set FIRN_REPOSITORY");
+	if (store_check(t->conf.url, &t->conf.store) != 0)
+		return EXIT_USAGE;
 	if (t->conf.password == NULL) {
 		t->conf.password = password_get;
 		t->conf.password_ctx = &t->password;
@@ -362,6 +364,7 @@ tool_close(struct tool *t)
 	if (t->verbose > 0)
 		tool_print_store(t);
 	repo_close(t->repo);
+	store_close(t->store);
 	free(t->price);
 	while (t->nowned > 0)
 		free(t->owned[--t->nowned]);

@@ -36,6 +36,7 @@ struct tool {
 	int verbose;
 	int asked_help;
 	struct repo *repo;
+	struct store *store;	/* of a command without a repository */
 	struct progress *progress;	/* the one being drawn, or NULL */
 };
 
@@ -97,11 +98,17 @@ int tool_prices(struct tool *t);
  * people, to stderr. */
 void tool_json_store(struct tool *t, struct json *summary);
 void tool_print_store(struct tool *t);
+/* With --json, a last line {"store": ...} behind lines that are no summary. */
+int tool_json_tail(struct tool *t);
 
 /* Print one JSON document and a newline to stdout; frees it.  A full disk or
  * closed pipe is -errno, logged. */
 int tool_print_json(struct json *j);
-/* Flush stdout: 0, or -errno logged. */
+/* For what failed to be written to stdout: log err, or, when nobody reads there
+ * any more, set tool_pipe_closed in silence.  Returns err. */
+int tool_print_failed(int err);
+extern int tool_pipe_closed;
+/* Flush stdout: 0, or -errno logged, as above. */
 int tool_flush(void);
 /* Bytes of a path as people may see them: control bytes escaped. */
 void tool_print_path(FILE *f, const char *path, size_t len);

@@ -61,9 +61,10 @@ class Firn:
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kw)
 
     def json(self, *args, **kw):
-        """The JSON lines that a command prints."""
+        """The JSON lines that a command prints, without one that only counts."""
         out = self(*args, "--json", **kw).out
-        return [json.loads(line) for line in out.splitlines()]
+        lines = [json.loads(line) for line in out.splitlines()]
+        return [x for x in lines if set(x) != {"store"}]
 
     def backup(self, *args, **kw):
         """Back up; the summary."""

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a person types wrong, and what firn says: the status, the words, and that
 nothing was done."""
+import json
 import os
 import pty
+import signal
 import subprocess
 
 import pytest
@@ -139,3 +141,124 @@ def test_torn_url(work, url):
 def test_strange_path(work):
     Firn(work, "./s3:/x")("init", cwd=work)
     assert (work / "s3:" / "x" / "config").exists()
+
+
+def run_raw(program, *args, env=None, **kw):
+    return subprocess.run([BUILD / program, *args], env=env, stderr=subprocess.PIPE,
+                          check=False, **kw)
+
+
+@pytest.mark.parametrize("words", [["firn", "--help"], ["firn", "help"], ["firn", "--version"],
+                                   ["firn", "ls", "--help"], ["firn", "help", "ls"],
+                                   ["firnfs", "--help"], ["firnfs", "-V"]])
+def test_help_that_cannot_be_written(words):
+    with open("/dev/full", "wb") as full:
+        r = run_raw(*words, stdout=full)
+    assert r.returncode == 1 and b"standard output" in r.stderr
+    r = run_raw(*words, preexec_fn=lambda: os.close(1))
+    assert r.returncode == 1 and b"standard output" in r.stderr
+
+
+@pytest.mark.parametrize("words, status", [
+    (["help", "help"], 0), (["help", "--help"], 0), (["help", "-h"], 0), (["help", "ls"], 0),
+    (["help", "ls", "extra"], 2), (["help", "nonsense"], 2), (["-r"], 2), (["-x"], 2),
+    (["ls", "--prices"], 2)])
+def test_help_words(words, status):
+    r = run_raw("firn", *words, stdout=subprocess.PIPE)
+    assert r.returncode == status
+    assert (r.stderr == b"") == (status == 0) and (r.stdout != b"") == (status == 0)
+    assert len(r.stderr.splitlines()) <= 2
+
+
+def test_what_is_missing():
+    assert b"'-r' needs a value" in run_raw("firn", "-r").stderr
+    assert b"which command" in run_raw("firn", "-x").stderr
+
+
+@pytest.mark.parametrize("args", [["generations"], ["ls", "latest"], ["key", "list"]])
+def test_requests_end_the_lines(one, args):
+    lines = [json.loads(x) for x in one(*args, "--json").out.splitlines()]
+    assert set(lines[-1]) == {"store"} and lines[-1]["store"]["requests"]["get"] > 0
+    assert lines[:-1] and all("store" not in x for x in lines[:-1])
+
+
+def test_requests_of_doctor(one):
+    document, = one.json("doctor")
+    assert document["store"]["requests"]["put"] > 0
+    assert "store: " in one("doctor", "-v").err
+
+
+@pytest.mark.parametrize("args, status, words", [
+    (["generations", "--host", "nosuch"], 0, "no generation is of that"),
+    (["cat", "latest:/"], 1, "is a directory"),
+    (["cat", "latest:SRC/d"], 1, "is a directory"),
+    (["cat", "latest:SRC/link"], 1, "symbolic link to 'd/f'"),
+    (["ls", "latest:/nope"], 1, "'/nope'"),
+    (["backup", "--host", os.fsdecode(b"h\xff"), "/etc"], 2, "UTF-8"),
+    (["backup", "--exclude", "", "/etc"], 2, "names nothing"),
+    (["backup", "--exclude", "!", "/etc"], 2, "names nothing"),
+    (["backup", "--exclude", "[", "/etc"], 2, "needs its ']'"),
+    (["backup", "--exclude", "a\\", "/etc"], 2, "follows its last"),
+    (["--sse", "nope", "ls", "latest"], 2, "--sse"),
+    (["--meta-class", "nope", "ls", "latest"], 2, "--meta-class"),
+    (["backup", "--tier", "a b", "/etc"], 2, "--tier"),
+    (["--prices", "/nonexistent", "ls", "latest"], 2, "/nonexistent"),
+    (["mount", "MNT", "-o", "timeout=0"], 2, "timeout=0"),
+    (["mount", "MNT", "-o", "memory=99999T"], 2, "memory="),
+])
+def test_message(one, work, args, status, words):
+    (work / "mnt").mkdir()
+    args = [a.replace("SRC", str(one.src)).replace("MNT", str(work / "mnt")) for a in args]
+    r = one(*args, status=status)
+    assert words in r.err and "nvalid argument" not in r.err
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3:///x", "ftp://host/x", "s3://a/../b", "file://h/x",
+                                 "s3://bucket/x?nope=1"])
+@pytest.mark.parametrize("command", [["init"], ["ls", "latest"], ["doctor"], ["key", "list"],
+                                     ["mount", "/mnt"]])
+def test_bad_url_is_usage(work, url, command):
+    assert url in Firn(work, url)(*command, status=2).err
+
+
+def test_init_sizes(work):
+    new = Firn(work, str(work / "new"))
+    assert "--block-size" in new("init", "--block-size", "1", status=2).err
+    assert "--pack-size" in new("init", "--pack-size", "1G", status=2).err
+    assert not (work / "new").exists()
+
+
+def test_time_with_colons(one):
+    g, = one.generations()
+    day, clock = g["time"].split("T")
+    iso = f"{day}T{clock[:2]}:{clock[2:4]}:{clock[4:]}"
+    for name in (iso, f"h/s/{iso}"):
+        assert "d/f" in one("ls", "-R", f"{name}:{one.src}").out
+
+
+def test_mounted_already(one, work, fuse):
+    with one.mount() as mnt:
+        assert "already" in one("mount", mnt, status=1).err
+
+
+def test_reader_that_has_had_enough(one, work):
+    many = work / "many"
+    many.mkdir()
+    for i in range(3000):
+        (many / f"a name that is long enough to fill a pipe {i}").touch()
+    (many / "big").write_bytes(bytes(1 << 20))
+    one.backup("--series", "m", many)
+    for args in (["ls", "-R", "latest"], ["ls", "-R", "--json", "latest"],
+                 ["cat", f"latest:{many}/big"]):
+        p = one.start(*args)
+        p.stdout.read(1)
+        p.stdout.close()
+        assert p.stderr.read() == b""
+        p.stderr.close()
+        assert p.wait() == -signal.SIGPIPE
+
+
+def test_dry_restore_says_so(one, work):
+    assert "would restore" in one("restore", "-n", "latest", work / "out").out
+    lines = one.json("restore", "-n", "latest", work / "out")
+    assert all(x["dry_run"] for x in lines) and not (work / "out").exists()
