@@ -85,15 +85,14 @@ run(struct tool *t, int argc, char **argv)
 	const struct generation *g;
 	struct reader *rd = NULL;
 	struct tree *tree = NULL;
-	const char *path, *colon;
+	const char *path;
 	int c, status, err;
 
 	while ((c = tool_option(t, argc, argv, "", NULL)) != -1)
 		return tool_usage_status(t);
 	if (optind + 1 != argc)
 		return tool_usage(t, "want one GENERATION:PATH");
-	colon = strchr(argv[optind], ':');
-	if (colon == NULL || colon[1] == '\0')
+	if (strchr(argv[optind], ':') == NULL)
 		return tool_usage(t, "which file? want GENERATION:PATH");
 	status = tool_generation(t, argv[optind], &gens, &g, &path);
 	if (status != 0)
