@@ -394,6 +394,7 @@ go(struct job *j, char **argv)
 	err = backup_run(j->t->repo, &j->conf, &r);
 	child_end(&j->child);
 	status = tool_exit(err);
+	progress_clear(j->progress);
 	if (err == 0)
 		report(j, &r);
 	else if (tool_stop)

@@ -162,6 +162,7 @@ run(struct tool *t, int argc, char **argv)
 	conf.ctx = &j;
 	j.read_data = conf.read_data;
 	err = check_run(t->repo, &conf, &r);
+	progress_clear(j.progress);
 	if (err == 0)
 		report(&j, &r);
 	progress_end(j.progress);

@@ -143,6 +143,8 @@ restore(struct tool *t, const struct generation *g, const char *path,
 	if (err == 0)
 		err = restore_run(tree, g->rec.root, path, target, conf, &r);
 	if (err == 0)
+		progress_clear(j.progress);
+	if (err == 0)
 		report(&j, &r);
 	progress_end(j.progress);
 	tree_free(tree);

@@ -211,11 +211,18 @@ progress_seconds(const struct progress *p)
 }
 
 void
+progress_clear(struct progress *p)
+{
+	if (p->drawn)
+		fprintf(stderr, "\r\033[K");
+	p->drawn = 0;
+}
+
+void
 progress_end(struct progress *p)
 {
 	if (p == NULL)
 		return;
-	if (p->drawn)
-		fprintf(stderr, "\r\033[K");
+	progress_clear(p);
 	free(p);
 }

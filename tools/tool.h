@@ -124,6 +124,8 @@ int progress_due(struct progress *p);
 void progress_draw(struct progress *p, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 double progress_seconds(const struct progress *p);
+/* Take it off the terminal, before anything else is printed there. */
+void progress_clear(struct progress *p);
 void progress_end(struct progress *p);
 
 /* Open the repository, load the list of generations and find one of it, as

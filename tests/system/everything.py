@@ -111,6 +111,8 @@ def attributes(d):
         put(f, f"user.n{i}", bytes([i]) * 50)
     f = make("large")
     put(f, "user.large", os.urandom(65536))
+    # The largest that Linux lets be, also where user.* is kept elsewhere.
+    put(make("trusted"), "trusted.large", os.urandom(65536))
     f = make("capability")
     put(f, "security.capability", struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0))
     f = make("acl")

@@ -3,13 +3,14 @@
 nothing was done."""
 import json
 import os
+import pathlib
 import pty
 import signal
 import subprocess
 
 import pytest
 
-from firn_tool import BUILD, Firn
+from firn_tool import BUILD, Firn, wait_for
 
 
 @pytest.fixture
@@ -262,3 +263,47 @@ def test_dry_restore_says_so(one, work):
     assert "would restore" in one("restore", "-n", "latest", work / "out").out
     lines = one.json("restore", "-n", "latest", work / "out")
     assert all(x["dry_run"] for x in lines) and not (work / "out").exists()
+
+
+@pytest.mark.parametrize("fuse_there", [True, False])
+def test_demo(work, root, fuse, fuse_there):
+    """./setup demo, on a machine with /dev/fuse and on one without."""
+    demo = pathlib.Path(__file__).resolve().parents[1] / "demo.sh"
+    (work / "dev").mkdir()
+    hide = (f"mount --bind /dev {work}/dev; mount -t tmpfs none /dev; "
+            f"for d in null zero urandom; do : > /dev/$d; "
+            f"mount --bind {work}/dev/$d /dev/$d; done; ")
+    r = subprocess.run(["unshare", "-m", "sh", "-ec", ("" if fuse_there else hide) +
+                        f"exec sh '{demo}' '{BUILD}'"],
+                       capture_output=True, text=True, env=dict(os.environ, TMPDIR=str(work)),
+                       check=False)
+    assert r.returncode == 0, r.stdout + r.stderr
+    assert ("$ firn mount" in r.stdout) == fuse_there
+    assert ("$ firn restore" in r.stdout) != fuse_there
+    assert [p for p in os.listdir(work) if p.startswith("firn-demo")] == []
+
+
+def test_progress_on_a_terminal(one, work):
+    """One line, drawn over, and nothing left of it at the end; none with -q."""
+    big = work / "big"
+    big.mkdir()
+    for i in range(40):
+        (big / f"f{i}").write_bytes(os.urandom(4 << 20))
+    status, shown = on_terminal(one, [], "backup", "--series", "p", big)
+    assert status == 0
+    drawn, _, summary = shown.rpartition("\r\x1b[K")
+    assert "files, " in drawn and "/s" in drawn and "\n" not in drawn
+    assert "stored" in summary
+    status, shown = on_terminal(one, [], "backup", "-q", "--force", "--series", "p", big)
+    assert status == 0 and shown == ""
+
+
+def test_mount_point_inside_the_source(one, work, fuse):
+    """What lies under the mount point is not seen, and the source is whole."""
+    (one.src / "d" / "mnt").mkdir()
+    with one.mount("src/d/mnt", options="refresh=1") as mnt:
+        s = one.backup("--host", "h", "--series", "s", one.src)
+        wait_for(lambda: s["time"] in os.listdir(mnt / "hosts/h/s"), "the generation")
+        copy = pathlib.Path(f"{mnt}/latest{one.src}")
+        assert (copy / "d" / "f").read_text() == "x"
+        assert os.listdir(copy / "d" / "mnt") == []
