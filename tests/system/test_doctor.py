@@ -193,7 +193,8 @@ def test_versioning_that_was_switched_on_later(work):
         assert found.grade("changed") == "fact"
         firn("init", status=1)
         firn("backup", work / "password")
-        firn("key", "add", "--new-password-file", work / "password",
+        (work / "second").write_text("second\n")
+        firn("key", "add", "--new-password-file", work / "second",
              "--kdf-memory", "16M")
         assert len(firn.generations()) == 2 and firn.check()[1]["problems"] == 0
 
