@@ -586,6 +586,11 @@ block_frame(struct reader *rd, enum block_type type,
 	ret = packs_compare(rd, kind);
 	if (ret == 0)
 		ret = index_find(repo_index(rd->repo), kind, id, at);
+	/* Where it was cut, this block may lie before the cut. */
+	if (ret == 0 && repo_salvage_find(rd->repo, kind, id, at) == 1) {
+		atomic_fetch_add(&rd->salvaged, 1);
+		return frame_get(rd, kind, at, out);
+	}
 	if (ret != 1 || memcmp(first, at->pack, OBJECT_ID_SIZE) == 0)
 		return err;
 	return frame_get(rd, kind, at, out);
