@@ -87,7 +87,7 @@ test_large_after_begun(void **ctx)
 	    .flags = ENTRY_SIZE };
 	struct entry dir = { .name = "root", .namelen = 4,
 	    .mode = S_IFDIR | 0755, .flags = ENTRY_SUBTREE }, root;
-	uint8_t *large = calloc(LARGE, 1);
+	uint8_t *large = calloc(LARGE + 20, 1);
 	void *room;
 	unsigned i;
 
