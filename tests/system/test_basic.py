@@ -185,7 +185,7 @@ def test_write_only_key(firn, source, work):
     assert two["unchanged"] == two["files"] and two["bytes_read"] == 0
     assert two["parent"] == one["generation"]
     assert "write-only" in host("generations", status=12).err
-    assert host("cat", f"latest:{source}/small", status=1).stdout == b""
+    assert host("cat", f"latest:{source}/small", status=12).stdout == b""
     # An owner reads what it wrote; files it had are stored once.
     firn("restore", f"latest:{source}", work / "out")
     assert_same(source, work / "out")
