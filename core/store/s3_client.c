@@ -15,7 +15,6 @@
 #include "base/log.h"
 #include "store/s3_client_internal.h"
 #include "store/s3_place.h"
-#include "store/s3_put_conf.h"
 
 #define TIMEOUT		300	/* seconds, by default */
 #define CONNECTIONS	16
@@ -44,15 +43,13 @@ client_http(struct s3_client *c, unsigned connections, const char *ca_file)
 	return err == 0 ? 0 : log_err(err, "cannot start HTTP");
 }
 
-/* S3 compares it with the account's 12 digits, others with what they have. */
+/* S3 compares it with the account's 12 digits, others with what they have;
+ * s3_put_conf_init() looks at it. */
 static int
 client_owner(struct s3_client *c, const char *owner)
 {
 	if (owner == NULL)
 		return 0;
-	if (!s3_put_conf_value_ok(owner))
-		return log_plain(-EINVAL, "--bucket-owner '%s': want the id of "
-		    "an account, 12 digits", owner);
 	c->owner = strdup(owner);
 	return c->owner == NULL ? log_err(-ENOMEM, "cannot open '%s'",
 	    c->base->url) : 0;

@@ -64,6 +64,10 @@ s3_put_conf_init(struct s3_put_conf *p, const struct store_conf *conf)
 	int err = 0;
 
 	memset(p, 0, sizeof(*p));
+	if (conf->bucket_owner != NULL &&
+	    !s3_put_conf_value_ok(conf->bucket_owner))
+		return log_plain(-EINVAL, "--bucket-owner '%s': want the id of "
+		    "an account, 12 digits", conf->bucket_owner);
 	if (conf->sse != NULL)
 		err = take_sse(p, conf->sse);
 	if (err == 0 && conf->tier != NULL)

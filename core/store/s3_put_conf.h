@@ -27,7 +27,8 @@ struct s3_put_conf {
 	char *meta_class;	/* of the others, or NULL */
 };
 
-/* -EINVAL, logged, for what is not allowed.  Release in any case. */
+/* -EINVAL, logged, for values that are not allowed, that of bucket_owner among
+ * them.  Release in any case. */
 int s3_put_conf_init(struct s3_put_conf *p, const struct store_conf *conf);
 void s3_put_conf_release(struct s3_put_conf *p);
 

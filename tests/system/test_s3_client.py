@@ -120,7 +120,7 @@ def test_mount_options(sim, source, work):
     (["--bucket-owner", "a b"], "--bucket-owner 'a b': want the id"),
     (["--tier", "DEEP ARCHIVE"], "--tier 'DEEP ARCHIVE': want")])
 def test_bad_options(sim, source, args, want):
-    assert want in sim("backup", *args, source, status=1).err
+    assert want in sim("backup", *args, source, status=2).err
 
 
 def test_checksums_refused(work, source):

@@ -653,7 +653,7 @@ def test_addressing(elsewhere):
 
 def test_bad_query(elsewhere):
     r = elsewhere.firn("generations", env={"FIRN_REPOSITORY": "s3://bucket/x?what=1"},
-                       status=1)
+                       status=2)
     assert "region=, endpoint=" in r.err
 
 
