@@ -106,13 +106,14 @@ ask(int tty, const char *prompt, const volatile int *stop, struct buf *out)
 	char c = '\0';
 	int echo, ret = 0;
 
-	dprintf(tty, "%s: ", prompt);
+	/* First, since it drops what was typed before anybody asked. */
 	echo = tcgetattr(tty, &old) == 0;
 	if (echo) {
 		quiet = old;
 		quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
 		tcsetattr(tty, TCSAFLUSH, &quiet);
 	}
+	dprintf(tty, "%s: ", prompt);
 	while (n > 0 && c != '\n' && (ret = file_wait(tty, stop)) >= 0) {
 		if (ret == 0)
 			continue;
