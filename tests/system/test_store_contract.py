@@ -45,7 +45,8 @@ def test_rgw(rgw, versioned):
     rgw.create_bucket(bucket, versioned)
     run("test_store_s3", {
         "FIRN_TEST_S3_URL": f"s3://{bucket}/odd prefix", "AWS_ENDPOINT_URL": rgw.url,
-        "AWS_ACCESS_KEY_ID": rgw.access_key, "AWS_SECRET_ACCESS_KEY": rgw.secret_key})
+        "AWS_ACCESS_KEY_ID": rgw.access_key, "AWS_SECRET_ACCESS_KEY": rgw.secret_key,
+        **({"FIRN_TEST_STORE_TURNS": "1"} if versioned else {})})
 
 
 def test_faults():

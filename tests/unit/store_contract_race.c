@@ -4,6 +4,24 @@
  */
 #include "store_contract_internal.h"
 
+/*
+ * Set for a server that does not decide who was first.  Writers take turns
+ * there, and one who finds others at it too long gives up with -EBUSY; and Ceph
+ * shows a version a moment after it took it, where many put one name at once.
+ */
+static int
+takes_turns(void)
+{
+	return getenv("FIRN_TEST_STORE_TURNS") != NULL;
+}
+
+/* What a writer that did not win may get. */
+static int
+is_loss(int result)
+{
+	return result == -EEXIST || (result == -EBUSY && takes_turns());
+}
+
 /* Two handles, as of two processes. */
 static int
 job_race(struct gang *g, size_t i)
@@ -25,7 +43,7 @@ test_if_absent(void **state)
 
 	gang_run(&g, s, 2 * THREADS, job_race);
 	for (i = 0; i < 2 * THREADS; i++) {
-		assert_true(g.result[i] == 0 || g.result[i] == -EEXIST);
+		assert_true(g.result[i] == 0 || is_loss(g.result[i]));
 		if (g.result[i] == 0) {
 			won[i / THREADS]++;
 			winner[i / THREADS] = i % THREADS;
@@ -57,9 +75,12 @@ test_if_absent_equal(void **state)
 
 	gang_run(&g, ((struct fixture *)*state)->s, THREADS, job_race_equal);
 	for (i = 0; i < THREADS; i++) {
-		assert_true(g.result[i] == 0 || g.result[i] == -EEXIST);
+		assert_true(g.result[i] == 0 || is_loss(g.result[i]));
 		won += g.result[i] == 0;
 	}
+	/* All may have given way to each other; then nothing is in the way. */
+	if (won == 0 && takes_turns())
+		won = job_race_equal(&g, 0) == 0;
 	assert_int_equal(won, 1);
 }
 
@@ -67,15 +88,17 @@ static int
 job_put_same(struct gang *g, size_t i)
 {
 	static const char text[] = "the same from all";
+	unsigned tries = takes_turns() ? 1000 : 1;
 	char buf[32];
 	size_t got;
-	int err;
+	int err, put;
 
 	(void)i;
-	err = store_put(g->s, "data/00/same", text, sizeof(text), NULL, 0);
-	if (err == 0)
-		err = store_get(g->s, "data/00/same", 0, buf, sizeof(buf),
-		    &got);
+	put = store_put(g->s, "data/00/same", text, sizeof(text), NULL, 0);
+	do {
+		err = put != 0 ? put : store_get(g->s, "data/00/same", 0, buf,
+		    sizeof(buf), &got);
+	} while (put == 0 && err == -ENOENT && --tries > 0);
 	if (err == 0 && (got != sizeof(text) || memcmp(buf, text, got) != 0))
 		err = -EBADMSG;
 	return err;
