@@ -2,6 +2,9 @@
 /*
  * The cache tier by many threads, by two processes, and killed.
  */
+#include <sched.h>
+#include <sys/mman.h>
+
 #include "cache_test.h"
 
 #define THREADS 8
@@ -13,6 +16,9 @@ struct worker {
 	uint32_t rounds, keys, hits, over;
 	atomic_int *stop;	/* or NULL: rounds */
 };
+
+/* Cells that a child has put, for its parent; or NULL. */
+static atomic_uint *put_so_far;
 
 static void *
 churn(void *arg)
@@ -30,6 +36,8 @@ churn(void *arg)
 			continue;
 		}
 		put(w->c, n, b);
+		if (put_so_far != NULL)
+			atomic_fetch_add(put_so_far, 1);
 		w->over += du(dir) > LIMIT;
 	}
 	free(b);
@@ -172,18 +180,25 @@ test_kill(void **state)
 	struct timespec pause;
 	struct cache *c;
 	uint32_t round, hits = 0, got;
+	unsigned least;
 	pid_t pid;
 	int status;
 
 	(void)state;
+	put_so_far = mmap(NULL, sizeof(*put_so_far), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(put_so_far, MAP_FAILED);
 	for (round = 0; round < 25; round++) {
+		atomic_store(put_so_far, 0);
 		pid = fork();
 		if (pid == 0)
 			child_churn(next(&rng) + round);
 		assert_true(pid > 0);
-		/* The moment is what is random here. */
-		pause = (struct timespec){ 0, 5000000 +
-		    (long)(next(&rng) % 200000000) };
+		/* At a random moment, but not before it has got somewhere. */
+		least = 4 + (unsigned)(next(&rng) % 40);
+		while (atomic_load(put_so_far) < least)
+			sched_yield();
+		pause = (struct timespec){ 0, (long)(next(&rng) % 5000000) };
 		nanosleep(&pause, NULL);
 		kill(pid, SIGKILL);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -196,6 +211,8 @@ test_kill(void **state)
 		assert_true(c->strays < c->reserve);
 		cache_close(c);
 	}
+	munmap(put_so_far, sizeof(*put_so_far));
+	put_so_far = NULL;
 	print_message("%u hits after %u kills\n", hits, round);
 	assert_true(hits > round);
 }
