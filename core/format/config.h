@@ -7,7 +7,8 @@
  *
  * The JSON has: repository (32 hex digits), created (RFC 3339), features
  * (array of names; a name that the reader does not know is an error), the
- * numbers of struct config, and conditional_writes where it is said.  It can be decoded without a key, since the
+ * numbers of struct config, and conditional_writes where it is said.  It can be
+ * decoded without a key, since the
  * repository id is needed to open one; config_verify() comes after.
  * Members that the reader does not know are ignored (what may not be ignored
  * is a feature).  The JSON is at most 64 KiB.

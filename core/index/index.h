@@ -149,9 +149,10 @@ void index_roll_free(struct index_roll *roll);
 
 /*
  * Say which packs are absent, sorted, by a roll that was taken at `epoch`;
- * -EAGAIN when the half was emptied since: begin again.  Loading passes their entries by from
- * now on, so a block that lies in such a pack alone is not known, and one that
- * lies in another one too is found there; the packs themselves stay listed.
+ * -EAGAIN when the half was emptied since: begin again.  Loading passes their
+ * entries by from now on, so a block that lies in such a pack alone is not
+ * known, and one that lies in another one too is found there; the packs
+ * themselves stay listed.
  * Where that is not what was said before, the half is emptied, so that the
  * caller loads afresh: 1 then, else 0 or -errno.
  */
