@@ -113,6 +113,14 @@ int pack_frame_encrypt(struct pack_codec *c, const uint8_t key[PACK_KEY_SIZE],
 int pack_frame_open(struct pack_codec *c, const uint8_t key[PACK_KEY_SIZE],
     const uint8_t header[PACK_HEADER_SIZE], uint32_t off, const void *sealed,
     size_t len, struct buf *out);
+/*
+ * As pack_frame_open(), but replaces what is in out, and without copying a
+ * frame that is stored as it is: its plain bytes are those of out behind the
+ * first *skip.
+ */
+int pack_frame_take(struct pack_codec *c, const uint8_t key[PACK_KEY_SIZE],
+    const uint8_t header[PACK_HEADER_SIZE], uint32_t off, const void *sealed,
+    size_t len, struct buf *out, size_t *skip);
 
 /* Append padding, footer and trailer to a pack that holds header and frames.
  * -EINVAL when the footer breaks a rule above or does not fit the pack,

@@ -199,14 +199,14 @@ pack_frame_expand(struct pack_codec *c, const void *data, size_t len,
 	}
 }
 
-int
-pack_frame_open(struct pack_codec *c, const uint8_t key[PACK_KEY_SIZE],
+/* Payload in c->scratch. */
+static int
+decrypt(struct pack_codec *c, const uint8_t key[PACK_KEY_SIZE],
     const uint8_t header[PACK_HEADER_SIZE], uint32_t off, const void *sealed,
-    size_t len, struct buf *out)
+    size_t len)
 {
 	uint8_t nonce[AEAD_NONCE_SIZE];
 	uint8_t *p;
-	int err;
 
 	if (len <= PACK_FRAME_OVERHEAD ||
 	    len > FORMAT_FRAME_MAX + PACK_FRAME_OVERHEAD)
@@ -216,9 +216,46 @@ pack_frame_open(struct pack_codec *c, const uint8_t key[PACK_KEY_SIZE],
 	if (p == NULL)
 		return buf_err(&c->scratch);
 	aead_nonce(off, nonce);
-	err = aead_open(c->aead, key, nonce, header, PACK_HEADER_SIZE, sealed,
+	return aead_open(c->aead, key, nonce, header, PACK_HEADER_SIZE, sealed,
 	    len, p);
+}
+
+int
+pack_frame_open(struct pack_codec *c, const uint8_t key[PACK_KEY_SIZE],
+    const uint8_t header[PACK_HEADER_SIZE], uint32_t off, const void *sealed,
+    size_t len, struct buf *out)
+{
+	int err;
+
+	err = decrypt(c, key, header, off, sealed, len);
+	return err != 0 ? err : pack_frame_expand(c, c->scratch.data,
+	    c->scratch.len, out);
+}
+
+int
+pack_frame_take(struct pack_codec *c, const uint8_t key[PACK_KEY_SIZE],
+    const uint8_t header[PACK_HEADER_SIZE], uint32_t off, const void *sealed,
+    size_t len, struct buf *out, size_t *skip)
+{
+	struct buf payload;
+	int err;
+
+	*skip = 0;
+	buf_reset(out);
+	err = decrypt(c, key, header, off, sealed, len);
 	if (err != 0)
 		return err;
-	return pack_frame_expand(c, p, len - AEAD_TAG_SIZE, out);
+	payload = c->scratch;
+	/* Memory that is much too large for it is better kept here. */
+	if (payload.data[0] != PACK_STORED || payload.len < 2 ||
+	    payload.len < payload.cap / 2)
+		return pack_frame_expand(c, payload.data, payload.len, out);
+	if (payload.len - 1 > out->max)
+		return -FIRN_ECORRUPT;
+	*skip = 1;
+	c->scratch = *out;
+	*out = payload;
+	out->max = c->scratch.max;
+	c->scratch.max = payload.max;
+	return 0;
 }

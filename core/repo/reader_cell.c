@@ -36,7 +36,13 @@ slab_new(size_t len)
 	return s;
 }
 
-static void
+void
+slab_hold(struct slab *s)
+{
+	atomic_fetch_add(&s->refs, 1);
+}
+
+void
 slab_put(struct slab *s)
 {
 	if (s != NULL && atomic_fetch_sub(&s->refs, 1) == 1)
@@ -60,7 +66,7 @@ cell_new(struct slab *slab, size_t off, size_t len)
 
 	if (cell == NULL)
 		return NULL;
-	atomic_fetch_add(&slab->refs, 1);
+	slab_hold(slab);
 	cell->slab = slab;
 	cell->data = slab->data + off;
 	cell->len = len;

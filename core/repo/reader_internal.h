@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside the reader: frames are made from cells; cells come from memory, the
- * disk cache or the store.
+ * Inside the reader: blocks are found by the index (reader_find.c) and cut out
+ * of frames; frames are opened from cells (reader_frame.c); cells come from
+ * memory, the disk cache or the store (reader_cell.c).
  */
 #ifndef FIRN_REPO_READER_INTERNAL_H
 #define FIRN_REPO_READER_INTERNAL_H
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "base/lru.h"
 #include "base/pool.h"
@@ -18,7 +20,10 @@
 
 #define WINDOW_MAX	16	/* cells ahead of a reader in order */
 #define REQUEST_MAX	4	/* cells in one request */
+#define FRAME_KEY_SIZE	(OBJECT_ID_SIZE + 4)
 #define STREAMS		32	/* packs whose order of reading is followed */
+#define KEEP_MAX	4	/* requests' worth of cells that wait for the disk */
+#define GOOD_MAX	64	/* blocks a frame remembers as compared */
 
 /* What one request or one look at the disk cache brought: one cell or some
  * neighbours.  Lives as long as one of them, so memory can be up to REQUEST_MAX
@@ -76,5 +81,70 @@ void cells_drop(struct cells *c, const struct index_place *at,
 void cells_prefetch(struct cells *c, enum pack_kind kind,
     const struct index_place *at, uint32_t number, uint32_t count);
 int cells_has(struct cells *c, const struct index_place *at, uint32_t number);
+
+/* The bytes of a slab live until slab_put(). */
+void slab_hold(struct slab *s);
+void slab_put(struct slab *s);
+
+/* A frame that was opened. */
+struct frame {
+	struct lru_node *node;
+	uint8_t *mem;		/* of cap bytes */
+	const uint8_t *data;	/* the plain bytes, in mem */
+	size_t len;
+	size_t cap;
+	pthread_mutex_t lock;
+	uint32_t good[GOOD_MAX];	/* offsets; protected by lock */
+	unsigned ngood;
+};
+
+/* What a thread needs to open and compare; taken from a pool of them. */
+struct tools {
+	struct tools *next;
+	struct buf sealed;	/* a frame that lies in several slabs */
+	struct pack_codec *codec;
+	struct mac *mac;
+};
+
+struct reader {
+	struct repo *repo;
+	struct reader_conf conf;
+	struct cells cells;
+	struct lru *frames;
+	struct lru *packs;		/* keys by pack */
+	pthread_mutex_t lock;
+	struct tools *tools;		/* protected by lock */
+	/* One look at the store for what a block needs; held across it. */
+	pthread_mutex_t look_lock;
+	time_t synced[3];		/* by kind; protected by look_lock */
+	time_t compared[3];		/* by kind; protected by look_lock */
+	atomic_ullong blocks, opened, hits, corrupt, salvaged;
+};
+
+/* From reader_frame.c. */
+int frames_init(struct reader *rd, size_t memory);
+void frames_release(struct reader *rd);
+struct tools *tools_take(struct reader *rd);
+void tools_give(struct reader *rd, struct tools *t);
+/* A frame of memory that it takes over; 0, or -ENOMEM with nothing taken. */
+int frame_new(struct buf *plain, size_t skip, struct lru_node *node,
+    struct frame **out);
+/* Hold the frame, opened. */
+int frame_get(struct reader *rd, enum pack_kind kind,
+    const struct index_place *at, struct lru_node **out);
+/* The same if that takes no waiting: 1, or 0. */
+int frame_peek(struct reader *rd, enum pack_kind kind,
+    const struct index_place *at, struct lru_node **out);
+
+/* From reader_find.c. */
+/* Where a block is; looks for new segments when it is not known. */
+int block_find(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE], struct index_place *at);
+/*
+ * The index believes in packs that are not there, or in the absence of some
+ * that may be back: compare with the store.  Whoever comes meanwhile waits, and
+ * finds what was learned.
+ */
+int packs_compare(struct reader *rd, enum pack_kind kind);
 
 #endif

@@ -77,6 +77,28 @@ frames_release(struct frames *f)
 	buf_release(&f->out);
 }
 
+/* What was in out is replaced, whatever memory it had. */
+static void
+take(struct frames *f, const struct buf *sealed, const uint8_t *plain,
+    size_t len)
+{
+	struct buf out = BUF_INIT(FORMAT_FRAME_MAX);
+	struct buf small = BUF_INIT(len - 1);
+	size_t skip;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(pack_frame_take(f->codec, f->key, f->header,
+		    112, sealed->data, sealed->len, &out, &skip), 0);
+		assert_int_equal(out.len - skip, len);
+		assert_memory_equal(out.data + skip, plain, len);
+	}
+	assert_int_equal(pack_frame_take(f->codec, f->key, f->header, 112,
+	    sealed->data, sealed->len, &small, &skip), -FIRN_ECORRUPT);
+	buf_release(&out);
+	buf_release(&small);
+}
+
 static void
 round_trip(struct frames *f, size_t len, int level, int random)
 {
@@ -109,6 +131,7 @@ round_trip(struct frames *f, size_t len, int level, int random)
 	    sealed.data, sealed.len, &f->out), 0);
 	assert_int_equal(f->out.len, len);
 	assert_memory_equal(f->out.data, plain, len);
+	take(f, &sealed, plain, len);
 	free(plain);
 	buf_release(&sealed);
 	buf_release(&parts);
@@ -146,11 +169,14 @@ static void
 damaged_frame(void *ctx, const uint8_t *data, size_t len)
 {
 	struct frames *f = ctx;
+	size_t skip;
 
 	buf_reset(&f->out);
 	assert_int_equal(pack_frame_open(f->codec, f->key, f->header, 500,
 	    data, len, &f->out), -FIRN_ECORRUPT);
 	assert_int_equal(f->out.len, 0);
+	assert_int_equal(pack_frame_take(f->codec, f->key, f->header, 500,
+	    data, len, &f->out, &skip), -FIRN_ECORRUPT);
 }
 
 static void
