@@ -98,6 +98,30 @@ files_read(struct firnfs *fs, uint64_t node, uint64_t off, void *buf,
 }
 
 int
+files_pieces(struct firnfs *fs, uint64_t node, uint64_t off, size_t len,
+    struct files_pieces *out)
+{
+	int err;
+
+	err = map_get(fs, node, &out->held);
+	if (err != 0)
+		return err;
+	if (!atomic_load(&fs->data_used))
+		atomic_store(&fs->data_used, 1);
+	err = filemap_pieces(lru_value(out->held), off, len, &out->p);
+	if (err != 0)
+		lru_release(fs->maps, out->held);
+	return err;
+}
+
+void
+files_pieces_put(struct firnfs *fs, struct files_pieces *p)
+{
+	filemap_pieces_put(lru_value(p->held), &p->p);
+	lru_release(fs->maps, p->held);
+}
+
+int
 files_seek(struct firnfs *fs, uint64_t node, uint64_t off, int hole,
     uint64_t *out)
 {

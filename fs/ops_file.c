@@ -69,32 +69,51 @@ read_text(struct firnfs *fs, fuse_req_t req, fuse_ino_t node, size_t size,
 	buf_release(&text);
 }
 
+/* What takes more pieces than one reply can have is copied together. */
+static int
+read_copied(struct firnfs *fs, struct request *r, fuse_ino_t node, size_t size,
+    off_t off)
+{
+	char *buf = loop_buffer(size);
+	size_t got;
+	int err;
+
+	err = buf == NULL ? -ENOMEM : files_read(fs, node, (uint64_t)off, buf,
+	    size, &got);
+	if (err == 0 && request_end(r))
+		fuse_reply_buf(r->req, buf, got);
+	return err;
+}
+
 void
 ops_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t off,
     struct fuse_file_info *fi)
 {
 	struct firnfs *fs = fuse_req_userdata(req);
+	struct files_pieces pieces;
 	struct request r;
-	size_t got;
-	char *buf;
 	int err;
 
 	(void)fi;
+	if (off < 0) {
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
 	if (node_dir(node) == 0) {
 		read_text(fs, req, node, size, off);
 		return;
 	}
-	buf = loop_buffer(size);
-	if (buf == NULL || off < 0) {
-		fuse_reply_err(req, buf == NULL ? ENOMEM : EINVAL);
-		return;
-	}
 	request_begin(&r, fs->watch, req);
-	err = files_read(fs, node, (uint64_t)off, buf, size, &got);
+	err = files_pieces(fs, node, (uint64_t)off, size, &pieces);
+	if (err == 0) {
+		if (request_end(&r))
+			fuse_reply_iov(req, pieces.p.iov, (int)pieces.p.n);
+		files_pieces_put(fs, &pieces);
+	} else if (err == -E2BIG) {
+		err = read_copied(fs, &r, node, size, off);
+	}
 	if (err != 0)
 		ops_reply_err(&r, resolve_failed(fs, node, "read", err));
-	else if (request_end(&r))
-		fuse_reply_buf(req, buf, got);
 }
 
 /* Only SEEK_DATA and SEEK_HOLE come here. */

@@ -283,6 +283,17 @@ lru_peek(struct lru *l, const void *key, struct lru_node **out)
 	return acquire(l, key, 0, 0, out) == 1;
 }
 
+int
+lru_known(struct lru *l, const void *key)
+{
+	int known;
+
+	pthread_mutex_lock(&l->lock);
+	known = node_find(l, key) != NULL;
+	pthread_mutex_unlock(&l->lock);
+	return known;
+}
+
 void
 lru_loaded(struct lru *l, struct lru_node *n, void *value, size_t size)
 {

@@ -34,6 +34,8 @@ int lru_acquire(struct lru *l, const void *key, struct lru_node **out);
 int lru_peek(struct lru *l, const void *key, struct lru_node **out);
 /* As lru_acquire, but never waits: 1, 0, or -EAGAIN while somebody loads. */
 int lru_try(struct lru *l, const void *key, struct lru_node **out);
+/* Is it there, or being loaded; not counted as a use. */
+int lru_known(struct lru *l, const void *key);
 void lru_loaded(struct lru *l, struct lru_node *n, void *value, size_t size);
 void lru_failed(struct lru *l, struct lru_node *n, int err);
 void lru_release(struct lru *l, struct lru_node *n);

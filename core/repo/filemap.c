@@ -11,6 +11,10 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "repo/filemap.h"
+#include "repo/reader_run.h"
+
+#define ORDER_PROVEN	(512u << 10)	/* bytes; a file this small is no use */
+#define ORDER_SLACK	(4u << 20)
 
 /* A run of extents in memory: [start, start + len) of the file. */
 struct span {
@@ -19,6 +23,14 @@ struct span {
 	size_t n;
 	struct extent *x;
 	uint64_t *at;		/* where each begins; n of them */
+};
+
+/* How the file is read. */
+struct order {
+	uint64_t next;		/* behind what was read */
+	uint64_t proven;	/* bytes read in order until there */
+	uint64_t asked;		/* until here it was fetched ahead */
+	int busy;		/* somebody does that just now */
 };
 
 struct filemap {
@@ -30,7 +42,10 @@ struct filemap {
 	pthread_mutex_t lock;
 	struct span span;	/* protected by lock with has_list, else
 				   constant */
+	struct order order;	/* protected by lock */
 };
+
+static const uint8_t zeros[128u << 10];
 
 static void
 span_release(struct span *s)
@@ -252,65 +267,178 @@ filemap_extent(struct filemap *fm, uint64_t off, struct extent *x,
 	return 1;
 }
 
-/* Copy from one block; its length must be what the extent says. */
+/* A read: is it one of many in order, as far as those before tell; and what of
+ * the file to fetch ahead then, nothing when *to is 0. */
 static int
-read_block(struct filemap *fm, const struct extent *x, uint64_t skip,
-    uint8_t *out, size_t len)
+order_step(struct filemap *fm, uint64_t off, uint64_t len, uint64_t *from,
+    uint64_t *to)
 {
-	struct blockref ref;
-	int err;
+	struct order *o = &fm->order;
+	uint64_t window;
+	int ordered;
 
-	err = reader_get(fm->rd, BLOCK_DATA, x->id, &ref);
-	if (err != 0)
-		return err;
-	if (ref.len != x->len)
-		err = log_err(-FIRN_ECORRUPT,
+	*to = 0;
+	pthread_mutex_lock(&fm->lock);
+	/* The kernel reads ahead with several requests, which overtake each
+	 * other. */
+	if (o->proven == 0 || off > o->next + ORDER_SLACK ||
+	    off + ORDER_SLACK < o->next) {
+		o->proven = len;
+		o->next = o->asked = off + len;
+	} else if (off + len > o->next) {
+		o->proven += off + len - o->next;
+		o->next = off + len;
+	}
+	ordered = o->proven > ORDER_PROVEN;
+	window = o->proven * 2 < READER_RUN_BYTES ? o->proven * 2 :
+	    READER_RUN_BYTES;
+	if (o->asked < o->next)
+		o->asked = o->next;
+	if (ordered && !o->busy && o->asked < fm->size &&
+	    o->asked < o->next + window / 2) {
+		*from = o->asked;
+		*to = o->next + window < fm->size ? o->next + window : fm->size;
+		o->busy = 1;
+	}
+	pthread_mutex_unlock(&fm->lock);
+	return ordered;
+}
+
+static void
+fetch_ahead(struct filemap *fm, uint64_t from, uint64_t to)
+{
+	struct reader_run run = { 0 };
+	enum run_answer answer = RUN_TAKEN;
+	uint64_t start, off = from, begun = from;
+	struct extent x;
+
+	while (answer != RUN_FULL && off < to &&
+	    filemap_extent(fm, off, &x, &start) == 1) {
+		if (!x.hole)
+			answer = reader_run(fm->rd, &run, BLOCK_DATA, x.id);
+		if (!x.hole && answer == RUN_BEGUN)
+			begun = start;
+		off = start + x.len;
+	}
+	if (answer == RUN_FULL || !reader_run_end(fm->rd, &run))
+		off = begun;
+	pthread_mutex_lock(&fm->lock);
+	fm->order.busy = 0;
+	if (off > fm->order.asked)
+		fm->order.asked = off;
+	pthread_mutex_unlock(&fm->lock);
+}
+
+/* To be called before each read; 1 when it is one of many in order. */
+static int
+follow(struct filemap *fm, uint64_t off, size_t len)
+{
+	uint64_t from, to;
+	int ordered;
+
+	if (fm->inl != NULL || fm->size <= ORDER_PROVEN)
+		return 0;
+	ordered = order_step(fm, off, len, &from, &to);
+	if (to > 0)
+		fetch_ahead(fm, from, to);
+	return ordered;
+}
+
+/* Some of what begins at off, which is below the size, at most len bytes. */
+static int
+piece_get(struct filemap *fm, uint64_t off, size_t len, int ordered,
+    struct iovec *iov, struct blockref *ref)
+{
+	struct extent x;
+	uint64_t start, skip;
+	int ret;
+
+	ref->frame = NULL;
+	ret = filemap_extent(fm, off, &x, &start);
+	if (ret != 1)
+		return ret < 0 ? ret : -FIRN_ECORRUPT;
+	skip = off - start;
+	iov->iov_len = len < x.len - skip ? len : (size_t)(x.len - skip);
+	if (fm->inl != NULL) {
+		iov->iov_base = fm->inl + skip;
+		return 0;
+	}
+	if (x.hole) {
+		iov->iov_base = (void *)(uintptr_t)zeros;
+		if (iov->iov_len > sizeof(zeros))
+			iov->iov_len = sizeof(zeros);
+		return 0;
+	}
+	ret = ordered ? reader_get_alone(fm->rd, BLOCK_DATA, x.id, ref) :
+	    reader_get(fm->rd, BLOCK_DATA, x.id, ref);
+	if (ret == 0 && ref->len != x.len) {
+		ret = log_err(-FIRN_ECORRUPT,
 		    "a block has another length than its file says");
-	else
-		memcpy(out, ref.data + skip, len);
-	blockref_put(fm->rd, &ref);
-	return err;
+		blockref_put(fm->rd, ref);
+	}
+	if (ret == 0)
+		iov->iov_base = (void *)(uintptr_t)(ref->data + skip);
+	return ret;
 }
 
 int
 filemap_read(struct filemap *fm, uint64_t off, void *buf, size_t len,
     size_t *got)
 {
-	struct extent x;
-	uint64_t start, skip;
+	struct blockref ref;
+	struct iovec iov;
 	uint8_t *out = buf;
-	size_t n, done = 0;
-	int ret;
+	size_t done;
+	int err, ordered;
 
 	*got = 0;
 	if (off >= fm->size)
 		return 0;
 	if (len > fm->size - off)
 		len = (size_t)(fm->size - off);
-	if (fm->inl != NULL) {
-		memcpy(buf, fm->inl + off, len);
-		*got = len;
-		return 0;
-	}
-	while (done < len) {
-		ret = filemap_extent(fm, off + done, &x, &start);
-		if (ret != 1)
-			return ret < 0 ? ret : -FIRN_ECORRUPT;
-		skip = off + done - start;
-		n = len - done;
-		if (n > x.len - skip)
-			n = (size_t)(x.len - skip);
-		ret = 0;
-		if (x.hole)
-			memset(out + done, 0, n);
-		else
-			ret = read_block(fm, &x, skip, out + done, n);
-		if (ret != 0)
-			return ret;
-		done += n;
+	ordered = follow(fm, off, len);
+	for (done = 0; done < len; done += iov.iov_len) {
+		err = piece_get(fm, off + done, len - done, ordered, &iov,
+		    &ref);
+		if (err != 0)
+			return err;
+		memcpy(out + done, iov.iov_base, iov.iov_len);
+		blockref_put(fm->rd, &ref);
 	}
 	*got = done;
 	return 0;
+}
+
+int
+filemap_pieces(struct filemap *fm, uint64_t off, size_t len,
+    struct filemap_pieces *out)
+{
+	size_t done;
+	int err = 0, ordered;
+
+	out->n = 0;
+	if (off >= fm->size)
+		return 0;
+	if (len > fm->size - off)
+		len = (size_t)(fm->size - off);
+	ordered = follow(fm, off, len);
+	for (done = 0; done < len; done += out->iov[out->n++].iov_len) {
+		err = out->n == FILEMAP_PIECES ? -E2BIG : piece_get(fm,
+		    off + done, len - done, ordered, &out->iov[out->n],
+		    &out->ref[out->n]);
+		if (err != 0) {
+			filemap_pieces_put(fm, out);
+			return err;
+		}
+	}
+	return 0;
+}
+
+void
+filemap_pieces_put(struct filemap *fm, struct filemap_pieces *p)
+{
+	while (p->n > 0)
+		blockref_put(fm->rd, &p->ref[--p->n]);
 }
 
 int

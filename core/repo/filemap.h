@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The contents of one regular file of a generation: random reads, holes, and
- * the list of its extents.  Made from an entry, which it copies from.
+ * the list of its extents.  Made from an entry, which it copies from.  A large
+ * file that is read in order is fetched ahead.
  * All calls from any thread.
  */
 #ifndef FIRN_REPO_FILEMAP_H
@@ -9,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "format/tree.h"
 #include "repo/reader.h"
@@ -24,6 +26,21 @@ uint64_t filemap_size(const struct filemap *fm);
  * file.  Holes read as zeroes; a block that cannot be had fails the call. */
 int filemap_read(struct filemap *fm, uint64_t off, void *buf, size_t len,
     size_t *got);
+
+/*
+ * The same without copying: pieces in order, held until filemap_pieces_put().
+ * -E2BIG when it takes more of them than there is room for; nothing is held
+ * after an error.
+ */
+#define FILEMAP_PIECES	64
+struct filemap_pieces {
+	size_t n;
+	struct iovec iov[FILEMAP_PIECES];
+	struct blockref ref[FILEMAP_PIECES];
+};
+int filemap_pieces(struct filemap *fm, uint64_t off, size_t len,
+    struct filemap_pieces *out);
+void filemap_pieces_put(struct filemap *fm, struct filemap_pieces *p);
 
 /* The extent that holds byte off and where it begins; 1, or 0 at or past the
  * end.  Inline contents are one extent without id (hole 0, id zero). */

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "crypto/hash.h"
 #include "repo/reader_internal.h"
+#include "repo/reader_run.h"
 #include "repo/repo_internal.h"
 
 int
@@ -133,8 +134,8 @@ local_get(struct reader *rd, enum block_type type,
  */
 static int
 block_frame(struct reader *rd, enum block_type type,
-    const uint8_t id[BLOCK_ID_SIZE], struct index_place *at,
-    struct lru_node **out)
+    const uint8_t id[BLOCK_ID_SIZE], enum cells_how how,
+    struct index_place *at, struct lru_node **out)
 {
 	enum pack_kind kind = block_pack_kind(type);
 	uint8_t first[OBJECT_ID_SIZE];
@@ -142,7 +143,7 @@ block_frame(struct reader *rd, enum block_type type,
 
 	err = block_find(rd, type, id, at);
 	if (err == 0)
-		err = frame_get(rd, kind, at, out);
+		err = frame_get(rd, kind, at, how, out);
 	else
 		return err;
 	if (err != -FIRN_EMISSING && err != -FIRN_ECORRUPT)
@@ -154,62 +155,75 @@ block_frame(struct reader *rd, enum block_type type,
 	/* Where it was cut, this block may lie before the cut. */
 	if (ret == 0 && repo_salvage_find(rd->repo, kind, id, at) == 1) {
 		atomic_fetch_add(&rd->salvaged, 1);
-		return frame_get(rd, kind, at, out);
+		return frame_get(rd, kind, at, how, out);
 	}
 	if (ret != 1 || memcmp(first, at->pack, OBJECT_ID_SIZE) == 0)
 		return err;
-	return frame_get(rd, kind, at, out);
+	return frame_get(rd, kind, at, how, out);
 }
 
+/* A block out of its frame, whose hold is released or handed on. */
 static int
-block_get(struct reader *rd, enum block_type type,
-    const uint8_t id[BLOCK_ID_SIZE], struct blockref *out)
+block_cut(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE], const struct index_place *at,
+    struct lru_node *node, struct blockref *out)
 {
-	enum pack_kind kind = block_pack_kind(type);
 	char name[STORE_NAME_MAX + 1];
-	struct index_place at;
-	struct lru_node *node;
-	struct frame *f;
-	int err;
+	struct frame *f = lru_value(node);
+	int err = -FIRN_ECORRUPT;
 
-	err = block_frame(rd, type, id, &at, &node);
-	if (err != 0)
-		return err;
-	f = lru_value(node);
-	err = -FIRN_ECORRUPT;
-	if (at.off <= f->len && at.len <= f->len - at.off)
-		err = block_compare(rd, f, type, id, &at);
+	if (at->off <= f->len && at->len <= f->len - at->off)
+		err = block_compare(rd, f, type, id, at);
 	if (err != 0) {
 		if (err == -FIRN_ECORRUPT) {
 			atomic_fetch_add(&rd->corrupt, 1);
-			repo_pack_name(kind, at.pack, name);
+			repo_pack_name(block_pack_kind(type), at->pack, name);
 			log_err(err, "'%s' holds another block than the "
-			    "index says at byte %u", name, at.frame_off);
+			    "index says at byte %u", name, at->frame_off);
 		}
 		lru_release(rd->frames, node);
 		return err;
 	}
-	out->data = f->data + at.off;
-	out->len = at.len;
+	out->data = f->data + at->off;
+	out->len = at->len;
 	out->frame = f;
 	return 0;
+}
+
+static int
+get(struct reader *rd, enum block_type type, const uint8_t id[BLOCK_ID_SIZE],
+    enum cells_how how, struct blockref *out)
+{
+	struct index_place at;
+	struct lru_node *node;
+	int err;
+
+	out->frame = NULL;
+	atomic_fetch_add(&rd->blocks, 1);
+	if (rd->conf.local != NULL && type != BLOCK_DATA) {
+		err = local_get(rd, type, id, out);
+	} else {
+		err = block_frame(rd, type, id, how, &at, &node);
+		if (err == 0)
+			err = block_cut(rd, type, id, &at, node, out);
+	}
+	if (err != 0 && err != -ECANCELED && rd->conf.failed != NULL)
+		rd->conf.failed(rd->conf.failed_ctx, type, id, err);
+	return err;
 }
 
 int
 reader_get(struct reader *rd, enum block_type type,
     const uint8_t id[BLOCK_ID_SIZE], struct blockref *out)
 {
-	int err;
+	return get(rd, type, id, CELLS_ORDER, out);
+}
 
-	out->frame = NULL;
-	atomic_fetch_add(&rd->blocks, 1);
-	if (rd->conf.local != NULL && type != BLOCK_DATA)
-		err = local_get(rd, type, id, out);
-	else
-		err = block_get(rd, type, id, out);
-	if (err != 0 && err != -ECANCELED && rd->conf.failed != NULL)
-		rd->conf.failed(rd->conf.failed_ctx, type, id, err);
-	return err;
+int
+reader_get_alone(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE], struct blockref *out)
+{
+	return get(rd, type, id, CELLS_ALONE, out);
 }
 
 void
@@ -220,21 +234,21 @@ blockref_put(struct reader *rd, struct blockref *ref)
 	ref->frame = NULL;
 }
 
-void
-reader_prefetch(struct reader *rd, enum block_type type,
-    const uint8_t id[BLOCK_ID_SIZE])
+int
+reader_peek(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE], struct blockref *out)
 {
 	enum pack_kind kind = block_pack_kind(type);
 	struct index_place at;
-	uint32_t cell;
+	struct lru_node *node;
 
-	if (index_find(repo_index(rd->repo), kind, id, &at) != 1)
-		return;
-	cell = at.frame_off / FORMAT_GRID;
-	if (!cells_has(&rd->cells, &at, cell))
-		cells_prefetch(&rd->cells, kind, &at, cell,
-		    (uint32_t)((at.frame_off % FORMAT_GRID + at.frame_len +
-		    FORMAT_GRID - 1) / FORMAT_GRID));
+	out->frame = NULL;
+	if (rd->conf.local != NULL ||
+	    index_find(repo_index(rd->repo), kind, id, &at) != 1 ||
+	    !frame_peek(rd, kind, &at, &node))
+		return 0;
+	atomic_fetch_add(&rd->blocks, 1);
+	return block_cut(rd, type, id, &at, node, out) == 0;
 }
 
 void

@@ -3,16 +3,17 @@
  * Reading blocks: index -> frame cache in memory -> cells of the disk cache ->
  * the store.
  *
- * A miss fetches whole 1 MiB cells, and more than the one that is needed when
- * a pack is being read in order: the window doubles with each proven step up
- * to 16 cells and is fetched ahead by threads of the reader.  One fetch a
- * cell, whoever waits for it.  Every frame is authenticated before a byte of
+ * A miss fetches whole 1 MiB cells, and more than what is needed when a pack
+ * is being read in order: the window doubles with each proven step up to 16
+ * cells and is fetched ahead by threads of the reader; who knows better what
+ * comes next says so (reader_run.h).  One fetch a cell, whoever waits for it.  Every frame is authenticated before a byte of
  * it is handed out, and every block's id is compared with its content, once a
  * frame.  A frame that does not
  * authenticate from the disk cache is dropped there and fetched again; one
  * from the store is -FIRN_ECORRUPT, logged with the pack's name.
  *
- * All calls from any thread.  Memory: conf.memory and about 2 MiB a thread.
+ * All calls from any thread.  Memory: conf.memory, about 2 MiB a thread, and 16
+ * MiB that wait for the disk cache.
  */
 #ifndef FIRN_REPO_READER_H
 #define FIRN_REPO_READER_H
@@ -62,10 +63,6 @@ struct blockref {
 int reader_get(struct reader *rd, enum block_type type,
     const uint8_t id[BLOCK_ID_SIZE], struct blockref *out);
 void blockref_put(struct reader *rd, struct blockref *ref);
-
-/* Begin to fetch what this block lies in; never blocks, may do nothing. */
-void reader_prefetch(struct reader *rd, enum block_type type,
-    const uint8_t id[BLOCK_ID_SIZE]);
 
 struct reader_stats {
 	uint64_t blocks, frames_opened, frame_hits;

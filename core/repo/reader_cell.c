@@ -18,21 +18,15 @@
 
 #define CELL_KEY_SIZE (OBJECT_ID_SIZE + 4)
 
-struct ahead_job {
-	struct cells *c;
-	enum pack_kind kind;
-	struct index_place at;
-	uint32_t number;
-	uint32_t count;
-};
-
 static struct slab *
 slab_new(size_t len)
 {
 	struct slab *s = malloc(sizeof(*s) + len);
 
-	if (s != NULL)
+	if (s != NULL) {
 		atomic_init(&s->refs, 1);
+		atomic_init(&s->bad, 0);
+	}
 	return s;
 }
 
@@ -49,24 +43,35 @@ slab_put(struct slab *s)
 		free(s);
 }
 
+/* It is no longer one that nobody has used. */
+static void
+cell_used(struct cell *cell)
+{
+	if (atomic_load(&cell->unused) && atomic_exchange(&cell->unused, 0))
+		cells_unreserve(cell->cells, 1);
+}
+
 static void
 cell_free(void *value)
 {
 	struct cell *cell = value;
 
+	cell_used(cell);
 	slab_put(cell->slab);
 	free(cell);
 }
 
 /* Takes a reference of its own on the slab. */
 static struct cell *
-cell_new(struct slab *slab, size_t off, size_t len)
+cell_new(struct cells *c, struct slab *slab, size_t off, size_t len)
 {
 	struct cell *cell = malloc(sizeof(*cell));
 
 	if (cell == NULL)
 		return NULL;
 	slab_hold(slab);
+	cell->cells = c;
+	atomic_init(&cell->unused, 0);
 	cell->slab = slab;
 	cell->data = slab->data + off;
 	cell->len = len;
@@ -85,6 +90,8 @@ cells_init(struct cells *c, struct repo *repo, size_t memory, unsigned threads)
 	err = lru_new(memory, CELL_KEY_SIZE, cell_free, &c->lru);
 	if (err == 0)
 		err = pool_new("firn-ahead", threads, 4 * threads, &c->ahead);
+	if (err == 0 && repo_cache(repo) != NULL)
+		err = pool_new("firn-keep", 1, KEEP_MAX, &c->keep);
 	return err;
 }
 
@@ -92,6 +99,7 @@ void
 cells_release(struct cells *c)
 {
 	pool_free(c->ahead);
+	pool_free(c->keep);
 	lru_free(c->lru);
 	pthread_mutex_destroy(&c->lock);
 }
@@ -101,13 +109,6 @@ cell_key(const uint8_t *pack, uint32_t number, uint8_t key[CELL_KEY_SIZE])
 {
 	memcpy(key, pack, OBJECT_ID_SIZE);
 	le32_put(key + OBJECT_ID_SIZE, number);
-}
-
-static uint32_t
-cell_count(const struct index_place *at)
-{
-	return (uint32_t)(((uint64_t)at->pack_size + FORMAT_GRID - 1) /
-	    FORMAT_GRID);
 }
 
 static size_t
@@ -136,7 +137,7 @@ cell_from_cache(struct cells *c, enum pack_kind kind,
 		return 0;
 	if (cache_get(cache, kind, at->pack, number, slab->data, &len) == 1 &&
 	    len == cell_len(at, number))
-		cell = cell_new(slab, 0, len);
+		cell = cell_new(c, slab, 0, len);
 	slab_put(slab);
 	if (cell == NULL)
 		return 0;
@@ -145,67 +146,66 @@ cell_from_cache(struct cells *c, enum pack_kind kind,
 	return 1;
 }
 
-/*
- * Follow the order in which a pack is read.  On a miss, returns how many cells
- * from `number` on are worth fetching in one request now; on a hit, how many
- * from *ahead on to fetch behind the reader's back.
- */
-static uint32_t
-stream_step(struct cells *c, const struct index_place *at, uint32_t number,
-    int miss, uint32_t *ahead)
-{
-	struct stream *s = NULL, *oldest = &c->stream[0];
-	uint32_t i, window = 0;
+/* Cells for the disk. */
+struct keep {
+	struct cells *c;
+	struct slab *slab;
+	size_t len;
+	enum pack_kind kind;
+	uint8_t pack[OBJECT_ID_SIZE];
+	uint32_t first;
+};
 
-	pthread_mutex_lock(&c->lock);
-	for (i = 0; i < STREAMS; i++) {
-		if (c->stream[i].window > 0 && memcmp(c->stream[i].pack,
-		    at->pack, OBJECT_ID_SIZE) == 0)
-			s = &c->stream[i];
-		if (c->stream[i].used < oldest->used)
-			oldest = &c->stream[i];
+static void
+keep_run(void *ctx)
+{
+	struct keep *k = ctx;
+	size_t off, n;
+
+	for (off = 0; off < k->len && !atomic_load(&k->slab->bad); off += n) {
+		n = k->len - off < FORMAT_GRID ? k->len - off : FORMAT_GRID;
+		cache_put(repo_cache(k->c->repo), k->kind, k->pack,
+		    k->first + (uint32_t)(off / FORMAT_GRID),
+		    k->slab->data + off, n);
 	}
-	if (s == NULL) {
-		s = oldest;
-		memcpy(s->pack, at->pack, OBJECT_ID_SIZE);
-		s->window = 1;
-		s->next = number + 1;
-		s->ahead = number + 1;
-	} else if (number == s->next || (number > s->next &&
-	    number < s->ahead)) {
-		/* In order: one more proven step. */
-		s->window = s->window * 2 > WINDOW_MAX ? WINDOW_MAX :
-		    s->window * 2;
-		s->next = number + 1;
-	} else if (number + 1 != s->next && !(number < s->next &&
-	    number + WINDOW_MAX >= s->next)) {
-		/* A jump. */
-		s->window = s->window > 1 ? s->window / 2 : 1;
-		s->next = number + 1;
-		s->ahead = number + 1;
-	}
-	s->used = ++c->clock;
-	if (miss) {
-		window = s->window;
-		if (s->ahead < number + window)
-			s->ahead = number + window;
-	} else if (s->window > 1 && s->ahead < number + s->window / 2 + 1) {
-		/* Half of the window is left at most: ask for the next. */
-		window = s->window;
-		*ahead = s->ahead > number ? s->ahead : number + 1;
-		s->ahead = *ahead + window;
-	}
-	pthread_mutex_unlock(&c->lock);
-	return window;
+	atomic_fetch_sub(&k->c->keep_jobs, 1);
+	slab_put(k->slab);
+	free(k);
 }
 
-/* Put [first, first + n) of a pack, read into a slab, where they belong. */
+/*
+ * Give the cells of a slab to the disk cache, behind the back of who waits for
+ * them; when the disk does not keep up, before his eyes, so that memory does
+ * not fill with what it has not taken yet.
+ */
 static void
-cells_settle(struct cells *c, enum pack_kind kind,
-    const struct index_place *at, uint32_t first, uint32_t n,
-    struct slab *slab, size_t got, int err, struct lru_node **node)
+keep(struct cells *c, enum pack_kind kind, const struct index_place *at,
+    uint32_t first, struct slab *slab, size_t len)
 {
-	struct cache *cache = repo_cache(c->repo);
+	struct keep *k;
+
+	if (c->keep == NULL || len == 0)
+		return;
+	k = malloc(sizeof(*k));
+	if (k == NULL)
+		return;
+	*k = (struct keep){ c, slab, len, kind, { 0 }, first };
+	memcpy(k->pack, at->pack, OBJECT_ID_SIZE);
+	slab_hold(slab);
+	if (atomic_fetch_add(&c->keep_jobs, 1) >= KEEP_MAX ||
+	    pool_submit(c->keep, keep_run, k) != 0)
+		keep_run(k);
+}
+
+/*
+ * Put [first, first + n) of a pack, read into a slab, where they belong.  All
+ * but the first `wanted` were reserved, as fetched ahead.
+ */
+static void
+cells_settle(struct cells *c, const struct index_place *at, uint32_t first,
+    uint32_t n, uint32_t wanted, struct slab *slab, size_t got, int err,
+    struct lru_node **node)
+{
 	struct cell *cell;
 	size_t len, off;
 	uint32_t i;
@@ -215,39 +215,33 @@ cells_settle(struct cells *c, enum pack_kind kind,
 		len = cell_len(at, first + i);
 		cell = NULL;
 		if (err == 0 && off + len <= got)
-			cell = cell_new(slab, off, len);
+			cell = cell_new(c, slab, off, len);
 		if (cell == NULL) {
+			if (i >= wanted)
+				cells_unreserve(c, 1);
 			lru_failed(c->lru, node[i], err != 0 ? err :
 			    off + len <= got ? -ENOMEM : -FIRN_ECORRUPT);
 			node[i] = NULL;
 			continue;
 		}
+		atomic_store(&cell->unused, i >= wanted);
 		lru_loaded(c->lru, node[i], cell, sizeof(*cell) + len);
-		if (cache != NULL)
-			cache_put(cache, kind, at->pack, first + i,
-			    slab->data + off, len);
 	}
 }
 
-/*
- * Fetch `want` cells from `first`, which node[0] has claimed; the claims on the
- * others are made here and released again.  node[0] is held, or NULL, after.
- */
-static int
-cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
-    uint32_t first, uint32_t want, struct lru_node **out)
+/* Claim cells behind `first`, at most `count` with it, that nobody has or is
+ * loading and that are not on disk either; how many with it, and their bytes. */
+static uint32_t
+claim_behind(struct cells *c, const struct index_place *at, uint32_t first,
+    uint32_t count, struct lru_node **node, size_t *len)
 {
 	struct cache *cache = repo_cache(c->repo);
-	struct lru_node *node[REQUEST_MAX];
-	struct slab *slab;
 	uint8_t key[CELL_KEY_SIZE];
-	char name[STORE_NAME_MAX + 1];
-	size_t len = cell_len(at, first), got = 0;
-	uint32_t n, i;
-	int err, ret;
+	uint32_t n;
+	int ret;
 
-	node[0] = *out;
-	for (n = 1; n < want && n < REQUEST_MAX &&
+	*len = cell_len(at, first);
+	for (n = 1; n < count && n < REQUEST_MAX &&
 	    first + n < cell_count(at); n++) {
 		if (cache != NULL && cache_has(cache, at->pack, first + n))
 			break;
@@ -257,8 +251,30 @@ cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
 			lru_release(c->lru, node[n]);
 		if (ret != 0)
 			break;
-		len += cell_len(at, first + n);
+		*len += cell_len(at, first + n);
 	}
+	return n;
+}
+
+/*
+ * Fetch cells from `first`, which *out has claimed, up to `count`; how many in
+ * *n.  Those behind the first `wanted` are reserved.  *out is held, or NULL
+ * after a failure.
+ */
+static int
+cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
+    uint32_t first, uint32_t count, uint32_t wanted, uint32_t *n,
+    struct lru_node **out)
+{
+	struct lru_node *node[REQUEST_MAX];
+	struct slab *slab;
+	char name[STORE_NAME_MAX + 1];
+	size_t len, got = 0;
+	uint32_t i;
+	int err;
+
+	node[0] = *out;
+	*n = claim_behind(c, at, first, count, node, &len);
 	repo_pack_name(kind, at->pack, name);
 	slab = slab_new(len);
 	err = slab == NULL ? -ENOMEM : store_get(repo_store(c->repo), name,
@@ -268,91 +284,99 @@ cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
 	else if (err == 0 && got < len)
 		err = log_err(-FIRN_ECORRUPT, "'%s' is %llu bytes short", name,
 		    (unsigned long long)(len - got));
-	atomic_fetch_add(&c->from_store, n);
+	atomic_fetch_add(&c->from_store, *n);
 	atomic_fetch_add(&c->bytes_store, got);
-	cells_settle(c, kind, at, first, n, slab, got,
+	cells_settle(c, at, first, *n, wanted, slab, got,
 	    err == -FIRN_ECORRUPT ? 0 : err, node);
+	if (err == 0)
+		keep(c, kind, at, first, slab, len);
 	slab_put(slab);
-	for (i = 1; i < n; i++)
+	for (i = 1; i < *n; i++)
 		lru_release(c->lru, node[i]);
 	*out = node[0];
 	return node[0] != NULL ? 0 : err != 0 ? err : -ENOMEM;
 }
 
-static void
-ahead_run(void *ctx)
+uint32_t
+cells_reserve(struct cells *c, uint32_t want, uint32_t least)
 {
-	struct ahead_job *j = ctx;
-	struct cells *c = j->c;
-	struct lru_node *node;
-	uint8_t key[CELL_KEY_SIZE];
-	struct cell *cell;
-	uint32_t i;
-	int ret;
+	unsigned have = atomic_load(&c->unused), n;
 
-	atomic_fetch_sub(&c->ahead_jobs, 1);
-	for (i = 0; i < j->count && j->number + i < cell_count(&j->at); i++) {
-		cell_key(j->at.pack, j->number + i, key);
-		ret = lru_try(c->lru, key, &node);
-		if (ret == 1)
-			lru_release(c->lru, node);
-		if (ret != 0)
-			continue;
-		if (cell_from_cache(c, j->kind, &j->at, j->number + i, &cell))
-			lru_loaded(c->lru, node, cell,
-			    sizeof(*cell) + cell->len);
-		else
-			cells_fetch(c, j->kind, &j->at, j->number + i,
-			    j->count - i, &node);
-		lru_release(c->lru, node);
-	}
-	free(j);
+	do {
+		n = have < WINDOW_MAX ? WINDOW_MAX - have : 0;
+		if (n > want)
+			n = want;
+		if (n < least || n == 0)
+			return 0;
+	} while (!atomic_compare_exchange_weak(&c->unused, &have, have + n));
+	return n;
 }
 
 void
-cells_prefetch(struct cells *c, enum pack_kind kind,
-    const struct index_place *at, uint32_t number, uint32_t count)
+cells_unreserve(struct cells *c, uint32_t n)
 {
-	struct ahead_job *j;
-
-	if (number >= cell_count(at))
-		return;
-	if (atomic_fetch_add(&c->ahead_jobs, 1) >= c->ahead_max ||
-	    (j = malloc(sizeof(*j))) == NULL) {
-		atomic_fetch_sub(&c->ahead_jobs, 1);
-		return;
-	}
-	j->c = c;
-	j->kind = kind;
-	j->at = *at;
-	j->number = number;
-	j->count = count;
-	if (pool_submit(c->ahead, ahead_run, j) != 0) {
-		atomic_fetch_sub(&c->ahead_jobs, 1);
-		free(j);
-	}
+	atomic_fetch_sub(&c->unused, n);
 }
 
-/* Cells to fetch ahead, in jobs of a request each so that several run. */
-static void
-prefetch_window(struct cells *c, enum pack_kind kind,
-    const struct index_place *at, uint32_t number, uint32_t count)
+uint32_t
+cells_load(struct cells *c, enum pack_kind kind, const struct index_place *at,
+    uint32_t number, uint32_t count, struct lru_node **out)
 {
-	uint32_t n;
+	uint8_t key[CELL_KEY_SIZE];
+	struct cell *cell;
+	uint32_t n = 1;
+	int ret;
 
-	for (; count > 0; number += n, count -= n) {
-		n = count < REQUEST_MAX ? count : REQUEST_MAX;
-		cells_prefetch(c, kind, at, number, n);
+	cell_key(at->pack, number, key);
+	ret = lru_try(c->lru, key, out);
+	if (ret != 0) {
+		if (ret < 0)
+			*out = NULL;
+		cells_unreserve(c, 1);
+		return 1;
 	}
+	if (cell_from_cache(c, kind, at, number, &cell)) {
+		atomic_store(&cell->unused, 1);
+		lru_loaded(c->lru, *out, cell, sizeof(*cell) + cell->len);
+	} else {
+		cells_fetch(c, kind, at, number, count, 0, &n, out);
+	}
+	return n;
+}
+
+/* A cell that the caller has claimed and nobody has: what is wanted with it,
+ * `count` in all, and what is worth fetching in the same request. */
+static int
+cells_miss(struct cells *c, enum pack_kind kind, const struct index_place *at,
+    uint32_t number, uint32_t count, enum cells_how how,
+    struct lru_node **out)
+{
+	uint32_t worth, extra = 0, n;
+	int err;
+
+	if (how == CELLS_FRESH)
+		return cells_fetch(c, kind, at, number, 1, 1, &n, out);
+	if (count > REQUEST_MAX)
+		count = REQUEST_MAX;
+	worth = how == CELLS_ORDER ? ahead_step(c, kind, at, number, 1) : 0;
+	if (worth > REQUEST_MAX)
+		worth = REQUEST_MAX;
+	if (worth > count)
+		extra = cells_reserve(c, worth - count, 1);
+	err = cells_fetch(c, kind, at, number, count + extra, count, &n, out);
+	if (n < count)
+		n = count;
+	cells_unreserve(c, count + extra - n);
+	return err;
 }
 
 int
 cells_get(struct cells *c, enum pack_kind kind, const struct index_place *at,
-    uint32_t number, int fresh, struct lru_node **out)
+    uint32_t number, uint32_t count, enum cells_how how,
+    struct lru_node **out)
 {
 	uint8_t key[CELL_KEY_SIZE];
 	struct cell *cell;
-	uint32_t window, ahead;
 	int ret;
 
 	if (number >= cell_count(at))
@@ -361,23 +385,16 @@ cells_get(struct cells *c, enum pack_kind kind, const struct index_place *at,
 	ret = lru_acquire(c->lru, key, out);
 	if (ret < 0)
 		return ret;
-	if (ret == 0 && !fresh &&
+	if (ret == 0 && how != CELLS_FRESH &&
 	    cell_from_cache(c, kind, at, number, &cell)) {
 		lru_loaded(c->lru, *out, cell, sizeof(*cell) + cell->len);
 		ret = 1;
 	}
-	if (ret == 0 && fresh)
-		return cells_fetch(c, kind, at, number, 1, out);
-	window = stream_step(c, at, number, ret == 0, &ahead);
-	if (ret == 0) {
-		/* The window beyond one request goes to the threads. */
-		if (window > REQUEST_MAX)
-			prefetch_window(c, kind, at, number + REQUEST_MAX,
-			    window - REQUEST_MAX);
-		return cells_fetch(c, kind, at, number, window, out);
-	}
-	if (window > 0)
-		prefetch_window(c, kind, at, ahead, window);
+	if (ret == 0)
+		return cells_miss(c, kind, at, number, count, how, out);
+	cell_used(lru_value(*out));
+	if (how == CELLS_ORDER)
+		ahead_step(c, kind, at, number, 0);
 	return 0;
 }
 
@@ -394,12 +411,28 @@ cells_has(struct cells *c, const struct index_place *at, uint32_t number)
 	return 1;
 }
 
-void
-cells_drop(struct cells *c, const struct index_place *at, uint32_t number)
+int
+cells_known(struct cells *c, const struct index_place *at, uint32_t number)
 {
 	uint8_t key[CELL_KEY_SIZE];
 
 	cell_key(at->pack, number, key);
+	return lru_known(c->lru, key);
+}
+
+void
+cells_drop(struct cells *c, const struct index_place *at, uint32_t number)
+{
+	uint8_t key[CELL_KEY_SIZE];
+	struct lru_node *node;
+	struct cell *cell;
+
+	cell_key(at->pack, number, key);
+	if (lru_peek(c->lru, key, &node)) {
+		cell = lru_value(node);
+		atomic_store(&cell->slab->bad, 1);
+		lru_release(c->lru, node);
+	}
 	lru_drop(c->lru, key);
 	if (repo_cache(c->repo) != NULL)
 		cache_drop(repo_cache(c->repo), at->pack, number);

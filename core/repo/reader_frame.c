@@ -139,7 +139,8 @@ pack_key_get(struct reader *rd, enum pack_kind kind,
 	if (pk != NULL)
 		err = pack_key_indexed(rd, kind, at, pk);
 	for (fresh = 0; err == -FIRN_ECORRUPT && fresh < READ_TRIES; fresh++) {
-		err = cells_get(&rd->cells, kind, at, 0, fresh, &cell_node);
+		err = cells_get(&rd->cells, kind, at, 0, 1, fresh ?
+		    CELLS_FRESH : CELLS_ORDER, &cell_node);
 		if (err != 0)
 			break;
 		cell = lru_value(cell_node);
@@ -163,10 +164,19 @@ pack_key_get(struct reader *rd, enum pack_kind kind,
 	return 0;
 }
 
+/* Cells from that of `off` on that a frame lies in. */
+static uint32_t
+cells_left(const struct index_place *at, uint64_t off)
+{
+	uint64_t last = (uint64_t)at->frame_off + at->frame_len - 1;
+
+	return (uint32_t)(last / FORMAT_GRID - off / FORMAT_GRID) + 1;
+}
+
 /* The sealed bytes of a frame, from cells that came one by one. */
 static int
 frame_copy(struct reader *rd, enum pack_kind kind,
-    const struct index_place *at, int fresh, struct buf *out)
+    const struct index_place *at, enum cells_how how, struct buf *out)
 {
 	struct lru_node *node;
 	struct cell *cell;
@@ -177,7 +187,8 @@ frame_copy(struct reader *rd, enum pack_kind kind,
 	buf_reset(out);
 	while (left > 0) {
 		err = cells_get(&rd->cells, kind, at,
-		    (uint32_t)(off / FORMAT_GRID), fresh, &node);
+		    (uint32_t)(off / FORMAT_GRID), cells_left(at, off), how,
+		    &node);
 		if (err != 0)
 			return err;
 		cell = lru_value(node);
@@ -202,18 +213,21 @@ frame_copy(struct reader *rd, enum pack_kind kind,
  */
 static int
 frame_whole(struct reader *rd, enum pack_kind kind,
-    const struct index_place *at, const uint8_t **sealed, struct slab **held)
+    const struct index_place *at, enum cells_how how, const uint8_t **sealed,
+    struct slab **held)
 {
-	uint64_t off = at->frame_off, end = off + at->frame_len;
+	uint64_t off = at->frame_off;
 	uint32_t number = (uint32_t)(off / FORMAT_GRID);
+	uint32_t left = cells_left(at, off);
 	const uint8_t *behind = NULL;
 	struct lru_node *node;
 	struct cell *cell;
 	int err, whole = 1;
 
 	*held = NULL;
-	for (; whole && (uint64_t)number * FORMAT_GRID < end; number++) {
-		err = cells_get(&rd->cells, kind, at, number, 0, &node);
+	for (; whole && left > 0; number++, left--) {
+		err = cells_get(&rd->cells, kind, at, number, left, how,
+		    &node);
 		if (err != 0) {
 			slab_put(*held);
 			return err;
@@ -245,22 +259,23 @@ frame_drop_cells(struct reader *rd, const struct index_place *at)
 		cells_drop(&rd->cells, at, (uint32_t)(off / FORMAT_GRID));
 }
 
-/* Gather, decrypt, decompress; `fresh` past all caches. */
+/* Gather, decrypt, decompress. */
 static int
 frame_try(struct reader *rd, enum pack_kind kind,
-    const struct index_place *at, const struct pack_key *pk, int fresh,
-    struct tools *t, struct buf *plain, size_t *skip)
+    const struct index_place *at, const struct pack_key *pk,
+    enum cells_how how, struct tools *t, struct buf *plain, size_t *skip)
 {
 	const uint8_t *sealed = NULL;
 	struct slab *held = NULL;
-	int ret;
+	int ret = 0;
 
-	ret = fresh ? 0 : frame_whole(rd, kind, at, &sealed, &held);
+	if (how != CELLS_FRESH)
+		ret = frame_whole(rd, kind, at, how, &sealed, &held);
 	if (ret < 0)
 		return ret;
 	if (ret == 0) {
 		held = NULL;
-		ret = frame_copy(rd, kind, at, fresh, &t->sealed);
+		ret = frame_copy(rd, kind, at, how, &t->sealed);
 		if (ret != 0)
 			return ret;
 		sealed = t->sealed.data;
@@ -274,22 +289,23 @@ frame_try(struct reader *rd, enum pack_kind kind,
 /* Once as it comes, then past all caches. */
 static int
 frame_open(struct reader *rd, enum pack_kind kind,
-    const struct index_place *at, struct lru_node *node, struct frame **out)
+    const struct index_place *at, enum cells_how how, struct lru_node *node,
+    struct frame **out)
 {
 	struct buf plain = BUF_INIT(FORMAT_FRAME_MAX);
 	struct lru_node *key_node = NULL;
 	struct tools *t;
 	size_t skip = 0;
-	int err, fresh;
+	int err, i;
 
 	err = pack_key_get(rd, kind, at, &key_node);
 	if (err != 0)
 		return err;
 	t = tools_take(rd);
 	err = t == NULL ? -ENOMEM : -FIRN_ECORRUPT;
-	for (fresh = 0; fresh < READ_TRIES && err == -FIRN_ECORRUPT; fresh++) {
-		err = frame_try(rd, kind, at, lru_value(key_node), fresh, t,
-		    &plain, &skip);
+	for (i = 0; i < READ_TRIES && err == -FIRN_ECORRUPT; i++) {
+		err = frame_try(rd, kind, at, lru_value(key_node), i == 0 ?
+		    how : CELLS_FRESH, t, &plain, &skip);
 		if (err == -FIRN_ECORRUPT)
 			frame_drop_cells(rd, at);
 	}
@@ -313,13 +329,13 @@ frame_key(const struct index_place *at, uint8_t key[FRAME_KEY_SIZE])
 /* Whoever claimed a frame opens it. */
 static int
 frame_load(struct reader *rd, enum pack_kind kind,
-    const struct index_place *at, struct lru_node *node)
+    const struct index_place *at, enum cells_how how, struct lru_node *node)
 {
 	char name[STORE_NAME_MAX + 1];
 	struct frame *f;
 	int err;
 
-	err = frame_open(rd, kind, at, node, &f);
+	err = frame_open(rd, kind, at, how, node, &f);
 	if (err != 0) {
 		if (err == -FIRN_ECORRUPT) {
 			atomic_fetch_add(&rd->corrupt, 1);
@@ -337,7 +353,7 @@ frame_load(struct reader *rd, enum pack_kind kind,
 
 int
 frame_get(struct reader *rd, enum pack_kind kind,
-    const struct index_place *at, struct lru_node **out)
+    const struct index_place *at, enum cells_how how, struct lru_node **out)
 {
 	uint8_t key[FRAME_KEY_SIZE];
 	int ret;
@@ -348,7 +364,7 @@ frame_get(struct reader *rd, enum pack_kind kind,
 		atomic_fetch_add(&rd->hits, 1);
 	if (ret != 0)
 		return ret < 0 ? ret : 0;
-	return frame_load(rd, kind, at, *out);
+	return frame_load(rd, kind, at, how, *out);
 }
 
 int
@@ -367,7 +383,7 @@ frame_peek(struct reader *rd, enum pack_kind kind,
 			return 0;
 	ret = lru_try(rd->frames, key, out);
 	if (ret == 0)
-		ret = frame_load(rd, kind, at, *out) == 0;
+		ret = frame_load(rd, kind, at, CELLS_ALONE, *out) == 0;
 	return ret == 1;
 }
 

@@ -31,14 +31,17 @@
  * again. */
 struct slab {
 	atomic_uint refs;
+	atomic_int bad;		/* not for the disk */
 	uint8_t data[];
 };
 
 /* One cell of a pack in memory, as it lies in the store. */
 struct cell {
+	struct cells *cells;
 	struct slab *slab;
 	uint8_t *data;		/* in slab */
 	size_t len;
+	atomic_int unused;	/* fetched ahead, and counted there */
 };
 
 /* How a pack is being read.  Protected by cells.lock. */
@@ -47,6 +50,7 @@ struct stream {
 	uint32_t next;		/* cell that reading in order comes to next */
 	uint32_t ahead;		/* first cell not yet asked for */
 	uint32_t window;	/* cells; 0: slot not in use */
+	uint32_t cells;		/* of the pack */
 	uint64_t used;		/* clock of streams */
 };
 
@@ -56,6 +60,9 @@ struct cells {
 	struct pool *ahead;
 	atomic_uint ahead_jobs;	/* submitted and not begun */
 	unsigned ahead_max;
+	atomic_uint unused;	/* cells fetched ahead, or to be */
+	struct pool *keep;	/* writes to the disk cache */
+	atomic_uint keep_jobs;
 	pthread_mutex_t lock;
 	struct stream stream[STREAMS];
 	uint64_t clock;
@@ -66,21 +73,54 @@ int cells_init(struct cells *c, struct repo *repo, size_t memory,
     unsigned threads);
 void cells_release(struct cells *c);
 
+/* How a cell is wanted. */
+enum cells_how {
+	CELLS_ORDER,	/* reading its pack in order may go on */
+	CELLS_ALONE,	/* somebody else sees to what comes next */
+	CELLS_FRESH	/* from the store even where memory or disk have it */
+};
+
 /*
- * Hold a cell.  With `fresh` it is taken from the store even where the disk
- * cache or memory has it.  -FIRN_EMISSING, -FIRN_ECORRUPT (shorter than the
- * pack says), or the store's error.
+ * Hold a cell.  What has to be fetched comes in one request with those behind
+ * it, `count` in all, that will be wanted at once, and with what is fetched
+ * ahead.  -FIRN_EMISSING, -FIRN_ECORRUPT (shorter than the pack says), or the
+ * store's error.
  */
 int cells_get(struct cells *c, enum pack_kind kind,
-    const struct index_place *at, uint32_t number, int fresh,
-    struct lru_node **out);
+    const struct index_place *at, uint32_t number, uint32_t count,
+    enum cells_how how, struct lru_node **out);
 /* Forget a cell in memory and on disk. */
 void cells_drop(struct cells *c, const struct index_place *at,
     uint32_t number);
-/* Fetch a cell soon; never blocks. */
-void cells_prefetch(struct cells *c, enum pack_kind kind,
-    const struct index_place *at, uint32_t number, uint32_t count);
 int cells_has(struct cells *c, const struct index_place *at, uint32_t number);
+/* The same, or somebody is about to load it. */
+int cells_known(struct cells *c, const struct index_place *at,
+    uint32_t number);
+/*
+ * For what is fetched ahead: load a cell that is reserved, and in one request
+ * with it some of the `count` - 1 behind it.  How many were dealt with; *out is
+ * held, or NULL.
+ */
+uint32_t cells_load(struct cells *c, enum pack_kind kind,
+    const struct index_place *at, uint32_t number, uint32_t count,
+    struct lru_node **out);
+/* Take room for up to `want` cells that nobody uses yet: how many, and 0 when
+ * those are less than `least`. */
+uint32_t cells_reserve(struct cells *c, uint32_t want, uint32_t least);
+void cells_unreserve(struct cells *c, uint32_t n);
+
+static inline uint32_t
+cell_count(const struct index_place *at)
+{
+	return (uint32_t)(((uint64_t)at->pack_size + FORMAT_GRID - 1) /
+	    FORMAT_GRID);
+}
+
+/* From reader_ahead.c. */
+/* Somebody reads this cell: fetch ahead what that makes likely.  On a miss,
+ * returns how many cells from it on are worth one request. */
+uint32_t ahead_step(struct cells *c, enum pack_kind kind,
+    const struct index_place *at, uint32_t number, int miss);
 
 /* The bytes of a slab live until slab_put(). */
 void slab_hold(struct slab *s);
@@ -131,7 +171,7 @@ int frame_new(struct buf *plain, size_t skip, struct lru_node *node,
     struct frame **out);
 /* Hold the frame, opened. */
 int frame_get(struct reader *rd, enum pack_kind kind,
-    const struct index_place *at, struct lru_node **out);
+    const struct index_place *at, enum cells_how how, struct lru_node **out);
 /* The same if that takes no waiting: 1, or 0. */
 int frame_peek(struct reader *rd, enum pack_kind kind,
     const struct index_place *at, struct lru_node **out);
