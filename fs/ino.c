@@ -80,9 +80,10 @@ ino_key_init(struct ino_key *k, const uint8_t *id, const uint8_t *root)
 }
 
 uint64_t
-ino_named(const struct ino_key *k, uint64_t dir, const char *name, size_t len)
+ino_placed(const struct ino_key *k, uint64_t dir, uint64_t ordinal)
 {
-	return above_min(sip_hash(k, dir, name, len));
+	/* Halved, so that the places of a directory never wrap around. */
+	return above_min(sip_hash(k, dir, NULL, 0) >> 1) + ordinal;
 }
 
 /* A directory's number is never 0, so the two kinds cannot meet. */

@@ -15,12 +15,17 @@
  * /home of one generation are both number 2 on ext4, or 256 on btrfs.)  So:
  *
  *	more than one link	SipHash-2-4(key, file system, source inode)
- *	all else		SipHash-2-4(key, number of directory, name)
+ *	all else		SipHash-2-4(key, number of directory) / 2
+ *				+ place in the directory
  *
  * with a key of the generation's id and root, so that it is the same after a
- * remount and another in each generation.  Two of n files collide with a
- * probability of n^2 / 2^65: 3e-6 for ten million.  Numbers below 2^32 are
- * left to the virtual part of the mount.
+ * remount and another in each generation.  Programs that sort a directory by
+ * number before they read its files (cp, and all that use fts on many files)
+ * thus read them in the order in which they lie in the repository.
+ *
+ * Two directories of d, with n files in all, overlap with a probability of
+ * about d * n / 2^63: 1e-6 for a million and ten million.  Numbers below 2^32
+ * are left to the virtual part of the mount.
  *
  * SipHash: Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012.
  */
@@ -36,9 +41,9 @@ struct ino_key {
 
 /* id and root are those of a generation: 8 bytes, and the first 8 of 32. */
 void ino_key_init(struct ino_key *k, const uint8_t *id, const uint8_t *root);
-/* A file with one name, or a directory. */
-uint64_t ino_named(const struct ino_key *k, uint64_t dir, const char *name,
-    size_t len);
+/* A file with one name, or a directory: the number of the directory that it is
+ * in, and its place there, below 2^32. */
+uint64_t ino_placed(const struct ino_key *k, uint64_t dir, uint64_t ordinal);
 /* A file with several names. */
 uint64_t ino_linked(const struct ino_key *k, uint32_t fsno, uint64_t ino);
 

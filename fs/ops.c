@@ -64,7 +64,7 @@ ops_fill(const struct dir_rec *dir, const struct tree_pos *pos,
 	out->generation = dir->epoch;
 	out->entry_timeout = FOREVER;
 	out->attr_timeout = FOREVER;
-	resolve_stat(dir, tree_entry(pos), &out->attr);
+	resolve_stat(dir, pos, &out->attr);
 }
 
 /* 1 when it was answered, 0 when node is a directory of a generation. */

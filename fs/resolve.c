@@ -33,11 +33,13 @@ resolve_entry(struct firnfs *fs, uint64_t node, struct tree_pos *pos,
 }
 
 static uint64_t
-entry_ino(const struct dir_rec *dir, const struct entry *e)
+entry_ino(const struct dir_rec *dir, const struct tree_pos *pos)
 {
+	const struct entry *e = tree_entry(pos);
+
 	if (e->flags & ENTRY_LINKS)
 		return ino_linked(&dir->gen->key, e->fsno, e->ino);
-	return ino_named(&dir->gen->key, dir->ino, e->name, e->namelen);
+	return ino_placed(&dir->gen->key, dir->ino, pos->ordinal);
 }
 
 /* What a new record of this directory holds. */
@@ -67,7 +69,7 @@ describe_dir(struct firnfs *fs, uint64_t node, struct dir_rec *rec)
 		return err;
 	e = tree_entry(&pos);
 	if (S_ISDIR(e->mode)) {
-		rec->ino = entry_ino(&parent, e);
+		rec->ino = entry_ino(&parent, &pos);
 		rec->gen = parent.gen;
 		memcpy(rec->tree, e->tree_id, sizeof(rec->tree));
 	} else {
@@ -118,10 +120,11 @@ stat_entry(const struct entry *e, struct stat *st)
 }
 
 void
-resolve_stat(const struct dir_rec *dir, const struct entry *e, struct stat *st)
+resolve_stat(const struct dir_rec *dir, const struct tree_pos *pos,
+    struct stat *st)
 {
-	stat_entry(e, st);
-	st->st_ino = entry_ino(dir, e);
+	stat_entry(tree_entry(pos), st);
+	st->st_ino = entry_ino(dir, pos);
 }
 
 /*
@@ -198,7 +201,7 @@ resolve_stat_node(struct firnfs *fs, uint64_t node, struct stat *st,
 	err = resolve_entry(fs, node, &pos, &dir);
 	if (err != 0)
 		return err;
-	resolve_stat(&dir, tree_entry(&pos), st);
+	resolve_stat(&dir, &pos, st);
 	tree_pos_release(fs->tree, &pos);
 	return 0;
 }

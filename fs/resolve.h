@@ -25,7 +25,7 @@ int resolve_entry(struct firnfs *fs, uint64_t node, struct tree_pos *pos,
 int resolve_dir(struct firnfs *fs, uint64_t node, struct dir_rec *rec);
 
 /* What stat(2) says of an entry of this directory, and of a virtual node. */
-void resolve_stat(const struct dir_rec *dir, const struct entry *e,
+void resolve_stat(const struct dir_rec *dir, const struct tree_pos *pos,
     struct stat *st);
 void resolve_stat_virtual(struct firnfs *fs, const struct vnode_info *info,
     struct stat *st);
