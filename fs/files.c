@@ -108,6 +108,7 @@ files_pieces(struct firnfs *fs, uint64_t node, uint64_t off, size_t len,
 		return err;
 	if (!atomic_load(&fs->data_used))
 		atomic_store(&fs->data_used, 1);
+	out->size = filemap_size(lru_value(out->held));
 	err = filemap_pieces(lru_value(out->held), off, len, &out->p);
 	if (err != 0)
 		lru_release(fs->maps, out->held);

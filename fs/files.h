@@ -20,6 +20,7 @@ int files_read(struct firnfs *fs, uint64_t node, uint64_t off, void *buf,
  * files_pieces_put(), after an error there is nothing. */
 struct files_pieces {
 	struct lru_node *held;
+	uint64_t size;		/* of the file */
 	struct filemap_pieces p;
 };
 int files_pieces(struct firnfs *fs, uint64_t node, uint64_t off, size_t len,

@@ -19,7 +19,9 @@
 #include "repo/repo.h"
 #include "repo/tree_read.h"
 
+struct fuse_session;
 struct price_table;
+struct push;
 struct refresh;
 struct status;
 struct watch;
@@ -29,6 +31,8 @@ struct firnfs {
 	struct repo *repo;
 	struct reader *reader;
 	struct tree *tree;
+	struct fuse_session *session;	/* while requests are answered */
+	struct push *push;		/* small files ahead of a walk */
 	struct lru *maps;		/* struct filemap by node and epoch */
 	struct dirs *dirs;
 	struct vtree *vtree;

@@ -23,6 +23,7 @@
 #include "fs/lowlevel.h"
 #include "fs/mount.h"
 #include "fs/ops.h"
+#include "fs/push.h"
 #include "fs/refresh.h"
 #include "fs/status.h"
 #include "fs/stop.h"
@@ -175,6 +176,8 @@ open_parts(struct firnfs *fs)
 		err = open_readers(fs);
 	if (err == 0)
 		err = watch_new(&fs->watch);
+	if (err == 0)
+		err = push_new(&fs->push);
 	if (err != 0)
 		return err;
 	if (interval == OPTIONS_REFRESH_AUTO)
@@ -188,6 +191,7 @@ close_parts(struct firnfs *fs)
 {
 	refresh_free(fs->refresh);
 	watch_free(fs->watch);
+	push_free(fs->push);
 	if (fs->maps != NULL)
 		lru_free(fs->maps);
 	tree_free(fs->tree);
@@ -249,6 +253,7 @@ session_begin(struct mount *m)
 		if (m->se == NULL)
 			err = log_err(-EINVAL, "libfuse does not take these "
 			    "options: %s", (char *)b.data);
+		m->fs.session = m->se;
 	}
 	if (err == 0 && fuse_session_mount(m->se, m->fs.opt->mountpoint) != 0)
 		err = log_err(-EIO, "cannot mount on '%s'; libfuse says why "

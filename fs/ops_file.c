@@ -7,6 +7,7 @@
 #include "fs/files.h"
 #include "fs/loop.h"
 #include "fs/ops_internal.h"
+#include "fs/push.h"
 #include "fs/status.h"
 
 #define XATTRS_MAX	(TREE_XATTR_MAX + 1)
@@ -92,7 +93,7 @@ ops_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t off,
 	struct firnfs *fs = fuse_req_userdata(req);
 	struct files_pieces pieces;
 	struct request r;
-	int err;
+	int err, small;
 
 	(void)fi;
 	if (off < 0) {
@@ -108,7 +109,11 @@ ops_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t off,
 	if (err == 0) {
 		if (request_end(&r))
 			fuse_reply_iov(req, pieces.p.iov, (int)pieces.p.n);
+		small = off == 0 && pieces.size <= size &&
+		    pieces.size <= PUSH_FILE_MAX;
 		files_pieces_put(fs, &pieces);
+		if (small)
+			push_after(fs, node);
 	} else if (err == -E2BIG) {
 		err = read_copied(fs, &r, node, size, off);
 	}

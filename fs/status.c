@@ -10,6 +10,7 @@
 #include "base/hex.h"
 #include "base/timefmt.h"
 #include "fs/firnfs.h"
+#include "fs/push.h"
 #include "fs/status.h"
 #include "store/price.h"
 
@@ -232,6 +233,7 @@ make_stats(struct firnfs *fs, struct buf *b)
 	count(b, "directories-known", records);
 	count(b, "directories-numbered", made);
 	count(b, "file-maps-bytes", lru_used(fs->maps));
+	count(b, "files-pushed", push_count(fs->push));
 	make_store_stats(fs, b);
 	if (repo_cache(fs->repo) == NULL)
 		return;

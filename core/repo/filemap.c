@@ -33,6 +33,9 @@ struct order {
 	int busy;		/* somebody does that just now */
 };
 
+/* How blocks are got. */
+enum how { AS_IT_COMES, IN_ORDER, IF_THERE };
+
 struct filemap {
 	struct reader *rd;
 	uint64_t size;
@@ -329,24 +332,38 @@ fetch_ahead(struct filemap *fm, uint64_t from, uint64_t to)
 	pthread_mutex_unlock(&fm->lock);
 }
 
-/* To be called before each read; 1 when it is one of many in order. */
-static int
+/* To be called before each read. */
+static enum how
 follow(struct filemap *fm, uint64_t off, size_t len)
 {
 	uint64_t from, to;
 	int ordered;
 
 	if (fm->inl != NULL || fm->size <= ORDER_PROVEN)
-		return 0;
+		return AS_IT_COMES;
 	ordered = order_step(fm, off, len, &from, &to);
 	if (to > 0)
 		fetch_ahead(fm, from, to);
-	return ordered;
+	return ordered ? IN_ORDER : AS_IT_COMES;
+}
+
+static int
+block_get(struct filemap *fm, const uint8_t id[BLOCK_ID_SIZE], enum how how,
+    struct blockref *ref)
+{
+	switch (how) {
+	case IN_ORDER:
+		return reader_get_alone(fm->rd, BLOCK_DATA, id, ref);
+	case IF_THERE:
+		return reader_peek(fm->rd, BLOCK_DATA, id, ref) ? 0 : -EAGAIN;
+	default:
+		return reader_get(fm->rd, BLOCK_DATA, id, ref);
+	}
 }
 
 /* Some of what begins at off, which is below the size, at most len bytes. */
 static int
-piece_get(struct filemap *fm, uint64_t off, size_t len, int ordered,
+piece_get(struct filemap *fm, uint64_t off, size_t len, enum how how,
     struct iovec *iov, struct blockref *ref)
 {
 	struct extent x;
@@ -369,8 +386,7 @@ piece_get(struct filemap *fm, uint64_t off, size_t len, int ordered,
 			iov->iov_len = sizeof(zeros);
 		return 0;
 	}
-	ret = ordered ? reader_get_alone(fm->rd, BLOCK_DATA, x.id, ref) :
-	    reader_get(fm->rd, BLOCK_DATA, x.id, ref);
+	ret = block_get(fm, x.id, how, ref);
 	if (ret == 0 && ref->len != x.len) {
 		ret = log_err(-FIRN_ECORRUPT,
 		    "a block has another length than its file says");
@@ -389,16 +405,17 @@ filemap_read(struct filemap *fm, uint64_t off, void *buf, size_t len,
 	struct iovec iov;
 	uint8_t *out = buf;
 	size_t done;
-	int err, ordered;
+	enum how how;
+	int err;
 
 	*got = 0;
 	if (off >= fm->size)
 		return 0;
 	if (len > fm->size - off)
 		len = (size_t)(fm->size - off);
-	ordered = follow(fm, off, len);
+	how = follow(fm, off, len);
 	for (done = 0; done < len; done += iov.iov_len) {
-		err = piece_get(fm, off + done, len - done, ordered, &iov,
+		err = piece_get(fm, off + done, len - done, how, &iov,
 		    &ref);
 		if (err != 0)
 			return err;
@@ -409,22 +426,17 @@ filemap_read(struct filemap *fm, uint64_t off, void *buf, size_t len,
 	return 0;
 }
 
-int
-filemap_pieces(struct filemap *fm, uint64_t off, size_t len,
+static int
+gather(struct filemap *fm, uint64_t off, size_t len, enum how how,
     struct filemap_pieces *out)
 {
 	size_t done;
-	int err = 0, ordered;
+	int err;
 
 	out->n = 0;
-	if (off >= fm->size)
-		return 0;
-	if (len > fm->size - off)
-		len = (size_t)(fm->size - off);
-	ordered = follow(fm, off, len);
 	for (done = 0; done < len; done += out->iov[out->n++].iov_len) {
 		err = out->n == FILEMAP_PIECES ? -E2BIG : piece_get(fm,
-		    off + done, len - done, ordered, &out->iov[out->n],
+		    off + done, len - done, how, &out->iov[out->n],
 		    &out->ref[out->n]);
 		if (err != 0) {
 			filemap_pieces_put(fm, out);
@@ -432,6 +444,24 @@ filemap_pieces(struct filemap *fm, uint64_t off, size_t len,
 		}
 	}
 	return 0;
+}
+
+int
+filemap_pieces(struct filemap *fm, uint64_t off, size_t len,
+    struct filemap_pieces *out)
+{
+	if (off >= fm->size)
+		len = 0;
+	else if (len > fm->size - off)
+		len = (size_t)(fm->size - off);
+	return gather(fm, off, len, len > 0 ? follow(fm, off, len) :
+	    AS_IT_COMES, out);
+}
+
+int
+filemap_peek(struct filemap *fm, struct filemap_pieces *out)
+{
+	return gather(fm, 0, (size_t)fm->size, IF_THERE, out) == 0;
 }
 
 void

@@ -40,6 +40,9 @@ struct filemap_pieces {
 };
 int filemap_pieces(struct filemap *fm, uint64_t off, size_t len,
     struct filemap_pieces *out);
+/* All of it, if that takes no waiting (reader_peek()), and room for it: 1, or
+ * 0 and nothing is held. */
+int filemap_peek(struct filemap *fm, struct filemap_pieces *out);
 void filemap_pieces_put(struct filemap *fm, struct filemap_pieces *p);
 
 /* The extent that holds byte off and where it begins; 1, or 0 at or past the

@@ -52,6 +52,51 @@ def test_new_generations_appear(firn, source):
         assert open(f"{series}/{one['time']}{source}/open.txt").read() == "first\n"
 
 
+def pushed(mnt):
+    lines = (mnt / ".firn/stats").read_text().splitlines()
+    return int(dict(line.split() for line in lines)["files-pushed"])
+
+
+@pytest.mark.sanitize
+def test_a_walk_finds_small_files_there(local, work):
+    """Who reads the files of a directory in order is served ahead of the asking; who
+    reads here and there is not.  Both get every byte."""
+    src = work / "src"
+    src.mkdir()
+    sizes = [0, 1, 100, 4095, 4096, 4097, 70_000, 131_072, 131_073, 300_000]
+    for i in range(400):
+        (src / f"f{i:03d}").write_bytes(os.urandom(sizes[i % len(sizes)]))
+    (src / "f200").unlink()
+    (src / "f200").mkdir()
+    (src / "f201").unlink()
+    (src / "f201").symlink_to("f202")
+    local.backup("--series", "s", src)
+
+    def same(mnt, names):
+        for name in names:
+            assert (mnt / f"latest{src}" / name).read_bytes() == (src / name).read_bytes(), name
+
+    names = [f"f{i:03d}" for i in range(400) if i not in (200, 201)]
+    with local.mount() as mnt:
+        os.listdir(mnt / f"latest{src}")
+        same(mnt, names[::-1])
+        assert pushed(mnt) == 0
+    with local.mount() as mnt:
+        os.listdir(mnt / f"latest{src}")
+        same(mnt, names)
+        # 70 of 100 have from 1 byte to 128 KiB.
+        assert pushed(mnt) > 100
+        same(mnt, names)
+
+
+def test_inode_numbers_follow_a_directory(local, source):
+    local.backup("--series", "s", source)
+    with local.mount() as mnt:
+        entries = list(os.scandir(f"{mnt}/latest{source}/d"))
+        by_name = [e.name for e in sorted(entries, key=lambda e: os.fsencode(e.name))]
+        assert [e.name for e in sorted(entries, key=lambda e: e.inode())] == by_name
+
+
 def test_programs(firn, source, work):
     """tar, cp -a, find, diff, dd, a loop mount."""
     image = source / "image"
