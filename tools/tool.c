@@ -303,7 +303,11 @@ tool_kdf_memory(struct tool *t, const char *value)
 	if (tool_parse_size(value, &v) != 0 || v < REPO_KDF_MIN ||
 	    v > REPO_KDF_MAX || (v & (v - 1)) != 0)
 		return tool_usage(t, "--kdf-memory '%s': want a power of two "
-		    "from 16M to 1G", value);
+		    "from 1M to 1G", value);
+	if (v < REPO_KDF_WEAK)
+		log_warn(0, "--kdf-memory %s: a password that a person can "
+		    "remember is guessed too fast with less than 16M; take one "
+		    "of 20 random characters or more", value);
 	t->conf.kdf_memory = v;
 	return 0;
 }

@@ -36,11 +36,13 @@ struct repo_conf {
 	int (*password)(void *ctx, int again, struct buf *out);
 	void *password_ctx;
 	/* Memory that trying a password takes, for slots that are written:
-	 * bytes, a power of two in REPO_KDF_MIN .. _MAX; 0: 128 MiB. */
+	 * bytes, a power of two in REPO_KDF_MIN .. _MAX; 0: 128 MiB.  Below
+	 * REPO_KDF_WEAK only what nobody thought up is hard to guess. */
 	uint64_t kdf_memory;
 };
 
-#define REPO_KDF_MIN	(16ull << 20)
+#define REPO_KDF_MIN	(1ull << 20)
+#define REPO_KDF_WEAK	(16ull << 20)
 #define REPO_KDF_MAX	(1ull << 30)
 
 /*

@@ -35,7 +35,7 @@ def chaos_repository(work, pack_size="64K", **options):
     with S3Sim(["bucket"], data_dir=str(work / "sim"), **options) as sim:
         firn = Firn(work, "s3://bucket/some/prefix", sim_environment(sim.url))
         firn.sim = sim
-        firn("init", "--kdf-memory", "16M", "--pack-size", pack_size, "--block-size", "16K")
+        firn("init", "--kdf-memory", "1M", "--pack-size", pack_size, "--block-size", "16K")
         yield firn
 
 

@@ -13,6 +13,7 @@ from rgw import Rgw
 from s3sim import S3Sim
 
 ROOT = os.geteuid() == 0
+EVERY = os.environ.get("FIRN_STORES") == "every"	# ./setup check-all
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def in_bucket(work, account, bucket, prefix):
     """An initialised repository in a bucket; account: URL, access and secret key."""
     firn = Firn(work, f"s3://{bucket}/{prefix}", s3_environment(*account))
     firn.objects = BucketObjects(*account, bucket, prefix)
-    firn("init", "--kdf-memory", "16M")
+    firn("init", "--kdf-memory", "1M")
     return firn
 
 
@@ -47,7 +48,7 @@ def local(work):
     """An initialised repository in a local directory."""
     firn = Firn(work, str(work / "repository"))
     firn.objects = LocalObjects(work / "repository")
-    firn("init", "--kdf-memory", "16M")
+    firn("init", "--kdf-memory", "1M")
     return firn
 
 

@@ -35,7 +35,7 @@ def test_no_repository_s3(sim):
 def test_init_refuses(firn):
     """Also where the store itself would put one object over another."""
     before = {name: firn.objects.get(name) for name in firn.objects.names()}
-    r = firn("init", "--kdf-memory", "16M", status=1)
+    r = firn("init", "--kdf-memory", "1M", status=1)
     assert "already" in r.err
     assert {name: firn.objects.get(name) for name in firn.objects.names()} == before
     firn.generations()
@@ -82,7 +82,7 @@ def test_no_credentials(work):
     ["backup", "--files-from", "/nonexistent"], ["backup", "--stdin", "a/b"],
     ["backup", "--nonsense", "/etc"], ["init", "extra"],
     ["init", "--block-size", "1"], ["init", "--pack-size", "x"],
-    ["init", "--kdf-memory", "1M"], ["key", "add", "--kdf-memory", "100M"],
+    ["init", "--kdf-memory", "512K"], ["key", "add", "--kdf-memory", "100M"],
     ["restore", "latest"], ["cat", "latest"], ["ls"], ["ls", "a", "b"],
     ["generations", "--since", "yesterday"], ["generations", "--latest", "0"],
     ["check", "--threads", "x"], ["key"], ["key", "what"], ["key", "remove"],

@@ -176,7 +176,7 @@ def test_repository_in_source_is_left_out(local, work):
 
 def test_write_only_key(firn, source, work):
     (work / "wpass").write_text("write only\n")
-    firn("key", "add", "--role", "write-only", "--label", "host", "--kdf-memory", "16M",
+    firn("key", "add", "--role", "write-only", "--label", "host", "--kdf-memory", "1M",
          "--new-password-file", work / "wpass")
     host = firn.client("host")
     host.env["FIRN_PASSWORD_FILE"] = str(work / "wpass")
@@ -195,7 +195,7 @@ def test_write_only_key(firn, source, work):
 
 def test_keys(firn, work):
     (work / "p2").write_text("second\n")
-    firn("key", "add", "--label", "two", "--kdf-memory", "16M", "--new-password-file",
+    firn("key", "add", "--label", "two", "--kdf-memory", "1M", "--new-password-file",
          work / "p2")
     keys = firn.json("key", "list")
     assert len(keys) == 2 and sum(k["in_use"] for k in keys) == 1

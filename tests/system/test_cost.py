@@ -120,7 +120,7 @@ def test_local_costs_nothing(local, work, prices):
     assert "cost" not in summary["store"]
     err = local("--prices", prices, "-v", "generations").err
     assert "store: " in err and "cost" not in err
-    init = local.json("-r", work / "other", "init", "--kdf-memory", "16M")[0]
+    init = local.json("-r", work / "other", "init", "--kdf-memory", "1M")[0]
     assert init["store"]["requests"]["put"] == 2
 
 

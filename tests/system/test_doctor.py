@@ -62,7 +62,7 @@ def test_directory(work):
     assert os.listdir(place) == []
     text = firn("doctor").out
     assert "all that is needed works" in text and "GiB" in text
-    firn("init", "--kdf-memory", "16M")
+    firn("init", "--kdf-memory", "1M")
     found = Findings(firn)
     repository = found.document["repository"]["id"]
     assert repository in found.one("repository")["text"]
@@ -112,7 +112,7 @@ def test_bucket(work):
                                       "signed-body", "checksums", "ranges", *VERB}
         assert found.of("classes") == []
         assert firn.sim.bucket("bucket").keys() == []
-        firn("init", "--kdf-memory", "16M")
+        firn("init", "--kdf-memory", "1M")
         found = Findings(firn)
         assert found.document["repository"]["conditional_writes"] == "yes"
         assert all(not key.startswith("firn/probe") for key
@@ -135,7 +135,7 @@ def test_no_class_is_tried_unasked(work):
 @pytest.mark.parametrize("verb", VERB)
 def test_each_denied(work, verb):
     with simulator(work) as firn:
-        firn("init", "--kdf-memory", "16M")
+        firn("init", "--kdf-memory", "1M")
         firn("backup", work / "password")
         firn.sim.users.deny(VERB[verb])
         found = Findings(firn, status=1)
@@ -177,14 +177,14 @@ def test_conditions_that_are_not_honoured(work, quirk, word):
         assert found.grade("conditional") == "warning"
         assert word in found.one("conditional")["text"]
         assert firn.sim.bucket("bucket").keys() == []
-        said = firn("init", "--kdf-memory", "16M").err
+        said = firn("init", "--kdf-memory", "1M").err
         assert said.count("conditional writes") == 1
         assert Findings(firn).document["repository"]["conditional_writes"] == word
 
 
 def test_versioning_that_was_switched_on_later(work):
     with simulator(work, quirks=["ignore-conditional-versioned"]) as firn:
-        firn("init", "--kdf-memory", "16M")
+        firn("init", "--kdf-memory", "1M")
         assert Findings(firn).of("changed") == []
         firn("backup", work / "password")
         firn.sim.bucket("bucket").versioning = "Enabled"
@@ -195,7 +195,7 @@ def test_versioning_that_was_switched_on_later(work):
         firn("backup", work / "password")
         (work / "second").write_text("second\n")
         firn("key", "add", "--new-password-file", work / "second",
-             "--kdf-memory", "16M")
+             "--kdf-memory", "1M")
         assert len(firn.generations()) == 2 and firn.check()[1]["problems"] == 0
 
 

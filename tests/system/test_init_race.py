@@ -27,7 +27,7 @@ def race(work, env, url, client, bucket):
     """Several inits of one place at once."""
     prefix = url.removeprefix(f"s3://{bucket}/")
     contenders = [Firn(work, url, env) for _ in range(MANY)]
-    runs = [firn.start("init", "--kdf-memory", "16M") for firn in contenders]
+    runs = [firn.start("init", "--kdf-memory", "1M") for firn in contenders]
     said = [run.communicate() for run in runs]
     assert sorted(run.returncode for run in runs) == [0] + [1] * (MANY - 1), said
     names = keys(client, bucket, prefix + "/")
@@ -63,12 +63,12 @@ def test_a_stray_refusal(work):
     with S3Sim(["bucket"]) as sim:
         sim.faults.add("501", verb="PutObject", prefix="r/config", times=1)
         firn = Firn(work, "s3://bucket/r", s3_environment(sim.url))
-        said = firn("init", "--kdf-memory", "16M", status=1).err
+        said = firn("init", "--kdf-memory", "1M", status=1).err
         assert "NotImplemented" in said
         assert [r.status for r in sim.requests if r.key == "r/config" and
                 r.operation == "PutObject"] == [501]
         assert sim.bucket("bucket").keys() == []
-        firn("init", "--kdf-memory", "16M")
+        firn("init", "--kdf-memory", "1M")
 
 
 def test_a_lost_answer(work):
@@ -77,7 +77,7 @@ def test_a_lost_answer(work):
         sim.faults.add("lost-reply", verb="PutObject", prefix="r/config", times=1)
         sim.faults.add("reset-before", verb="PutObject", prefix="r/config")
         firn = Firn(work, "s3://bucket/r", s3_environment(sim.url))
-        firn("--timeout", "1", "init", "--kdf-memory", "16M", status=1)
+        firn("--timeout", "1", "init", "--kdf-memory", "1M", status=1)
         sim.faults.clear()
         firn("backup", work / "password")
         assert firn.check()[1]["problems"] == 0
@@ -90,14 +90,14 @@ def test_a_claim_of_the_dead(work):
         name = f"r/{CLAIM}/{'0' * 32}"
         assert client.request("PUT", "bucket", name, body=b"0").status == 200
         sim.clock.advance(16 * 60)
-        Firn(work, "s3://bucket/r", s3_environment(sim.url))("init", "--kdf-memory", "16M")
+        Firn(work, "s3://bucket/r", s3_environment(sim.url))("init", "--kdf-memory", "1M")
         assert name not in keys(client, "bucket")
 
 
 def test_a_claim_has_a_checksum(work):
     """As buckets with a default of Object Lock demand of every put."""
     with S3Sim(["bucket"], quirks=["ignore-conditional", "want-checksum"]) as sim:
-        Firn(work, "s3://bucket/r", s3_environment(sim.url))("init", "--kdf-memory", "16M")
+        Firn(work, "s3://bucket/r", s3_environment(sim.url))("init", "--kdf-memory", "1M")
         puts = [r for r in sim.requests if r.operation == "PutObject"]
         assert any(CLAIM in r.key for r in puts)
         assert all(r.status == 200 and "x-amz-checksum-sha256" in r.amz for r in puts)
@@ -110,7 +110,7 @@ def test_a_claim_of_the_living(work):
         name = f"r/{CLAIM}/{'0' * 32}"
         assert client.request("PUT", "bucket", name, body=b"0").status == 200
         firn = Firn(work, "s3://bucket/r", s3_environment(sim.url))
-        said = firn("init", "--kdf-memory", "16M", status=1).err
+        said = firn("init", "--kdf-memory", "1M", status=1).err
         assert "another writer is at it" in said
         assert keys(client, "bucket") == [name]
 
@@ -120,7 +120,7 @@ def test_who_may_not_delete_can_init(work):
     with S3Sim(["bucket"], quirks=["ignore-conditional"]) as sim:
         sim.users.deny("s3:DeleteObject")
         firn = Firn(work, "s3://bucket/r", s3_environment(sim.url))
-        firn("init", "--kdf-memory", "16M")
+        firn("init", "--kdf-memory", "1M")
         firn("backup", work / "password")
         assert "already" in firn("init", status=1).err
         assert firn.check()[1]["problems"] == 0
@@ -129,7 +129,7 @@ def test_who_may_not_delete_can_init(work):
 def test_directory(work):
     """The same where the store is one."""
     contenders = [Firn(work, str(work / "place")) for _ in range(MANY)]
-    runs = [firn.start("init", "--kdf-memory", "16M") for firn in contenders]
+    runs = [firn.start("init", "--kdf-memory", "1M") for firn in contenders]
     said = [run.communicate() for run in runs]
     assert sorted(run.returncode for run in runs) == [0] + [1] * (MANY - 1), said
     assert len(os.listdir(work / "place" / "keys")) == 1

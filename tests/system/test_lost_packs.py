@@ -53,7 +53,7 @@ def lose(firn, part):
 def write_only(firn, work):
     (work / "wpass").write_text("write only\n")
     firn("key", "add", "--role", "write-only", "--new-password-file", work / "wpass",
-         "--kdf-memory", "16M")
+         "--kdf-memory", "1M")
     host = firn.client("host")
     host.env["FIRN_PASSWORD_FILE"] = str(work / "wpass")
     return host

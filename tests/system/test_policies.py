@@ -41,9 +41,9 @@ class Shop:
         return Client(self.url, *self.keys[role])
 
     def set_up(self):
-        self.owner("init", "--kdf-memory", "16M")
+        self.owner("init", "--kdf-memory", "1M")
         self.owner("key", "add", "--role", "write-only", "--label", "web1",
-                   "--new-password-file", self.new_password, "--kdf-memory", "16M")
+                   "--new-password-file", self.new_password, "--kdf-memory", "1M")
         return self
 
     def names(self, part=""):

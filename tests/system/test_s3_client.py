@@ -127,7 +127,7 @@ def test_checksums_refused(work, source):
     """A server that takes no x-amz-checksum-*, as Backblaze B2, is asked without."""
     with S3Sim(["bucket"], quirks=["refuse-checksum"]) as server:
         firn = Firn(work, "s3://bucket/some/prefix", s3_environment(server.url))
-        firn("init", "--kdf-memory", "16M")
+        firn("init", "--kdf-memory", "1M")
         server.stats.reset()
         firn.backup(source)
         refused = [r for r in server.requests if r.status == 400]
@@ -239,7 +239,7 @@ def test_certificate(work, source, certificate):
         assert "set AWS_CA_BUNDLE to the file of its authority" in text
         # What the message says helps.
         firn.env["AWS_CA_BUNDLE"] = str(work / "only.pem")
-        firn("init", "--kdf-memory", "16M")
+        firn("init", "--kdf-memory", "1M")
         firn.backup(source)
         assert len(firn.generations()) == 1
         # http spoken to a port of TLS, and the other way round.

@@ -47,7 +47,7 @@ class Machine:
         self.firn.env.update(values)
 
     def init(self):
-        return self.firn("init", "--kdf-memory", "16M", "--pack-size", "256K")
+        return self.firn("init", "--kdf-memory", "1M", "--pack-size", "256K")
 
     def refuses(self, *texts, url=None):
         """No keys: what is said has these texts."""
@@ -601,7 +601,7 @@ def test_region(elsewhere, way):
             m.config(f"[default]\nregion = {region}\n")
         else:
             m.env(**{w: region})
-    m.firn("init", "--kdf-memory", "16M", *option)
+    m.firn("init", "--kdf-memory", "1M", *option)
     assert codes(m.sim) == set()
 
 
@@ -627,7 +627,7 @@ def test_endpoint(elsewhere, way):
         else:
             m.env(**{w: url})
     m.config(config + services)
-    m.firn("init", "--kdf-memory", "16M", *option)
+    m.firn("init", "--kdf-memory", "1M", *option)
     assert m.sim.requests
 
 

@@ -78,7 +78,7 @@ def on_terminal(firn, typed, *args):
 
 
 def test_new_password_is_asked_for_twice(local, work):
-    args = ["key", "add", "--kdf-memory", "16M", "--label", "two"]
+    args = ["key", "add", "--kdf-memory", "1M", "--label", "two"]
     status, shown = on_terminal(local, ["second", "secnod"], *args)
     assert status == 1 and "differ" in shown
     status, shown = on_terminal(local, ["second", "second"], *args)
@@ -88,15 +88,21 @@ def test_new_password_is_asked_for_twice(local, work):
     assert [k["label"] for k in keys if k["in_use"]] == ["two"]
 
 
+def test_little_memory_is_warned_of(work):
+    """Tests take little for their time; a person should not."""
+    assert "20 random" in Firn(work, str(work / "a"))("init", "--kdf-memory", "8M").err
+    assert Firn(work, str(work / "b"))("init", "--kdf-memory", "16M").err == ""
+
+
 def test_owner_before_write_only(one, work):
     """One password for both roles, whichever slot's name comes first."""
     (work / "both").write_text("both\n")
     for label in "abcd":
-        one("key", "add", "--role", "write-only", "--kdf-memory", "16M", "--label", label,
+        one("key", "add", "--role", "write-only", "--kdf-memory", "1M", "--label", label,
               "--new-password-file", work / "both")
     env = {"FIRN_PASSWORD_FILE": str(work / "both")}
     assert "write-only" in one("generations", env=env, status=12).err
-    one("key", "add", "--kdf-memory", "16M", "--label", "owner", "--new-password-file",
+    one("key", "add", "--kdf-memory", "1M", "--label", "owner", "--new-password-file",
           work / "both")
     one("generations", env=env)
 
