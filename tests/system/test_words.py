@@ -78,7 +78,7 @@ def on_terminal(firn, typed, *args):
 
 
 def test_new_password_is_asked_for_twice(local, work):
-    args = ["key", "add", "--kdf-memory", "1M", "--label", "two"]
+    args = ["key", "add", "--kdf-memory", "16M", "--label", "two"]
     status, shown = on_terminal(local, ["second", "secnod"], *args)
     assert status == 1 and "differ" in shown
     status, shown = on_terminal(local, ["second", "second"], *args)
