@@ -12,8 +12,13 @@
 #include "repo/generation.h"
 #include "repo/repo_internal.h"
 
+struct name {
+	char text[STORE_NAME_MAX + 1];
+	int known;		/* the list has it */
+};
+
 struct name_list {
-	char (*v)[STORE_NAME_MAX + 1];
+	struct name *v;
 	size_t n, cap;
 };
 
@@ -31,14 +36,23 @@ name_note(void *ctx, const char *name, const struct store_stat *st)
 			return -ENOMEM;
 		l->v = p;
 	}
-	snprintf(l->v[l->n++], STORE_NAME_MAX + 1, "%s", name);
+	l->v[l->n].known = 0;
+	snprintf(l->v[l->n++].text, STORE_NAME_MAX + 1, "%s", name);
 	return 0;
 }
 
 static int
 by_name(const void *a, const void *b)
 {
-	return strcmp(a, b);
+	const struct name *x = a, *y = b;
+
+	return strcmp(x->text, y->text);
+}
+
+static int
+name_find(const void *text, const void *name)
+{
+	return strcmp(text, ((const struct name *)name)->text);
 }
 
 static int
@@ -96,33 +110,26 @@ generation_load(struct repo *r, const char *name, struct generation *g)
 	return err;
 }
 
-/* Take out what is not among the sorted names. */
+/* Take out what is not among the sorted names, and mark those that stay. */
 static int
-drop_gone(struct generation_list *list, const struct name_list *names)
+drop_gone(struct generation_list *list, struct name_list *names)
 {
+	struct name *name;
 	size_t i, kept = 0;
 
 	for (i = 0; i < list->n; i++) {
-		if (names->n > 0 && bsearch(list->v[i].name, names->v,
-		    names->n, sizeof(*names->v), by_name) != NULL)
-			list->v[kept++] = list->v[i];
-		else
+		name = names->n == 0 ? NULL : bsearch(list->v[i].name,
+		    names->v, names->n, sizeof(*names->v), name_find);
+		if (name == NULL) {
 			genrec_release(&list->v[i].rec);
+			continue;
+		}
+		name->known = 1;
+		list->v[kept++] = list->v[i];
 	}
 	i = list->n != kept;
 	list->n = kept;
 	return (int)i;
-}
-
-static int
-has_name(const struct generation_list *list, size_t n, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (strcmp(list->v[i].name, name) == 0)
-			return 1;
-	return 0;
 }
 
 /* Note a record that cannot be read; logged unless it was so before. */
@@ -214,23 +221,22 @@ same_unread(const struct generation_list *a, const struct generation_list *b)
 /* Read what is new, and what could not be read before. */
 static int
 refresh(struct repo *r, struct generation_list *list,
-    const struct generation_list *before, const struct name_list *names)
+    const struct generation_list *before, struct name_list *names)
 {
 	unsigned row = 0;
-	size_t i, had;
+	size_t i;
 	void *p;
 	int ret, changed;
 
 	changed = drop_gone(list, names);
-	had = list->n;
-	p = realloc(list->v, (names->n + had + 1) * sizeof(*list->v));
+	p = realloc(list->v, (names->n + list->n + 1) * sizeof(*list->v));
 	if (p == NULL)
 		return -ENOMEM;
 	list->v = p;
 	for (i = 0; i < names->n; i++) {
-		if (has_name(list, had, names->v[i]))
+		if (names->v[i].known)
 			continue;
-		ret = list_load(r, list, before, names->v[i], &row);
+		ret = list_load(r, list, before, names->v[i].text, &row);
 		if (ret < 0)
 			return ret;
 		changed |= ret;
