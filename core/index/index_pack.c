@@ -197,12 +197,12 @@ pack_sweep(struct index *ix, MDB_txn *txn, unsigned h, uint32_t valid)
 
 /* --- for callers -------------------------------------------------------- */
 
-int
-index_pack_header(struct index *ix, enum pack_kind kind,
-    const uint8_t pack[OBJECT_ID_SIZE], uint8_t header[PACK_HEADER_SIZE])
+/* Does a loaded segment list the pack: 1 and its row, unless NULL, or 0. */
+static int
+pack_listed(struct index *ix, enum pack_kind kind,
+    const uint8_t pack[OBJECT_ID_SIZE], struct segment_pack *row)
 {
 	unsigned h = half_of(kind);
-	struct segment_pack row;
 	struct half_rec rec;
 	uint32_t number;
 	struct slot *s;
@@ -216,13 +216,24 @@ index_pack_header(struct index *ix, enum pack_kind kind,
 		err = half_get(ix, s->txn, h, &rec);
 		ret = err != 0 ? err : number < rec.packs;
 	}
-	if (ret == 1) {
-		err = pack_get(ix, s->txn, h, number, &row);
+	if (ret == 1 && row != NULL) {
+		err = pack_get(ix, s->txn, h, number, row);
 		ret = err != 0 ? err : 1;
-		if (ret == 1)
-			memcpy(header, row.header, PACK_HEADER_SIZE);
 	}
 	slot_put(s);
+	return ret;
+}
+
+int
+index_pack_header(struct index *ix, enum pack_kind kind,
+    const uint8_t pack[OBJECT_ID_SIZE], uint8_t header[PACK_HEADER_SIZE])
+{
+	struct segment_pack row;
+	int ret;
+
+	ret = pack_listed(ix, kind, pack, &row);
+	if (ret == 1)
+		memcpy(header, row.header, PACK_HEADER_SIZE);
 	return ret;
 }
 
@@ -230,22 +241,7 @@ int
 index_has_pack(struct index *ix, enum pack_kind kind,
     const uint8_t pack[OBJECT_ID_SIZE])
 {
-	unsigned h = half_of(kind);
-	struct half_rec rec;
-	uint32_t number;
-	struct slot *s;
-	int ret, err;
-
-	ret = slot_get(ix, &s);
-	if (ret != 0)
-		return ret;
-	ret = pack_number(ix, s->txn, h, pack, &number);
-	if (ret == 1) {
-		err = half_get(ix, s->txn, h, &rec);
-		ret = err != 0 ? err : number < rec.packs;
-	}
-	slot_put(s);
-	return ret;
+	return pack_listed(ix, kind, pack, NULL);
 }
 
 /* Up to PACK_BATCH packs from number `from`; *n of them. */
