@@ -368,6 +368,25 @@ run(const uint8_t *id, const char *path, const struct restore_conf *conf,
 	return res;
 }
 
+static inline void
+check_blocks(const char *path, const char *values, size_t size)
+{
+	char *buf = malloc(size);
+	size_t i;
+	FILE *f = fopen(path, "r");
+
+	assert_non_null(f);
+	for (; *values != '\0'; values++) {
+		assert_int_equal(fread(buf, 1, size, f), size);
+		for (i = 0; i < size; i++)
+			if (buf[i] != (*values == ' ' ? 0 : *values))
+				fail_msg("%s: wrong byte", path);
+	}
+	assert_int_equal(fgetc(f), EOF);
+	fclose(f);
+	free(buf);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 #endif
