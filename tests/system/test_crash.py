@@ -10,10 +10,11 @@ import time
 
 import pytest
 
+from conftest import EVERY
 from firn_tool import assert_same, mount_process, wait_for
 
 MIB = 1 << 20
-SOURCE = (100, 20_000, 300_000, MIB)	# sizes of its files
+SOURCE = (100, 20_000, 200_000, MIB // 2)	# sizes of its files
 
 
 def make_source(src, seed):
@@ -40,7 +41,6 @@ def nothing_is_lost(firn, sealed, path):
     """What was sealed before the kill is as it was, and all else that is there too."""
     problems, _ = firn.check("--read-data")
     assert problems == [], problems
-    assert sealed in [g["id"] for g in firn.generations()]
     assert firn("cat", f"{sealed}:{path}").out == "sealed before all the kills\n"
 
 
@@ -50,8 +50,9 @@ def data_uploads(firn):
                if r.verb == "PUT" and r.status == 200 and "/data/" in (r.key or ""))
 
 
-# A gateway answers slowly, and what is killed is the same program: fewer there.
-ROUNDS = {"local": 100, "sim": 100, "rgw": 25, "rgw-versioned": 25}
+# Over S3 what is killed is the same program: its hundred are in check-all, and
+# a gateway answers slowly.
+ROUNDS = {"local": 100, "sim": 100 if EVERY else 25, "rgw": 25, "rgw-versioned": 25}
 
 
 @pytest.mark.long

@@ -6,10 +6,10 @@ import subprocess
 
 import pytest
 
+from conftest import EVERY
 from firn_tool import assert_same
 
 TREES = ["/etc", "/var/lib/dpkg"]
-EVERY = os.environ.get("FIRN_STORES") == "every"
 TARBALL = pathlib.Path("/usr/src/linux-source-6.1.tar.xz")
 
 
