@@ -143,14 +143,28 @@ def test_unknown_version_and_feature(firn):
     firn("generations")
 
 
-def test_full_disk(work, root):
-    """A full disk under the repository: the error says so, nothing sealed is lost."""
+def mount_small(work, kind):
+    """A file system of 40 MB at work/disk; ext4 finds out late that it is full."""
     disk = work / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", disk], check=True)
+    if kind == "tmpfs":
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "none", disk], check=True)
+        return disk
+    with open(work / "image", "wb") as f:
+        f.truncate(40_000_000)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", work / "image"], check=True)
+    if subprocess.run(["mount", "-o", "loop", work / "image", disk], check=False).returncode:
+        pytest.skip("there are no loop devices here")
+    return disk
+
+
+@pytest.mark.parametrize("kind", ["tmpfs", "ext4"])
+def test_full_disk(work, root, kind):
+    """A full disk under the repository: the error says so, nothing sealed is lost."""
+    disk = mount_small(work, kind)
     try:
         firn = Firn(work, str(disk / "repo"))
-        firn("init")
+        firn("init", "--kdf-memory", "1M")
         (work / "small").write_text("small\n")
         firn.backup("--series", "a", work / "small")
         (work / "large").write_bytes(os.urandom(80_000_000))
@@ -159,8 +173,25 @@ def test_full_disk(work, root):
         assert firn("cat", f"latest:{work}/small").out == "small\n"
         problems, _ = firn.check("--read-data")
         assert problems == []
+        whole_disk_is_full(firn, work, disk)
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def whole_disk_is_full(firn, work, disk):
+    """Not a byte, for local state neither: what is there is read all the same."""
+    filler = disk / "filler"
+    firn.env["FIRN_CACHE_DIR"] = str(disk / "cache")
+    for size in 1 << 16, 512:
+        subprocess.run(["dd", "if=/dev/zero", f"of={filler}.{size}", f"bs={size}"],
+                       capture_output=True, check=False)
+    assert firn("cat", f"latest:{work}/small").out == "small\n"
+    assert firn.check("--read-data")[0] == []
+    assert "space" in firn("backup", "--series", "a", work / "small", status=1).err
+    for path in disk.glob("filler.*"):
+        path.unlink()
+    firn.backup("--series", "a", work / "small")
+    assert len(firn.generations()) == 2 and firn.check("--read-data")[0] == []
 
 
 def test_cache_cannot_be_used(local, work, root):
