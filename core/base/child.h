@@ -5,8 +5,8 @@
  * It runs in a process group of its own, so that all that it starts ends with
  * it.  Such a group may not use the terminal; when the command stops because it
  * wants to (a prompt for a password, say) it is lent ours, as a shell does it,
- * until it writes output: see child_look().  When it is stopped by the terminal's
- * key for that (^Z) then, so are we, and it goes on when we do.
+ * until it writes output: see child_look().  When it is stopped by the
+ * terminal's key for that (^Z) then, so are we, and it goes on when we do.
  *
  * One thread.
  */

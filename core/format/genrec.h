@@ -15,8 +15,9 @@
  * {data_blocks, data_bytes, meta_blocks, meta_bytes, stored_bytes}, parent
  * (hex), users and groups {number in decimal: name}, program, errors [texts],
  * error_count, clock_grain_ns; and root_entry (hex), which may lack as well.
- * Texts may hold any byte but NUL, as json_set_bytes() stores them.  host, series and tags pass genrec_name_ok();
- * a path is not empty; error_count is at least the number of errors.
+ * Texts may hold any byte but NUL, as json_set_bytes() stores them.  host,
+ * series and tags pass genrec_name_ok(); a path is not empty; error_count is at
+ * least the number of errors.
  *
  * Nothing here is logged: the caller knows the record's name.
  */

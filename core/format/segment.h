@@ -82,8 +82,9 @@ struct segment_head {
 
 /*
  * Encode whole.  `entries` are sorted here, in place; of equal ids the first
- * is kept, and *nentries becomes what is left.  Appends to out.  -EINVAL when an entry names no pack of the table
- * or breaks a rule above, -FIRN_ETOOBIG over a ceiling; out is as before then.
+ * is kept, and *nentries becomes what is left.  Appends to out.  -EINVAL when
+ * an entry names no pack of the table or breaks a rule above, -FIRN_ETOOBIG
+ * over a ceiling; out is as before then.
  */
 int segment_encode(const struct keys *keys, enum pack_kind kind,
     struct segment_entry *entries, size_t *nentries,

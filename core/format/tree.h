@@ -84,7 +84,8 @@ enum entry_flag {
 	ENTRY_SUBTREE	= 1u << 10,	/* 32-byte id of a BLOCK_TREE; varint
 					   directories in it; totals below:
 					   varint files, dirs, bytes */
-	ENTRY_ATTRS	= 1u << 11,	/* varint inode flags (FS_IOC_GETFLAGS) */
+	ENTRY_ATTRS	= 1u << 11,	/* varint inode flags
+					   (FS_IOC_GETFLAGS) */
 	ENTRY_PARTIAL	= 1u << 12,	/* contents changed or failed while
 					   read; what is here is not complete */
 	ENTRY_HOLES	= 1u << 13	/* varint bytes of the file that lie in

@@ -12,8 +12,9 @@
  * put before it, so a backup that runs meanwhile is never taken for damage.
  *
  * A pack that is missing, or has another size, is a problem when some
- * generation is not whole, or is so only by what is left of such packs; otherwise
- * all that it held is stored elsewhere or needed by nobody, and it is counted.
+ * generation is not whole, or is so only by what is left of such packs;
+ * otherwise all that it held is stored elsewhere or needed by nobody, and it is
+ * counted.
  *
  * Nothing is believed that only this host says: records and segments are read
  * from the store.  Open the repository without a disk cache.

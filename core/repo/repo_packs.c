@@ -3,8 +3,9 @@
  * Comparing the packs that the index names with those that the store has.
  *
  * One listing; the index marks a bit for each pack that is seen, so memory is
- * a bit a pack, and 40 bytes for each that no segment lists.  Large halves are listed in sixteen pieces by several threads,
- * since a listing waits a round trip for every 1000 names.
+ * a bit a pack, and 40 bytes for each that no segment lists.  Large halves are
+ * listed in sixteen pieces by several threads, since a listing waits a round
+ * trip for every 1000 names.
  */
 #include <stdio.h>
 #include <stdlib.h>
