@@ -8,6 +8,9 @@
  * Cancelling ends a request within a tenth of a second, whatever it waits for:
  * a name server, a connection, an answer.  (Where libcurl is older than 7.87,
  * as on Ubuntu 22.04, it waits for the name server's answer or time-out.)
+ *
+ * Proxies are those of the environment, as curl takes them.  https passes them
+ * by CONNECT, so that they see nothing of it.
  */
 #ifndef FIRN_STORE_S3_HTTP_H
 #define FIRN_STORE_S3_HTTP_H
@@ -65,6 +68,7 @@ enum s3_http_result {
 	S3_HTTP_NOMEM,
 	S3_HTTP_DNS,		/* the host's name is not known */
 	S3_HTTP_REFUSED,	/* no connection */
+	S3_HTTP_PROXY,		/* the proxy made none: status, if it answered */
 	S3_HTTP_TLS,		/* no encrypted connection */
 	S3_HTTP_UNTRUSTED,	/* the host's certificate is not good */
 	S3_HTTP_STALLED,	/* a time ran out */
@@ -76,7 +80,7 @@ enum s3_http_result {
 #define S3_HTTP_FIELD	256
 
 struct s3_http_reply {
-	int status;
+	int status;		/* when DONE; when PROXY, its, or 0 */
 	unsigned sent;		/* times the request may have been sent */
 	size_t got;		/* bytes in out, or in doc */
 	uint64_t received;	/* bytes of body that came, all told */

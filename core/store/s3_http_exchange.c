@@ -277,10 +277,13 @@ options_common(struct exchange *x)
 	/* Giving up does not wait for a name server that is silent. */
 	curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
 #endif
-	if (h->ca_file != NULL)
+	if (h->ca_file != NULL) {
 		curl_easy_setopt(c, CURLOPT_CAINFO, h->ca_file);
+		curl_easy_setopt(c, CURLOPT_PROXY_CAINFO, h->ca_file);
+	}
 	if (h->conf.no_proxy)
 		curl_easy_setopt(c, CURLOPT_PROXY, "");
+	curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)x->rq->timeout_ms);
 	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
@@ -346,8 +349,10 @@ result_of(const struct exchange *x, CURLcode code)
 	case CURLE_OUT_OF_MEMORY:
 		return S3_HTTP_NOMEM;
 	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
 		return S3_HTTP_DNS;
+	case CURLE_COULDNT_RESOLVE_PROXY:
+	case CURLE_PROXY:
+		return S3_HTTP_PROXY;
 	case CURLE_COULDNT_CONNECT:
 		return S3_HTTP_REFUSED;
 	case CURLE_SSL_CACERT_BADFILE:
@@ -369,6 +374,39 @@ result_of(const struct exchange *x, CURLcode code)
 	}
 }
 
+/* What the proxy answered to CONNECT, if that is why there is nothing else. */
+static int
+refused_by_proxy(const struct exchange *x, CURLcode code)
+{
+	long status = 0;
+
+	curl_easy_getinfo(x->curl, CURLINFO_HTTP_CONNECTCODE, &status);
+	return code != CURLE_OK && status >= 300 ? (int)status : 0;
+}
+
+/* libcurl would repeat the proxy's URL, and the password in it. */
+static int
+is_bad_proxy(const struct exchange *x, CURLcode code)
+{
+	return code != CURLE_OK && strncmp(x->text, "Unsupported proxy",
+	    strlen("Unsupported proxy")) == 0;
+}
+
+static void
+judge_proxy(struct exchange *x, CURLcode code)
+{
+	int status = refused_by_proxy(x, code);
+
+	if (x->result == S3_HTTP_CANCELED || x->result == S3_HTTP_NOMEM)
+		return;
+	if (status != 0) {
+		x->result = S3_HTTP_PROXY;
+		x->rp->status = status;
+	} else if (is_bad_proxy(x, code)) {
+		x->result = S3_HTTP_PROXY;
+		snprintf(x->text, sizeof(x->text), "its URL is not valid");
+	}
+}
 
 enum s3_http_result
 exchange_begin(struct exchange *x, int fresh)
@@ -413,6 +451,7 @@ exchange_finish(struct exchange *x, CURLcode code)
 	curl_easy_getinfo(x->curl, CURLINFO_RESPONSE_CODE, &status);
 	x->rp->status = (int)status;
 	x->result = result_of(x, code);
+	judge_proxy(x, code);
 	x->rp->stale = is_stale(x);
 	x->done = 1;
 	if (code != CURLE_OK)

@@ -24,6 +24,9 @@
 #define TOO_FAST	"the server wants fewer requests"
 #define DAMAGED		"what arrived there is not what was sent"
 #define NOT_S3		"the answer is not that of an S3 server"
+#define PROXY_LOGIN	"the proxy wants to know who you are"
+#define PROXY_PASSWORD	"set http_proxy, or https_proxy for TLS, to " \
+	"http://USER:PASSWORD@HOST:PORT"
 #define CHECK_POLICY	"allow the key s3:GetObject, s3:PutObject, " \
 	"s3:DeleteObject on the bucket's objects and s3:ListBucket on the " \
 	"bucket, or use another key"
@@ -135,8 +138,7 @@ static const struct {
 	{ 401, { S3_GIVE_UP, -EACCES, "access denied", CHECK_KEY } },
 	{ 403, { S3_GIVE_UP, -EACCES, "access denied", CHECK_POLICY } },
 	{ 404, { S3_RETRY, -EIO, NOT_S3, S3_VERDICT_PORTAL } },
-	{ 407, { S3_GIVE_UP, -EACCES, "the proxy wants to know who you are",
-	    "set https_proxy to http://USER:PASSWORD@HOST:PORT" } },
+	{ 407, { S3_GIVE_UP, -EACCES, PROXY_LOGIN, PROXY_PASSWORD } },
 	{ 408, { S3_RETRY, -ETIMEDOUT,
 	    "the server waited too long for the request", NULL } },
 	{ 409, { S3_RETRY, -EBUSY, NULL, NULL } },
@@ -159,8 +161,23 @@ static const struct {
 	    "log in with a browser" } },
 };
 
+/* A proxy's answer to CONNECT; it has failed for now, or does not want to. */
 static void
-judge_transport(enum s3_http_result result, struct s3_verdict *out)
+judge_proxy(int status, struct s3_verdict *out)
+{
+	if (status == 407)
+		*out = (struct s3_verdict){ S3_GIVE_UP, -EACCES, PROXY_LOGIN,
+		    PROXY_PASSWORD };
+	else if (status >= 400 && status < 500 && status != 408 &&
+	    status != 429)
+		*out = (struct s3_verdict){ S3_GIVE_UP, -EACCES,
+		    "the proxy does not let this through", "have it allow "
+		    "CONNECT to the endpoint, or name that in no_proxy" };
+}
+
+static void
+judge_transport(enum s3_http_result result, int status,
+    struct s3_verdict *out)
 {
 	static const struct s3_verdict by_result[] = {
 		[S3_HTTP_CANCELED] = { S3_ANSWER, -ECANCELED, NULL, NULL },
@@ -169,8 +186,11 @@ judge_transport(enum s3_http_result result, struct s3_verdict *out)
 		    "the host's name is not known", "check the endpoint or "
 		    "region, and the network" },
 		[S3_HTTP_REFUSED] = { S3_RETRY, -ECONNREFUSED,
-		    "no connection", "check the endpoint's host and port, and "
-		    "that the server runs" },
+		    "no connection", "check the endpoint's host and port, that "
+		    "the server runs, and the proxy if there is one" },
+		[S3_HTTP_PROXY] = { S3_RETRY, -EHOSTUNREACH,
+		    "there is no way through the proxy", "check http_proxy, or "
+		    "https_proxy for TLS, and that the proxy runs" },
 		[S3_HTTP_TLS] = { S3_RETRY, -EPROTO,
 		    "no encrypted connection", "check whether the endpoint is "
 		    "http:// or https://, and what stands between" },
@@ -190,6 +210,8 @@ judge_transport(enum s3_http_result result, struct s3_verdict *out)
 	};
 
 	*out = by_result[result];
+	if (result == S3_HTTP_PROXY)
+		judge_proxy(status, out);
 }
 
 /* A throttled HEAD and a moved one say so only by status and header. */
@@ -235,6 +257,16 @@ leads_astray(const struct s3_http_reply *rp, const struct s3_error *e)
 	    rp->region[0] == '\0' && rp->request_id[0] == '\0';
 }
 
+/* A proxy that does not let it through: S3 sends a document with a 403, except
+ * to HEAD. */
+static int
+denied_by_another(enum s3_http_method method, const struct s3_http_reply *rp,
+    const struct s3_error *e)
+{
+	return rp->status == 403 && method != S3_HTTP_HEAD &&
+	    e->code[0] == '\0' && rp->request_id[0] == '\0';
+}
+
 static int
 code_matches(const char *pattern, const char *code)
 {
@@ -273,7 +305,7 @@ s3_judge(enum s3_http_method method, enum s3_http_result result,
 	size_t i;
 
 	if (result != S3_HTTP_DONE) {
-		judge_transport(result, out);
+		judge_transport(result, rp->status, out);
 		return;
 	}
 	*out = (struct s3_verdict){ S3_ACCEPT, 0, NULL, NULL };
@@ -297,6 +329,13 @@ s3_judge(enum s3_http_method method, enum s3_http_result result,
 	    labs(s3_skew_of(rp, e, now)) > SKEW_MAX) {
 		*out = (struct s3_verdict){ S3_SKEW, -EACCES,
 		    "this machine's clock is wrong", "set the clock" };
+		return;
+	}
+	if (denied_by_another(method, rp, e)) {
+		*out = (struct s3_verdict){ S3_GIVE_UP, -EACCES,
+		    "access denied, by what is no S3 server",
+		    "check the endpoint, and what the proxy allows if there "
+		    "is one (http_proxy, no_proxy)" };
 		return;
 	}
 	if (leads_astray(rp, e)) {

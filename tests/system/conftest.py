@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import subprocess
 import uuid
 
 import pytest
@@ -22,6 +23,19 @@ def work(tmp_path):
     yield tmp_path
     unmount_all(tmp_path)
     shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+@pytest.fixture
+def certificate(work):
+    """Of 127.0.0.1, with its key in one PEM; work/only.pem has it without."""
+    path = work / "server.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                    "/CN=firn test", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-keyout", path, "-out", work / "only.pem"],
+                   check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + (work / "only.pem").read_bytes())
+    return path
 
 
 @pytest.fixture(scope="session")

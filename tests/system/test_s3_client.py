@@ -219,18 +219,6 @@ def test_silence(sim):
     assert "the server does not answer" in text and "check the network" in text
 
 
-@pytest.fixture
-def certificate(work):
-    path = work / "server.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
-                    "/CN=firn test", "-addext", "subjectAltName=IP:127.0.0.1",
-                    "-keyout", path, "-out", work / "only.pem"],
-                   check=True, capture_output=True)
-    path.write_bytes(path.read_bytes() + (work / "only.pem").read_bytes())
-    return path
-
-
 def test_certificate(work, source, certificate):
     with S3Sim(["bucket"], certificate=str(certificate)) as server:
         firn = Firn(work, "s3://bucket/firn", s3_environment(server.url))

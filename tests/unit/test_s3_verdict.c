@@ -228,6 +228,7 @@ test_transport(void **state)
 		{ S3_HTTP_NOMEM, S3_GIVE_UP, -ENOMEM },
 		{ S3_HTTP_DNS, S3_RETRY, -EHOSTUNREACH },
 		{ S3_HTTP_REFUSED, S3_RETRY, -ECONNREFUSED },
+		{ S3_HTTP_PROXY, S3_RETRY, -EHOSTUNREACH },
 		{ S3_HTTP_TLS, S3_RETRY, -EPROTO },
 		{ S3_HTTP_UNTRUSTED, S3_GIVE_UP, -EPROTO },
 		{ S3_HTTP_STALLED, S3_RETRY, -ETIMEDOUT },
@@ -247,6 +248,7 @@ test_transport(void **state)
 		assert_int_equal(v.err, seen[i].err);
 		if (seen[i].result == S3_HTTP_DNS ||
 		    seen[i].result == S3_HTTP_REFUSED ||
+		    seen[i].result == S3_HTTP_PROXY ||
 		    seen[i].result == S3_HTTP_TLS ||
 		    seen[i].result == S3_HTTP_UNTRUSTED ||
 		    seen[i].result == S3_HTTP_STALLED) {
@@ -254,6 +256,53 @@ test_transport(void **state)
 			assert_non_null(v.next);
 		}
 	}
+}
+
+/* What a proxy answers to CONNECT. */
+static void
+test_proxy(void **state)
+{
+	static const struct row seen[] = {
+		{ 0, "", S3_RETRY, -EHOSTUNREACH },
+		{ 502, "", S3_RETRY, -EHOSTUNREACH },
+		{ 503, "", S3_RETRY, -EHOSTUNREACH },
+		{ 504, "", S3_RETRY, -EHOSTUNREACH },
+		{ 408, "", S3_RETRY, -EHOSTUNREACH },
+		{ 429, "", S3_RETRY, -EHOSTUNREACH },
+		{ 403, "", S3_GIVE_UP, -EACCES },
+		{ 405, "", S3_GIVE_UP, -EACCES },
+		{ 407, "", S3_GIVE_UP, -EACCES },
+	};
+	struct s3_http_reply rp = { .status = 0 };
+	struct s3_error none = { .code = "" };
+	struct s3_verdict v;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
+		rp.status = seen[i].status;
+		s3_judge(S3_HTTP_GET, S3_HTTP_PROXY, &rp, &none, NOW, &v);
+		assert_int_equal(v.action, seen[i].action);
+		assert_int_equal(v.err, seen[i].err);
+		assert_non_null(v.cause);
+		assert_non_null(v.next);
+	}
+}
+
+/* A 403 with S3's mark is the key's; one with none is somebody else's. */
+static void
+test_denied(void **state)
+{
+	const struct row denied = { 403, "", S3_GIVE_UP, -EACCES };
+	struct s3_http_reply rp = { .request_id = "1" };
+	struct s3_verdict v;
+
+	(void)state;
+	judge(S3_HTTP_GET, &denied, &rp, &v);
+	assert_string_equal(v.cause, "access denied");
+	rp.request_id[0] = '\0';
+	judge(S3_HTTP_GET, &denied, &rp, &v);
+	assert_string_equal(v.cause, "access denied, by what is no S3 server");
 }
 
 int
@@ -265,6 +314,8 @@ main(void)
 		cmocka_unit_test(test_redirect_of_s3),
 		cmocka_unit_test(test_checksum_refused),
 		cmocka_unit_test(test_transport),
+		cmocka_unit_test(test_proxy),
+		cmocka_unit_test(test_denied),
 	};
 
 	return cmocka_run_group_tests_name("s3 verdict", tests, NULL, NULL) !=
