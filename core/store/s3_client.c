@@ -21,7 +21,9 @@
 #define CONNECT_SECS	10
 #define STALL_SECS	30
 #define CALL_MOVES	2	/* to another region, and back if told so */
-#define CALL_SKEWS	3	/* a clock may be set while we ask */
+#define CALL_SKEWS	3	/* at once; a clock may be set while we ask */
+#define CALL_LATE	3
+#define SKEW_STEP	60	/* seconds; S3 tolerates 900 */
 #define CLIENT_MOVES	8
 #define CALL_STALE	3	/* dead connections in a row, not counted */
 
@@ -189,7 +191,7 @@ judge(struct s3_client *c, struct s3_round *r)
 
 	read_error(r);
 	s3_judge(r->call->method, r->result, r->rp, &r->error,
-	    s3_client_now(c), &r->verdict);
+	    time(NULL) + (time_t)r->skew, &r->verdict);
 	r->implausible = NULL;
 	if (is_head_at_home(c, r))
 		r->verdict = (struct s3_verdict){ S3_GIVE_UP, -EIO, NULL,
@@ -280,7 +282,8 @@ attempt(struct s3_client *c, struct s3_round *r)
 	if (err != 0)
 		return err;
 	start = s3_client_ms();
-	err = s3_client_send(c, r->call, &r->keys, r->rp, &r->result);
+	r->skew = atomic_load(&c->skew);
+	err = s3_client_send(c, r->call, r->skew, &r->keys, r->rp, &r->result);
 	if (err != 0) {
 		s3_window_leave(&c->window, ticket, S3_WINDOW_NEITHER);
 		if (err == -EAGAIN) {
@@ -348,19 +351,47 @@ move(struct s3_client *c, struct s3_round *r)
 	return ret;
 }
 
-static int
-correct_clock(struct s3_client *c, struct s3_round *r)
+static void
+set_skew(struct s3_client *c, long skew)
 {
-	long skew = s3_skew_of(r->rp, &r->error, time(NULL));
+	long old = atomic_exchange(&c->skew, skew);
 
-	if (r->skewed == CALL_SKEWS || skew == 0)
-		return 0;
-	r->skewed++;
-	if (atomic_exchange(&c->skew, skew) == 0)
+	if (labs(old) < SKEW_STEP && labs(skew) >= SKEW_STEP)
 		log_warn(0, "this machine's clock is %ld seconds %s the "
 		    "server's of '%s'", labs(skew), skew > 0 ? "behind" :
 		    "ahead of", c->base->url);
-	return 1;
+	else if (labs(old) >= SKEW_STEP && labs(skew) < SKEW_STEP)
+		log_info("this machine's clock agrees with that of '%s' again",
+		    c->base->url);
+}
+
+/*
+ * 1: signed anew at once.  0: as the verdict says then.
+ *
+ * What counts is by how much the server's clock differs from the one that the
+ * request was signed by: one of the two was set meanwhile, and may be again, or
+ * several servers with one name disagree.  All that is worth the time of a
+ * call, if not a loop without waits.  Where it differs by nothing the request
+ * was on its way for too long (this machine may have slept), or the server does
+ * not mean what it says.
+ */
+static int
+correct_clock(struct s3_client *c, struct s3_round *r)
+{
+	long skew;
+
+	if (!s3_skew_of(r->rp, &r->error, time(NULL), &skew))
+		return 0;
+	if (labs(skew - r->skew) >= SKEW_STEP) {
+		set_skew(c, skew);
+		if (r->skewed++ < CALL_SKEWS)
+			return 1;
+	} else if (r->late++ == CALL_LATE) {
+		return 0;
+	}
+	if (!r->call->once)
+		r->verdict.action = S3_RETRY;
+	return 0;
 }
 
 /* 1: on with others; 0: there are none; -ECANCELED. */

@@ -54,14 +54,10 @@ struct s3_round {
 	unsigned stale;			/* so often, without counting */
 	unsigned cost;			/* of the last repetition */
 	int moved, skewed, renewed, plain;	/* so often */
+	int late;			/* so often, though the clock was right */
+	long skew;			/* signed with our clock and this more */
 	int64_t start;			/* ms */
 };
-
-static inline time_t
-s3_client_now(struct s3_client *c)
-{
-	return time(NULL) + (time_t)atomic_load(&c->skew);
-}
 
 int64_t s3_client_ms(void);	/* of a clock that is never set */
 
@@ -73,12 +69,13 @@ void s3_client_detail(const struct s3_round *r, char out[512]);
 const char *s3_client_cause(const struct s3_round *r);
 
 /*
- * Send the call once.  0 and *result, or -errno when it could not be made:
+ * Send the call once, as of our clock and `skew` seconds.  0 and *result, or
+ * -errno when it could not be made:
  * -ENOMEM; -EACCES, -EAGAIN (it may pass) and -ECANCELED of the keys' source,
  * logged.  *keys are those it was signed with; the caller wipes them.
  */
 int s3_client_send(struct s3_client *c, const struct s3_call *call,
-    struct s3_keys *keys, struct s3_http_reply *rp,
+    long skew, struct s3_keys *keys, struct s3_http_reply *rp,
     enum s3_http_result *result);
 
 #endif

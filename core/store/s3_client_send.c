@@ -57,7 +57,7 @@ method_name(enum s3_http_method m)
 
 /* Everything but the signature. */
 static int
-draft_fill(struct s3_client *c, const struct s3_call *call,
+draft_fill(struct s3_client *c, const struct s3_call *call, long skew,
     const struct s3_keys *keys, struct draft *d)
 {
 	size_t i;
@@ -70,7 +70,7 @@ draft_fill(struct s3_client *c, const struct s3_call *call,
 		hex_encode(call->sha256, HASH_SIZE, d->payload);
 	else
 		memcpy(d->payload, EMPTY_SHA256, sizeof(d->payload));
-	err = sigv4_date(s3_client_now(c), d->date);
+	err = sigv4_date(time(NULL) + (time_t)skew, d->date);
 	if (err != 0)
 		return err;
 	/* Names of objects need no encoding: store.h. */
@@ -186,7 +186,7 @@ s3_client_is_aws(struct s3_client *c)
 }
 
 int
-s3_client_send(struct s3_client *c, const struct s3_call *call,
+s3_client_send(struct s3_client *c, const struct s3_call *call, long skew,
     struct s3_keys *keys, struct s3_http_reply *rp,
     enum s3_http_result *result)
 {
@@ -198,7 +198,7 @@ s3_client_send(struct s3_client *c, const struct s3_call *call,
 	memset(rp, 0, sizeof(*rp));
 	err = s3_cred_get(c->cred, keys);
 	if (err == 0)
-		err = draft_fill(c, call, keys, &d);
+		err = draft_fill(c, call, skew, keys, &d);
 	if (err == 0)
 		err = draft_sign(call, keys, &d);
 	if (err == 0)

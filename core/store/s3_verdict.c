@@ -277,15 +277,19 @@ code_matches(const char *pattern, const char *code)
 	return strcmp(pattern, code) == 0;
 }
 
-long
+int
 s3_skew_of(const struct s3_http_reply *rp, const struct s3_error *e,
-    time_t now)
+    time_t now, long *skew)
 {
 	struct timespec t;
 
 	if (e->server_time[0] != '\0' && timefmt_parse(e->server_time, &t) == 0)
-		return (long)(t.tv_sec - now);
-	return rp->date > 0 ? (long)(rp->date - now) : 0;
+		*skew = (long)(t.tv_sec - now);
+	else if (rp->date > 0)
+		*skew = (long)(rp->date - now);
+	else
+		return 0;
+	return 1;
 }
 
 /* Not the key, but its service. */
@@ -302,6 +306,7 @@ s3_judge(enum s3_http_method method, enum s3_http_result result,
     const struct s3_http_reply *rp, const struct s3_error *e, time_t now,
     struct s3_verdict *out)
 {
+	long skew;
 	size_t i;
 
 	if (result != S3_HTTP_DONE) {
@@ -326,7 +331,7 @@ s3_judge(enum s3_http_method method, enum s3_http_result result,
 	if (method == S3_HTTP_HEAD && judge_head(rp, out))
 		return;
 	if (rp->status == 403 && e->code[0] == '\0' &&
-	    labs(s3_skew_of(rp, e, now)) > SKEW_MAX) {
+	    s3_skew_of(rp, e, now, &skew) && labs(skew) > SKEW_MAX) {
 		*out = (struct s3_verdict){ S3_SKEW, -EACCES,
 		    "this machine's clock is wrong", "set the clock" };
 		return;

@@ -37,14 +37,15 @@ struct s3_verdict {
 
 /*
  * `e` is the answer's error document, empty when it has none.  `now` is our
- * clock, corrected by what we know of the server's.
+ * clock, corrected as for the request that this answers.
  */
 void s3_judge(enum s3_http_method method, enum s3_http_result result,
     const struct s3_http_reply *rp, const struct s3_error *e, time_t now,
     struct s3_verdict *out);
 
-/* Our clock is off by this, seconds; 0 when the answer does not tell. */
-long s3_skew_of(const struct s3_http_reply *rp, const struct s3_error *e,
-    time_t now);
+/* 1: the server's clock is ahead of `now` by *skew seconds (behind where that is
+ * negative); 0: the answer does not tell its time. */
+int s3_skew_of(const struct s3_http_reply *rp, const struct s3_error *e,
+    time_t now, long *skew);
 
 #endif

@@ -9,6 +9,8 @@ requests fail; a fault marked as before the commit changes no state.
 | 500, 503-slowdown, 403, expired-token, 409-conflict, no-expedited (503)     |
 |                | no        | that error                                    |
 | 500-after-commit | yes     | 500 InternalError                             |
+| skew           | no        | 403 RequestTimeTooSkewed, of a server whose   |
+|                |           | clock is `seconds` ahead                      |
 | redirect       | no        | 301 PermanentRedirect, x-amz-bucket-region    |
 | quota          | no        | 403 QuotaExceeded                             |
 | login          | no        | 302 to a page that is not S3's                |
@@ -39,6 +41,7 @@ import secrets
 import threading
 from dataclasses import dataclass, field
 
+from .clock import iso_date
 from .errors import S3Error
 from .message import Hangup, Response
 from .xmlio import document
@@ -46,7 +49,7 @@ from .xmlio import document
 ERRORS = {"500": "InternalError", "503-slowdown": "SlowDown", "403": "AccessDenied",
           "expired-token": "ExpiredToken", "redirect": "PermanentRedirect",
           "409-conflict": "ConditionalRequestConflict", "quota": "QuotaExceeded",
-          "501": "NotImplemented",
+          "501": "NotImplemented", "skew": "RequestTimeTooSkewed",
           "no-expedited": "GlacierExpeditedRetrievalNotAvailable"}
 NOT_OF_S3 = {"html", "login", "portal", "elsewhere"}	# nothing in it says S3
 REFUSALS = {*ERRORS, "200-error", "html", "login", "elsewhere", "portal",
@@ -80,7 +83,7 @@ class Rule:
     nth: int = None
     times: int = None
     burst: int = 1
-    seconds: float = 1.0		# stall, trickle
+    seconds: float = 1.0		# stall, trickle, skew
     after_bytes: int = None		# of the body; half of it if not given
     region: str = "eu-central-1"	# redirect
     location: str = "http://127.0.0.1:9/"	# elsewhere
@@ -192,12 +195,14 @@ def before(rule, request):
     if rule.kind == "200-error":
         error = S3Error("InternalError", status=200)
         return Response.of(200, error.xml(request.raw_path, request.id))
-    raise refusal(rule)
+    raise refusal(rule, request)
 
 
-def refusal(rule):
+def refusal(rule, request):
     error = S3Error(ERRORS[rule.kind])
     error.headers = list(rule.headers.items())
+    if rule.kind == "skew":
+        error.fields = {"ServerTime": iso_date(request.sim.clock.wall() + rule.seconds)}
     if rule.kind == "redirect":
         host = f"s3.{rule.region}.amazonaws.com"
         error.headers += [("x-amz-bucket-region", rule.region)]

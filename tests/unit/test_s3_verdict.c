@@ -144,6 +144,7 @@ test_head(void **state)
 	struct s3_http_reply rp;
 	struct s3_error none = { .code = "" };
 	struct s3_verdict v;
+	long skew;
 	size_t i;
 
 	(void)state;
@@ -159,7 +160,10 @@ test_head(void **state)
 	rp.date = NOW - 3600;
 	s3_judge(S3_HTTP_HEAD, S3_HTTP_DONE, &rp, &none, NOW, &v);
 	assert_int_equal(v.action, skewed.action);
-	assert_int_equal(s3_skew_of(&rp, &none, NOW), -3600);
+	assert_int_equal(s3_skew_of(&rp, &none, NOW, &skew), 1);
+	assert_int_equal(skew, -3600);
+	rp.date = -1;
+	assert_int_equal(s3_skew_of(&rp, &none, NOW, &skew), 0);
 }
 
 static void

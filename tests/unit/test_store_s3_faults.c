@@ -345,6 +345,73 @@ test_clock(void **state)
 	store_close(other);
 }
 
+/* The next request of this method meets a clock so much ahead. */
+static void
+jump(const char *verb, long seconds)
+{
+	char body[256];
+
+	snprintf(body, sizeof(body), "{\"kind\": \"skew\", \"verb\": \"%s\", "
+	    "\"times\": 1, \"seconds\": %ld}", verb, seconds);
+	sim("POST", "faults", body);
+}
+
+/* A clock that was wrong and is put right again, ours or the server's. */
+static void
+test_clock_set_right(void **state)
+{
+	static const int skew[] = { 5000, 0, -5000, 0 };
+	struct store *s = store_of(state);
+	char body[32];
+	size_t i;
+
+	assert_int_equal(store_put(s, "a", "a", 1, NULL, 0), 0);
+	for (i = 0; i < sizeof(skew) / sizeof(skew[0]); i++) {
+		snprintf(body, sizeof(body), "{\"skew\": %d}", skew[i]);
+		sim("POST", "clock", body);
+		assert_object(s, "a", "a");
+	}
+}
+
+/* Within one call, more often than it goes on at once. */
+static void
+test_clock_jumps(void **state)
+{
+	struct store *s = store_of(state);
+	int i;
+
+	sim("DELETE", "faults", "");
+	for (i = 1; i <= 5; i++)
+		jump("PUT", (i % 2 ? 3600 : -3600) * i);
+	assert_int_equal(store_put(s, "a", "a", 1, NULL, 0), 0);
+	assert_object(s, "a", "a");
+	for (i = 1; i <= 5; i++)
+		jump("GET", (i % 2 ? 3600 : -3600) * i);
+	assert_object(s, "a", "a");
+}
+
+/* A server that complains of a time that is its own: a request that came late
+ * is signed anew, and one that does so for ever is an error, soon. */
+static void
+test_clock_late(void **state)
+{
+	struct store *s = store_of(state);
+	struct store_counters before, after;
+	int i;
+
+	sim("DELETE", "faults", "");
+	for (i = 0; i < 2; i++)
+		jump("PUT", 0);
+	assert_int_equal(store_put(s, "a", "a", 1, NULL, 0), 0);
+	store_count(s, &before);
+	sim("POST", "faults", "{\"kind\": \"skew\", \"seconds\": 0}");
+	assert_int_equal(store_put(s, "a", "a", 1, NULL, 0), -EACCES);
+	assert_logged(state, "set the clock");
+	store_count(s, &after);
+	assert_int_equal(after.requests[STORE_PUT] -
+	    before.requests[STORE_PUT], 4);
+}
+
 static void
 test_keys(void **state)
 {
@@ -632,6 +699,9 @@ main(void)
 		CASE(test_lasting),
 		CASE(test_region),
 		CASE(test_clock),
+		CASE(test_clock_set_right),
+		CASE(test_clock_jumps),
+		CASE(test_clock_late),
 		CASE(test_keys),
 		CASE(test_cancel),
 		CASE(test_hedge),

@@ -29,6 +29,7 @@ DROPPED = http.client.RemoteDisconnected
     ("200-error", 200, "InternalError", False), ("html", 200, None, False),
     ("quota", 403, "QuotaExceeded", False), ("login", 302, None, False),
     ("redirect", 301, "PermanentRedirect", False),
+    ("skew", 403, "RequestTimeTooSkewed", False),
     ("no-expedited", 503, "GlacierExpeditedRetrievalNotAvailable", False),
     ("500-after-commit", 500, "InternalError", True)])
 def test_answers(sim, s3, kind, status, code, kept):
