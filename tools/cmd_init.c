@@ -97,7 +97,7 @@ const struct command command_init = { "init", run, "",
 	"\n"
 	"      --pack-size SIZE    size of a data pack (32M; 128M suits Deep "
 	"Archive)\n"
-	"      --kdf-memory SIZE   memory that trying a password takes (128M); "
+	"      --kdf-memory SIZE   memory that trying a password takes (32M); "
 	"less for\n"
 	"                          small machines, more against guessing\n"
 	"\n"

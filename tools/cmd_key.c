@@ -253,7 +253,7 @@ const struct command command_key = { "key", run,
 	"                  the new password; else it is asked for on the "
 	"terminal\n"
 	"      --kdf-memory SIZE\n"
-	"                  memory that trying the new password takes (128M)\n"
+	"                  memory that trying the new password takes (32M)\n"
 	"\n"
 	"The new password must differ from the one in use, and FIRN_PASSWORD_FILE "
 	"and\nFIRN_PASSWORD_COMMAND say only the one in use.\n"

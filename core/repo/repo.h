@@ -36,7 +36,7 @@ struct repo_conf {
 	int (*password)(void *ctx, int again, struct buf *out);
 	void *password_ctx;
 	/* Memory that trying a password takes, for slots that are written:
-	 * bytes, a power of two in REPO_KDF_MIN .. _MAX; 0: 128 MiB.  Below
+	 * bytes, a power of two in REPO_KDF_MIN .. _MAX; 0: 32 MiB.  Below
 	 * REPO_KDF_WEAK only what nobody thought up is hard to guess. */
 	uint64_t kdf_memory;
 };
