@@ -33,7 +33,7 @@
 
 #define MEMORY_DEFAULT	(64u << 20)
 #define THREADS_MAX	256	/* so many requests can wait for the store */
-#define READ_AHEAD_KB	4096	/* four requests at once of a reader in order */
+#define READ_AHEAD_KB	2048	/* two requests at once of a reader in order */
 #define REFRESH_LOCAL	10
 #define REFRESH_REMOTE	60
 

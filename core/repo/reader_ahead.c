@@ -59,22 +59,27 @@ stream_find(struct cells *c, const struct index_place *at, uint32_t number)
 	return s;
 }
 
-/* A step to `number`: does the window grow or shrink.  Under lock. */
+/* A step to `count` cells from `number`: does the window grow or shrink.  Under
+ * lock. */
 static void
-stream_move(struct stream *s, uint32_t number)
+stream_move(struct stream *s, uint32_t number, uint32_t count)
 {
-	if (number == s->next || (number > s->next && number < s->ahead)) {
+	int begins = s->used == 0;
+	int stays = number + 1 == s->next;
+
+	if (begins || number == s->next || (stays && count > 1) ||
+	    (number > s->next && number < s->ahead)) {
 		/* In order: one more proven step. */
-		if (s->used > 0)
+		if (!begins)
 			s->window = s->window * 2 > WINDOW_MAX ? WINDOW_MAX :
 			    s->window * 2;
-		s->next = number + 1;
-	} else if (number + 1 != s->next && !(number < s->next &&
+		s->next = number + count;
+	} else if (!stays && !(number < s->next &&
 	    number + WINDOW_MAX >= s->next)) {
 		/* A jump. */
 		s->window = s->window > 1 ? s->window / 2 : 1;
-		s->next = number + 1;
-		s->ahead = number + 1;
+		s->next = number + count;
+		s->ahead = number + count;
 	}
 	if (s->ahead < s->next)
 		s->ahead = s->next;
@@ -90,7 +95,7 @@ ahead_submit(struct cells *c, enum pack_kind kind,
 	struct job *j = NULL;
 
 	if (atomic_fetch_add(&c->ahead_jobs, 1) < c->ahead_max &&
-	    cells_reserve(c, count, count) == count)
+	    budget_take(c, count, count) == count)
 		j = malloc(sizeof(*j));
 	else
 		count = 0;
@@ -100,7 +105,7 @@ ahead_submit(struct cells *c, enum pack_kind kind,
 			return 1;
 	}
 	free(j);
-	cells_unreserve(c, count);
+	budget_give(c, count);
 	atomic_fetch_sub(&c->ahead_jobs, 1);
 	return 0;
 }
@@ -109,16 +114,12 @@ static void
 ahead_run(void *ctx)
 {
 	struct job *j = ctx;
-	struct lru_node *node;
 	uint32_t i, n;
 
 	atomic_fetch_sub(&j->c->ahead_jobs, 1);
-	for (i = 0; i < j->count; i += n) {
+	for (i = 0; i < j->count; i += n)
 		n = cells_load(j->c, j->kind, &j->at, j->number + i,
-		    j->count - i, &node);
-		if (node != NULL)
-			lru_release(j->c->lru, node);
-	}
+		    j->count - i);
 	free(j);
 }
 
@@ -140,20 +141,22 @@ submit_window(struct cells *c, enum pack_kind kind,
 
 uint32_t
 ahead_step(struct cells *c, enum pack_kind kind, const struct index_place *at,
-    uint32_t number, int miss)
+    uint32_t number, uint32_t wanted, int miss)
 {
 	struct stream *s;
 	uint32_t first, count = 0, window, done;
 
 	pthread_mutex_lock(&c->lock);
 	s = stream_find(c, at, number);
-	stream_move(s, number);
+	stream_move(s, number, wanted);
 	s->used = ++c->clock;
 	window = s->window;
 	first = s->ahead;
 	if (miss) {
 		/* Beyond one request it is for the threads. */
-		first = number + (window < REQUEST_MAX ? window : REQUEST_MAX);
+		if (wanted < window)
+			wanted = window;
+		first = number + (wanted < REQUEST_MAX ? wanted : REQUEST_MAX);
 		if (first < s->ahead)
 			first = s->ahead;
 	}

@@ -43,27 +43,21 @@ slab_put(struct slab *s)
 		free(s);
 }
 
-/* It is no longer one that nobody has used. */
-static void
-cell_used(struct cell *cell)
-{
-	if (atomic_load(&cell->unused) && atomic_exchange(&cell->unused, 0))
-		cells_unreserve(cell->cells, 1);
-}
-
 static void
 cell_free(void *value)
 {
 	struct cell *cell = value;
+	struct cells *c = cell->cells;
 
-	cell_used(cell);
+	budget_gone(c, cell);
 	slab_put(cell->slab);
 	free(cell);
 }
 
 /* Takes a reference of its own on the slab. */
 static struct cell *
-cell_new(struct cells *c, struct slab *slab, size_t off, size_t len)
+cell_new(struct cells *c, uint64_t hash, struct slab *slab, size_t off,
+    size_t len)
 {
 	struct cell *cell = malloc(sizeof(*cell));
 
@@ -71,7 +65,9 @@ cell_new(struct cells *c, struct slab *slab, size_t off, size_t len)
 		return NULL;
 	slab_hold(slab);
 	cell->cells = c;
-	atomic_init(&cell->unused, 0);
+	cell->hash = hash;
+	atomic_init(&cell->waits, 0);
+	atomic_init(&cell->used, 0);
 	cell->slab = slab;
 	cell->data = slab->data + off;
 	cell->len = len;
@@ -86,6 +82,7 @@ cells_init(struct cells *c, struct repo *repo, size_t memory, unsigned threads)
 	memset(c, 0, sizeof(*c));
 	c->repo = repo;
 	c->ahead_max = threads * 2;
+	budget_init(c, memory);
 	pthread_mutex_init(&c->lock, NULL);
 	err = lru_new(memory, CELL_KEY_SIZE, cell_free, &c->lru);
 	if (err == 0)
@@ -100,6 +97,8 @@ cells_release(struct cells *c)
 {
 	pool_free(c->ahead);
 	pool_free(c->keep);
+	if (c->lru != NULL)
+		budget_forget(c, UINT64_MAX);
 	lru_free(c->lru);
 	pthread_mutex_destroy(&c->lock);
 }
@@ -137,7 +136,7 @@ cell_from_cache(struct cells *c, enum pack_kind kind,
 		return 0;
 	if (cache_get(cache, kind, at->pack, number, slab->data, &len) == 1 &&
 	    len == cell_len(at, number))
-		cell = cell_new(c, slab, 0, len);
+		cell = cell_new(c, budget_hash(at->pack, number), slab, 0, len);
 	slab_put(slab);
 	if (cell == NULL)
 		return 0;
@@ -215,16 +214,17 @@ cells_settle(struct cells *c, const struct index_place *at, uint32_t first,
 		len = cell_len(at, first + i);
 		cell = NULL;
 		if (err == 0 && off + len <= got)
-			cell = cell_new(c, slab, off, len);
+			cell = cell_new(c, budget_hash(at->pack, first + i),
+			    slab, off, len);
 		if (cell == NULL) {
 			if (i >= wanted)
-				cells_unreserve(c, 1);
+				budget_give(c, 1);
 			lru_failed(c->lru, node[i], err != 0 ? err :
 			    off + len <= got ? -ENOMEM : -FIRN_ECORRUPT);
 			node[i] = NULL;
 			continue;
 		}
-		atomic_store(&cell->unused, i >= wanted);
+		atomic_fetch_add(&c->loads, 1);
 		lru_loaded(c->lru, node[i], cell, sizeof(*cell) + len);
 	}
 }
@@ -273,6 +273,7 @@ cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
 	uint32_t i;
 	int err;
 
+	budget_adapt(c, at, first);
 	node[0] = *out;
 	*n = claim_behind(c, at, first, count, node, &len);
 	repo_pack_name(kind, at->pack, name);
@@ -292,55 +293,40 @@ cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
 		keep(c, kind, at, first, slab, len);
 	slab_put(slab);
 	for (i = 1; i < *n; i++)
-		lru_release(c->lru, node[i]);
+		if (node[i] != NULL && i >= wanted)
+			budget_wait(c, node[i]);
+		else
+			lru_release(c->lru, node[i]);
 	*out = node[0];
 	return node[0] != NULL ? 0 : err != 0 ? err : -ENOMEM;
 }
 
 uint32_t
-cells_reserve(struct cells *c, uint32_t want, uint32_t least)
-{
-	unsigned have = atomic_load(&c->unused), n;
-
-	do {
-		n = have < WINDOW_MAX ? WINDOW_MAX - have : 0;
-		if (n > want)
-			n = want;
-		if (n < least || n == 0)
-			return 0;
-	} while (!atomic_compare_exchange_weak(&c->unused, &have, have + n));
-	return n;
-}
-
-void
-cells_unreserve(struct cells *c, uint32_t n)
-{
-	atomic_fetch_sub(&c->unused, n);
-}
-
-uint32_t
 cells_load(struct cells *c, enum pack_kind kind, const struct index_place *at,
-    uint32_t number, uint32_t count, struct lru_node **out)
+    uint32_t number, uint32_t count)
 {
 	uint8_t key[CELL_KEY_SIZE];
+	struct lru_node *node;
 	struct cell *cell;
 	uint32_t n = 1;
 	int ret;
 
 	cell_key(at->pack, number, key);
-	ret = lru_try(c->lru, key, out);
+	ret = lru_try(c->lru, key, &node);
 	if (ret != 0) {
-		if (ret < 0)
-			*out = NULL;
-		cells_unreserve(c, 1);
+		if (ret == 1)
+			lru_release(c->lru, node);
+		budget_give(c, 1);
 		return 1;
 	}
 	if (cell_from_cache(c, kind, at, number, &cell)) {
-		atomic_store(&cell->unused, 1);
-		lru_loaded(c->lru, *out, cell, sizeof(*cell) + cell->len);
+		atomic_fetch_add(&c->loads, 1);
+		lru_loaded(c->lru, node, cell, sizeof(*cell) + cell->len);
 	} else {
-		cells_fetch(c, kind, at, number, count, 0, &n, out);
+		cells_fetch(c, kind, at, number, count, 0, &n, &node);
 	}
+	if (node != NULL)
+		budget_wait(c, node);
 	return n;
 }
 
@@ -358,15 +344,15 @@ cells_miss(struct cells *c, enum pack_kind kind, const struct index_place *at,
 		return cells_fetch(c, kind, at, number, 1, 1, &n, out);
 	if (count > REQUEST_MAX)
 		count = REQUEST_MAX;
-	worth = how == CELLS_ORDER ? ahead_step(c, kind, at, number, 1) : 0;
+	worth = how == CELLS_ORDER ? ahead_step(c, kind, at, number, count, 1) : 0;
 	if (worth > REQUEST_MAX)
 		worth = REQUEST_MAX;
 	if (worth > count)
-		extra = cells_reserve(c, worth - count, 1);
+		extra = budget_take(c, worth - count, 1);
 	err = cells_fetch(c, kind, at, number, count + extra, count, &n, out);
 	if (n < count)
 		n = count;
-	cells_unreserve(c, count + extra - n);
+	budget_give(c, count + extra - n);
 	return err;
 }
 
@@ -387,14 +373,15 @@ cells_get(struct cells *c, enum pack_kind kind, const struct index_place *at,
 		return ret;
 	if (ret == 0 && how != CELLS_FRESH &&
 	    cell_from_cache(c, kind, at, number, &cell)) {
+		atomic_fetch_add(&c->loads, 1);
 		lru_loaded(c->lru, *out, cell, sizeof(*cell) + cell->len);
 		ret = 1;
 	}
 	if (ret == 0)
 		return cells_miss(c, kind, at, number, count, how, out);
-	cell_used(lru_value(*out));
+	budget_used(c, *out);
 	if (how == CELLS_ORDER)
-		ahead_step(c, kind, at, number, 0);
+		ahead_step(c, kind, at, number, count, 0);
 	return 0;
 }
 

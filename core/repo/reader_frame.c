@@ -187,8 +187,8 @@ frame_copy(struct reader *rd, enum pack_kind kind,
 	buf_reset(out);
 	while (left > 0) {
 		err = cells_get(&rd->cells, kind, at,
-		    (uint32_t)(off / FORMAT_GRID), cells_left(at, off), how,
-		    &node);
+		    (uint32_t)(off / FORMAT_GRID), cells_left(at, off),
+		    how == CELLS_ORDER ? CELLS_ALONE : how, &node);
 		if (err != 0)
 			return err;
 		cell = lru_value(node);
@@ -226,8 +226,8 @@ frame_whole(struct reader *rd, enum pack_kind kind,
 
 	*held = NULL;
 	for (; whole && left > 0; number++, left--) {
-		err = cells_get(&rd->cells, kind, at, number, left, how,
-		    &node);
+		err = cells_get(&rd->cells, kind, at, number, left,
+		    *held == NULL ? how : CELLS_ALONE, &node);
 		if (err != 0) {
 			slab_put(*held);
 			return err;

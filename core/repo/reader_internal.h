@@ -23,6 +23,7 @@
 #define FRAME_KEY_SIZE	(OBJECT_ID_SIZE + 4)
 #define STREAMS		32	/* packs whose order of reading is followed */
 #define KEEP_MAX	4	/* requests' worth of cells that wait for the disk */
+#define GONE_MAX	64	/* cells that left memory and are remembered */
 #define GOOD_MAX	64	/* blocks a frame remembers as compared */
 
 /* What one request or one look at the disk cache brought: one cell or some
@@ -38,10 +39,19 @@ struct slab {
 /* One cell of a pack in memory, as it lies in the store. */
 struct cell {
 	struct cells *cells;
+	uint64_t hash;		/* of its key */
 	struct slab *slab;
 	uint8_t *data;		/* in slab */
 	size_t len;
-	atomic_int unused;	/* fetched ahead, and counted there */
+	atomic_int waits;	/* in cells->waiting; written under lock */
+	atomic_int used;
+};
+
+/* A cell that was fetched ahead and that nobody has used yet: held, so that
+ * those that were used go first. */
+struct waiting {
+	struct lru_node *node;	/* NULL: slot not in use */
+	uint64_t loads;		/* cells->loads when it came */
 };
 
 /* How a pack is being read.  Protected by cells.lock. */
@@ -61,11 +71,18 @@ struct cells {
 	atomic_uint ahead_jobs;	/* submitted and not begun */
 	unsigned ahead_max;
 	atomic_uint unused;	/* cells fetched ahead, or to be */
+	atomic_uint unused_max;	/* how many of those there may be */
+	unsigned unused_top;	/* and how many at most */
+	atomic_ullong loads;	/* cells that came into memory */
 	struct pool *keep;	/* writes to the disk cache */
 	atomic_uint keep_jobs;
 	pthread_mutex_t lock;
 	struct stream stream[STREAMS];
 	uint64_t clock;
+	struct waiting waiting[WINDOW_MAX];
+	uint64_t gone[GONE_MAX];	/* hashes of cells that left last */
+	unsigned gone_next;
+	unsigned calm;		/* loads since one of those was wanted again */
 	atomic_ullong from_cache, from_store, bytes_store;
 };
 
@@ -98,17 +115,10 @@ int cells_known(struct cells *c, const struct index_place *at,
     uint32_t number);
 /*
  * For what is fetched ahead: load a cell that is reserved, and in one request
- * with it some of the `count` - 1 behind it.  How many were dealt with; *out is
- * held, or NULL.
+ * with it some of the `count` - 1 behind it.  How many were dealt with.
  */
 uint32_t cells_load(struct cells *c, enum pack_kind kind,
-    const struct index_place *at, uint32_t number, uint32_t count,
-    struct lru_node **out);
-/* Take room for up to `want` cells that nobody uses yet: how many, and 0 when
- * those are less than `least`. */
-uint32_t cells_reserve(struct cells *c, uint32_t want, uint32_t least);
-void cells_unreserve(struct cells *c, uint32_t n);
-
+    const struct index_place *at, uint32_t number, uint32_t count);
 static inline uint32_t
 cell_count(const struct index_place *at)
 {
@@ -117,10 +127,29 @@ cell_count(const struct index_place *at)
 }
 
 /* From reader_ahead.c. */
-/* Somebody reads this cell: fetch ahead what that makes likely.  On a miss,
- * returns how many cells from it on are worth one request. */
+/* Somebody reads `count` cells from this one: fetch ahead what that makes
+ * likely.  On a miss, returns how many from it on are worth one request. */
 uint32_t ahead_step(struct cells *c, enum pack_kind kind,
-    const struct index_place *at, uint32_t number, int miss);
+    const struct index_place *at, uint32_t number, uint32_t count, int miss);
+
+/* From reader_budget.c. */
+void budget_init(struct cells *c, size_t memory);
+/* Take room for up to `want` cells that nobody uses yet: how many, and 0 when
+ * those are less than `least`.  Then fetch and wait, or give it back. */
+uint32_t budget_take(struct cells *c, uint32_t want, uint32_t least);
+void budget_give(struct cells *c, uint32_t n);
+/* The hold on a cell that room was taken for is handed on, until somebody uses
+ * the cell. */
+void budget_wait(struct cells *c, struct lru_node *node);
+void budget_used(struct cells *c, struct lru_node *node);
+/* Who will not come is not waited for: cells of before this load. */
+void budget_forget(struct cells *c, uint64_t before);
+/* A cell left memory; one has to be fetched: when it was here a moment ago,
+ * then what is fetched ahead pushes out what readers are at: less of it. */
+uint64_t budget_hash(const uint8_t *pack, uint32_t number);
+void budget_gone(struct cells *c, const struct cell *cell);
+void budget_adapt(struct cells *c, const struct index_place *at,
+    uint32_t number);
 
 /* The bytes of a slab live until slab_put(). */
 void slab_hold(struct slab *s);

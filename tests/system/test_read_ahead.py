@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a mount fetches for who reads: enough ahead, nothing twice, little in vain."""
+import concurrent.futures
+import os
+import random
+
+import pytest
+
+from firn_tool import Firn
+
+pytestmark = pytest.mark.usefixtures("fuse")
+MIB = 1 << 20
+
+
+def stats(mnt):
+    lines = (mnt / ".firn/stats").read_text().splitlines()
+    return {name: int(value) for name, value in (line.split() for line in lines)
+            if value.isdigit()}
+
+
+@pytest.fixture
+def repo(work):
+    """Packs that are much smaller than what is looked ahead."""
+    firn = Firn(work, str(work / "repository"))
+    firn("init", "--kdf-memory", "1M", "--pack-size", "4M", "--block-size", "128K")
+    return firn
+
+
+def make(path, size):
+    data = random.Random(str(path.name)).randbytes(size)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+    return data
+
+
+def read_all(path, step):
+    out = bytearray()
+    with open(path, "rb", buffering=0) as f:
+        while chunk := f.read(step):
+            out += chunk
+    return out
+
+
+def fetched(mnt, before):
+    now = stats(mnt)
+    return {k: now[k] - before[k] for k in ("bytes-from-store", "store-get")}
+
+
+@pytest.mark.sanitize
+@pytest.mark.parametrize("step", [4096, 131_072, 4 * MIB])
+def test_in_order(repo, work, step):
+    """Across packs, in requests of several cells, and each byte once."""
+    data = make(work / "src/large", 40 * MIB)
+    repo.backup("--series", "s", work / "src")
+    with repo.mount(options="memory=32M") as mnt:
+        before = stats(mnt)
+        assert read_all(f"{mnt}/latest{work}/src/large", step) == data
+        got = fetched(mnt, before)
+    assert got["bytes-from-store"] <= 41 * MIB
+    assert got["store-get"] <= 30
+
+
+def test_in_parallel(repo, work):
+    """Readers do not push each other's data out before it was used."""
+    files = [(f"f{i}", make(work / f"src/f{i}", 12 * MIB)) for i in range(6)]
+    repo.backup("--series", "s", work / "src")
+    with repo.mount() as mnt, concurrent.futures.ThreadPoolExecutor(6) as pool:
+        before = stats(mnt)
+        top = f"{mnt}/latest{work}/src"
+        same = pool.map(lambda f: read_all(f"{top}/{f[0]}", 65536) == f[1], files)
+        assert all(same)
+        got = fetched(mnt, before)
+    assert got["bytes-from-store"] <= 72 * MIB * 1.35
+
+
+def test_here_and_there(repo, work):
+    """Who jumps about gets what he asks for and no more than the cells it lies in."""
+    data = make(work / "src/large", 60 * MIB)
+    repo.backup("--series", "s", work / "src")
+    places = list(range(0, 60 * MIB - 4096, 6 * MIB + 4096))
+    random.Random(1).shuffle(places)
+    with repo.mount() as mnt:
+        fd = os.open(f"{mnt}/latest{work}/src/large", os.O_RDONLY)
+        try:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+            before = stats(mnt)
+            for at in places:
+                assert os.pread(fd, 4096, at) == data[at:at + 4096]
+            got = fetched(mnt, before)
+        finally:
+            os.close(fd)
+    assert got["bytes-from-store"] <= len(places) * 2 * MIB
+
+
+def test_small_files_across_packs(repo, work):
+    """A walk over many packs asks for several cells at once in each, not for one."""
+    files = {f"d{i // 50}/f{i:03d}": None for i in range(600)}
+    for name in files:
+        (work / "src" / name).parent.mkdir(parents=True, exist_ok=True)
+        files[name] = make(work / "src" / name, 50_000)
+    repo.backup("--series", "s", work / "src")
+    with repo.mount() as mnt:
+        before = stats(mnt)
+        for name, data in sorted(files.items()):
+            assert read_all(f"{mnt}/latest{work}/src/{name}", 131_072) == data
+        got = fetched(mnt, before)
+    assert got["bytes-from-store"] <= 600 * 50_000 * 1.1
+    assert got["store-get"] <= 22
