@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/err.h"
 #include "base/hex.h"
 #include "base/log.h"
@@ -61,15 +62,17 @@ tool_flush(void)
 void
 tool_print_path(FILE *f, const char *path, size_t len)
 {
-	size_t i;
-	unsigned char c;
+	const uint8_t *p = (const uint8_t *)path;
+	size_t i, n;
 
-	for (i = 0; i < len; i++) {
-		c = (unsigned char)path[i];
-		if (c < 0x20 || c == 0x7f || c == '\\')
-			fprintf(f, "\\x%02x", c);
-		else
-			putc(c, f);
+	for (i = 0; i < len; i += n) {
+		n = p[i] == '\\' ? 0 : bytes_printable(p + i, len - i);
+		if (n > 0) {
+			fwrite(p + i, 1, n, f);
+			continue;
+		}
+		fprintf(f, "\\x%02x", p[i]);
+		n = 1;
 	}
 }
 

@@ -110,7 +110,8 @@ int tool_print_failed(int err);
 extern int tool_pipe_closed;
 /* Flush stdout: 0, or -errno logged, as above. */
 int tool_flush(void);
-/* Bytes of a path as people may see them: control bytes escaped. */
+/* A path as people may see it: control bytes, bytes that are not UTF-8 and
+ * backslashes as \xNN. */
 void tool_print_path(FILE *f, const char *path, size_t len);
 /* "1.5 GiB". */
 const char *tool_size(uint64_t bytes, char out[16]);

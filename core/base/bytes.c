@@ -149,3 +149,16 @@ bytes_utf8(const uint8_t *p, size_t len)
 			return 0;
 	return n;
 }
+
+size_t
+bytes_printable(const uint8_t *p, size_t len)
+{
+	size_t n = bytes_utf8(p, len);
+
+	if (n == 1 && (p[0] < 0x20 || p[0] == 0x7f))
+		return 0;
+	/* U+0080 to U+009F: terminals take U+009B for ESC [. */
+	if (n == 2 && p[0] == 0xc2 && p[1] < 0xa0)
+		return 0;
+	return n;
+}

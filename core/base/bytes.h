@@ -113,5 +113,7 @@ void rd_copy(struct rd *r, void *out, size_t len);
 /* Length of the well-formed UTF-8 sequence at p, 1 to 4; 0 when the bytes
  * there are none, or `len` cuts it short. */
 size_t bytes_utf8(const uint8_t *p, size_t len);
+/* The same; 0 also for what must not go to a terminal as it is. */
+size_t bytes_printable(const uint8_t *p, size_t len);
 
 #endif

@@ -62,20 +62,6 @@ log_set_hook(void (*hook)(void *ctx, enum log_level, const char *line),
 	pthread_mutex_unlock(&logger.lock);
 }
 
-/* How many bytes at p may be shown as they are; 0 when p[0] must not be. */
-static size_t
-printable(const uint8_t *p, size_t len)
-{
-	size_t n = bytes_utf8(p, len);
-
-	if (n == 1 && (p[0] < 0x20 || p[0] == 0x7f))
-		return 0;
-	/* U+0080 to U+009F: terminals take U+009B for ESC [. */
-	if (n == 2 && p[0] == 0xc2 && p[1] < 0xa0)
-		return 0;
-	return n;
-}
-
 /* At most `size` bytes with the NUL; what does not fit is cut with "...". */
 static size_t
 escape(char *out, size_t size, const char *text)
@@ -85,7 +71,7 @@ escape(char *out, size_t size, const char *text)
 	size_t left = strlen(text), len = 0;
 
 	while (left > 0) {
-		size_t n = printable(p, left);
+		size_t n = bytes_printable(p, left);
 		char esc[8] = "\\n";
 
 		if (n == 0 && *p != '\n')

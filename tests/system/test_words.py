@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import signal
 import subprocess
 
@@ -92,6 +93,23 @@ def test_little_memory_is_warned_of(work):
     """Tests take little for their time; a person should not."""
     assert "20 random" in Firn(work, str(work / "a"))("init", "--kdf-memory", "8M").err
     assert Firn(work, str(work / "b"))("init", "--kdf-memory", "16M").err == ""
+
+
+def test_names_cannot_speak_to_the_terminal(local, work):
+    """Neither by ESC nor by what terminals take for it, and no byte is lost."""
+    src = work / "src"
+    src.mkdir()
+    names = [b"esc\x1b[2J", b"csi\xc2\x9b2J", b"raw\x9b2J", b"new\nline", b"back\\slash",
+             "ä€😀".encode()]
+    for name in names:
+        (pathlib.Path(os.fsdecode(bytes(src) + b"/" + name))).write_text("x")
+    local.backup("--series", "s", src)
+    shown = local("ls", f"latest:{src}").stdout
+    assert not any(c in shown for c in (b"\x1b", b"\x9b2J", b"new\n"))
+    listed = [re.sub(rb"\\x(..)", lambda m: bytes([int(m[1], 16)]), line).rpartition(b"/")[2]
+              for line in shown.splitlines()]
+    assert sorted(listed) == sorted(names)
+    assert "ä€😀" in shown.decode()
 
 
 def test_owner_before_write_only(one, work):
