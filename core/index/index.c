@@ -315,7 +315,8 @@ env_take(struct index *ix, const uint8_t repo_id[16], const char **why)
 			*why = "it is another repository's";
 	}
 	for (h = 0; h < INDEX_HALVES && rc == 0 && *why == NULL; h++) {
-		if (half_get(ix, txn, h, &rec) != 0)
+		if (half_get(ix, txn, h, &rec) != 0 ||
+		    half_check(ix, txn, h, &rec) != 0)
 			*why = "it is damaged";
 	}
 	/* Committed, so that the handles are kept. */

@@ -149,6 +149,8 @@ index_roll_begin(struct index *ix, enum pack_kind kind,
 	if (err == 0) {
 		err = half_get(ix, s->txn, roll->half, &rec);
 		if (err == 0)
+			err = half_check(ix, s->txn, roll->half, &rec);
+		if (err == 0)
 			err = epoch_get(ix, s->txn, roll->half, &roll->epoch);
 		slot_put(s);
 	}

@@ -42,6 +42,18 @@ half_gen(struct index *ix, MDB_txn *txn, unsigned h, uint64_t *gen)
 	return err;
 }
 
+/* One number twice: sweeping one run would take the other's slabs away from
+ * under its readers. */
+static int
+number_repeats(const struct half_rec *r, uint32_t i)
+{
+	uint32_t k;
+
+	for (k = 0; k < i && r->run[k].number != r->run[i].number; k++)
+		;
+	return k < i;
+}
+
 int
 half_get(struct index *ix, MDB_txn *txn, unsigned h, struct half_rec *out)
 {
@@ -71,11 +83,31 @@ half_get(struct index *ix, MDB_txn *txn, unsigned h, struct half_rec *out)
 		run->state = rd_u32(&r);
 		run->entries = rd_u64(&r);
 		bad |= run->number == 0 || run->number >= out->next_run ||
-		    run->state < RUN_LIVE || run->state > RUN_DEAD;
+		    run->state < RUN_LIVE || run->state > RUN_DEAD ||
+		    number_repeats(out, i);
 	}
 	if (bad || rd_bad(&r) || rd_left(&r) != 0)
 		return index_damaged(ix, "a record makes no sense");
 	return 0;
+}
+
+int
+half_check(struct index *ix, MDB_txn *txn, unsigned h,
+    const struct half_rec *r)
+{
+	uint64_t slabs = 0;
+	MDB_stat stat;
+	uint32_t i;
+	int rc;
+
+	rc = mdb_stat(txn, ix->half[h].slab, &stat);
+	if (rc != 0)
+		return index_err(ix, rc, "read");
+	for (i = 0; i < r->nruns; i++)
+		slabs += r->run[i].state == RUN_DEAD ? 0 : r->run[i].slabs;
+	return slabs <= stat.ms_entries ?
+	    pack_count_check(ix, txn, h, r->packs) :
+	    index_damaged(ix, "it counts too many slabs");
 }
 
 int

@@ -213,6 +213,10 @@ int write_commit(struct index *ix, MDB_txn *txn);
 
 int half_get(struct index *ix, MDB_txn *txn, unsigned h,
     struct half_rec *out);
+/* Is there what it counts, so that room for as much can be made; else logged
+ * -EIO.  Of what was committed. */
+int half_check(struct index *ix, MDB_txn *txn, unsigned h,
+    const struct half_rec *r);
 /* The generation alone. */
 int half_gen(struct index *ix, MDB_txn *txn, unsigned h, uint64_t *gen);
 int half_put(struct index *ix, MDB_txn *txn, unsigned h,
@@ -228,6 +232,9 @@ int half_sweep(struct index *ix, unsigned h);
 
 int pack_get(struct index *ix, MDB_txn *txn, unsigned h, uint32_t number,
     struct segment_pack *out);
+/* Can there be so many; else logged -EIO. */
+int pack_count_check(struct index *ix, MDB_txn *txn, unsigned h,
+    uint32_t packs);
 /* 1 and its number, which may not be valid, or 0. */
 int pack_number(struct index *ix, MDB_txn *txn, unsigned h,
     const uint8_t pack[OBJECT_ID_SIZE], uint32_t *number);

@@ -77,6 +77,19 @@ pack_get(struct index *ix, MDB_txn *txn, unsigned h, uint32_t number,
 }
 
 int
+pack_count_check(struct index *ix, MDB_txn *txn, unsigned h, uint32_t packs)
+{
+	MDB_stat stat;
+	int rc;
+
+	rc = mdb_stat(txn, ix->half[h].pack, &stat);
+	if (rc != 0)
+		return index_err(ix, rc, "read");
+	return packs <= (uint64_t)stat.ms_entries * PAGE_ROWS ? 0 :
+	    index_damaged(ix, "it counts too many packs");
+}
+
+int
 pack_number(struct index *ix, MDB_txn *txn, unsigned h,
     const uint8_t pack[OBJECT_ID_SIZE], uint32_t *number)
 {
@@ -160,7 +173,8 @@ stray_page(struct index *ix, MDB_txn *txn, unsigned h, uint32_t valid,
 	err = page_get(ix, txn, h, *page, &p, n);
 	if (err != 0)
 		return err;
-	memcpy(rows, p, (size_t)*n * ROW_SIZE);
+	if (*n > 0)
+		memcpy(rows, p, (size_t)*n * ROW_SIZE);
 	return (uint64_t)*page * PAGE_ROWS + *n > valid;
 }
 

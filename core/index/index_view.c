@@ -202,6 +202,8 @@ view_load(struct index *ix, MDB_txn *txn, unsigned h, const struct view *old,
 	int err;
 
 	err = half_get(ix, txn, h, &rec);
+	if (err == 0)
+		err = half_check(ix, txn, h, &rec);
 	if (err != 0)
 		return err;
 	v = calloc(1, sizeof(*v) + rec.nruns * sizeof(v->run[0]));

@@ -4,6 +4,8 @@
  */
 #include "index_test.h"
 
+#include "index/index_internal.h"
+
 /* --- rows --------------------------------------------------------------- */
 
 static void
@@ -123,6 +125,61 @@ test_retain(void **state)
 	ix = reopen(ix, *state);
 	check_range(ix, UNIFORM, 2000, 1000, 1, 1);
 	check_range(ix, UNIFORM, 0, 2000, 1, 0);
+	index_close(ix);
+}
+
+/* --- damage ------------------------------------------------------------- */
+
+static void
+many_slabs(struct half_rec *r)
+{
+	r->run[0].slabs = UINT32_MAX;
+}
+
+static void
+many_packs(struct half_rec *r)
+{
+	r->packs = UINT32_MAX;
+}
+
+static void
+one_number_twice(struct half_rec *r)
+{
+	r->run[1].number = r->run[0].number;
+}
+
+/* Counts that memory would be taken for, and runs that would lose their slabs
+ * to each other: refused while in use, begun anew at the next opening. */
+static void
+test_damaged_record(void **state)
+{
+	static void (*const spoil[])(struct half_rec *) = { many_slabs,
+	    many_packs, one_number_twice };
+	struct index *ix = NULL;
+	struct index_roll *roll;
+	struct half_rec rec;
+	MDB_txn *txn;
+	unsigned i;
+
+	for (i = 0; i < 3; i++) {
+		ix = reopen(ix, *state);
+		assert_int_equal(add(ix, PACK_DATA, UNIFORM, 1, 0, 2000), 0);
+		assert_int_equal(add(ix, PACK_DATA, UNIFORM, 2, 2000, 100), 0);
+		check_range(ix, UNIFORM, 0, 2100, 100, 1);
+		assert_int_equal(writer_begin(ix, 0), 0);
+		assert_int_equal(write_begin(ix, &txn), 0);
+		assert_int_equal(half_get(ix, txn, 0, &rec), 0);
+		assert_int_equal(rec.nruns, 2);
+		spoil[i](&rec);
+		rec.gen++;
+		assert_int_equal(half_put(ix, txn, 0, &rec), 0);
+		assert_int_equal(write_commit(ix, txn), 0);
+		writer_end(ix);
+		assert_int_equal(look(ix, PACK_DATA, UNIFORM, 5), -EIO);
+		assert_int_equal(index_roll_begin(ix, PACK_DATA, &roll), -EIO);
+		ix = reopen(ix, *state);
+		check_range(ix, UNIFORM, 0, 2100, 100, 0);
+	}
 	index_close(ix);
 }
 
@@ -306,6 +363,7 @@ main(void)
 		T(test_state),
 		T(test_absent),
 		T(test_retain),
+		T(test_damaged_record),
 		T(test_packs),
 		T(test_many_packs),
 	};
