@@ -145,6 +145,8 @@ uint64_t cache_cell_sum(const uint8_t pack[OBJECT_ID_SIZE], uint32_t cell,
 /* cache_record.c */
 void cache_record_encode(const struct slot *s, uint32_t number,
     uint8_t out[CACHE_RECORD_SIZE]);
+/* What a record says its sum is, in its last 8 bytes. */
+uint64_t cache_record_sum(const uint8_t *in, uint32_t number);
 /* 1 and a LIVE slot, or 0; any bytes will do. */
 int cache_record_decode(const uint8_t in[CACHE_RECORD_SIZE], uint32_t number,
     struct slot *out);

@@ -30,8 +30,8 @@
 
 static const uint8_t magic[8] = "firncach";
 
-static uint64_t
-record_sum(const uint8_t *in, uint32_t number)
+uint64_t
+cache_record_sum(const uint8_t *in, uint32_t number)
 {
 	return cache_sum(0x7265636full << 32 | number, in, RECORD_LEN);
 }
@@ -54,7 +54,7 @@ cache_record_encode(const struct slot *s, uint32_t number,
 	le32_put(out + 36, word);
 	le64_put(out + 40, s->sum);
 	le64_put(out + 48, s->seq);
-	le64_put(out + RECORD_LEN, record_sum(out, number));
+	le64_put(out + RECORD_LEN, cache_record_sum(out, number));
 }
 
 int
@@ -65,7 +65,7 @@ cache_record_decode(const uint8_t in[CACHE_RECORD_SIZE], uint32_t number,
 	uint32_t len = word & LEN_MASK;
 
 	if (len == 0 || len > CACHE_CELL_SIZE ||
-	    le64_get(in + RECORD_LEN) != record_sum(in, number))
+	    le64_get(in + RECORD_LEN) != cache_record_sum(in, number))
 		return 0;
 	memset(out, 0, sizeof(*out));
 	memcpy(out->pack, in, OBJECT_ID_SIZE);
