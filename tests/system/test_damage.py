@@ -9,6 +9,8 @@ import pytest
 
 from firn_tool import unmount, wait_for
 
+SANITIZE = os.environ.get("FIRN_STORES") == "sanitize"
+
 
 @pytest.fixture
 def source(work):
@@ -54,7 +56,8 @@ def hurts(data):
     yield "truncated", data[:len(data) // 2]
     yield "one byte short", data[:-1]
     places = {0, 8, 9, len(data) - 1, len(data) // 2, min(40, len(data) - 1)}
-    places |= {r.randrange(len(data)) for _ in range(4)}
+    if not SANITIZE:	# where a start takes long; a flip is as good as another
+        places |= {r.randrange(len(data)) for _ in range(4)}
     for at in sorted(places):
         bad = bytearray(data)
         bad[at] ^= 1 << r.randrange(8)

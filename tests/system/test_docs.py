@@ -153,6 +153,8 @@ class Sandbox:
             words += ["--new-password-file", "web1.password"]
         if any(w.startswith("s3://") for w in words):
             self.env.update(s3_environment(self.sim.url))
+        if {"init", "add"} & set(words) and "--kdf-memory" not in words:
+            words += ["--kdf-memory", "1M"]	# all that follows would take seconds
         r = subprocess.run([self.word(w) for w in words], env=self.env, capture_output=True,
                            cwd=self.root / "cwd", text=True, check=False)
         assert r.returncode == 0, f"{line}: status {r.returncode}\n{r.stdout}{r.stderr}"
