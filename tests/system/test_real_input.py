@@ -55,7 +55,7 @@ USR = "/usr" if EVERY else "/usr/bin"
 
 
 @pytest.mark.long
-@pytest.mark.stores("local", "rgw", usual=["local"])
+@pytest.mark.stores("local", "rgw", "rgw-versioned", usual=["local"])
 def test_usr(firn, fuse, root):
     s = firn.backup("--series", "usr", USR)
     assert s["errors"] == 0
