@@ -6,11 +6,11 @@
  * A miss fetches whole 1 MiB cells, and more than what is needed when a pack
  * is being read in order: the window doubles with each proven step up to 16
  * cells and is fetched ahead by threads of the reader; who knows better what
- * comes next says so (reader_run.h).  One fetch a cell, whoever waits for it.  Every frame is authenticated before a byte of
- * it is handed out, and every block's id is compared with its content, once a
- * frame.  A frame that does not
- * authenticate from the disk cache is dropped there and fetched again; one
- * from the store is -FIRN_ECORRUPT, logged with the pack's name.
+ * comes next says so (reader_run.h).  One fetch a cell, whoever waits for it.
+ * Every frame is authenticated before a byte of it is handed out, and every
+ * block's id is compared with its content, once a frame.  A frame that does not
+ * authenticate from the disk cache is dropped there and fetched again; one from
+ * the store is -FIRN_ECORRUPT, logged with the pack's name.
  *
  * All calls from any thread.  Memory: conf.memory, about 2 MiB a thread, and 16
  * MiB that wait for the disk cache.
