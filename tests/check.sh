@@ -113,7 +113,8 @@ unit() {
 	passed=0 skipped=0
 	rm -f "$dir"/test_*.trs
 	if ! CMOCKA_MESSAGE_OUTPUT=STDOUT TMPDIR=$scratch \
-	    make -C "$dir" -k -j"$jobs" CFLAGS="-g -O0" check >"$logs/$file.log" 2>&1 </dev/null
+	    make -C "$dir" -k -j"$jobs" CFLAGS="-g -O0" check \
+	    >"$logs/$file.log" 2>&1 </dev/null
 	then
 		tail -n 30 "$logs/$file.log" >"$results/$file.why"
 	fi
