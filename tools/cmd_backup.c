@@ -400,6 +400,9 @@ go(struct job *j, char **argv)
 	else if (tool_stop)
 		log_info("interrupted; what was stored is found again by the "
 		    "next backup");
+	else if (err == -ENOSPC)
+		log_info("make room and run it again; what was stored is found "
+		    "again");
 	progress_end(j->progress);
 	return status == EXIT_DONE && r.p.errors > 0 ? EXIT_PARTIAL : status;
 }
