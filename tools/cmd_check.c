@@ -180,6 +180,6 @@ const struct command command_check = { "check", run, "",
 	"\n"
 	"      --read-data    read, decrypt and compare every byte of every pack"
 	"\n"
-	"      --threads N    packs read at once; default 2\n"
+	"      --threads N    packs read at once; default, and 0: 2\n"
 	"\n"
 	"Exit status 1 when anything is wrong." };

@@ -212,7 +212,7 @@ const struct command command_restore = { "restore", run,
 	"      --delete        remove what the generation does not have\n"
 	"      --verify        read every file back and compare\n"
 	"  -n, --dry-run       show what would be done\n"
-	"      --threads N     files written at once; default 4\n"
+	"      --threads N     files written at once; default, and 0: 4\n"
 	"\n"
 	"Without PATH the full source paths appear below DIR; with the PATH of "
 	"a\ndirectory its contents do.\n"
