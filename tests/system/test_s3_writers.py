@@ -27,11 +27,13 @@ class Host:
         self.source = work / self.name
         self.killed = 0
 
+    def start(self):
+        return self.firn.start("backup", "--host", self.name, "--series", "s", "--json",
+                               "--level", "1", self.source, prefix=self.prefix)
+
     def run(self, rand=None):
         """Back up; with `rand` killed at some moment, maybe."""
-        args = ["backup", "--host", self.name, "--series", "s", "--json", "--level", "1",
-                self.source]
-        process = self.firn.start(*args, prefix=self.prefix)
+        process = self.start()
         if rand and rand.random() < 0.6:
             requests = len(self.firn.sim.requests) + rand.randrange(200)
             wait_for(lambda: process.poll() is not None or
@@ -151,6 +153,14 @@ def test_writers_in_a_storm(work, network):
         assert_whole(firn, work, hosts if SOAK else rand.sample(hosts, 3), unique)
 
 
+def contents(firn):
+    """Bytes of all data packs."""
+    bucket = firn.sim.bucket("bucket")
+    with bucket.lock:
+        return sum(version.size for key, versions in bucket.versions.items()
+                   if "/data/" in key for version in versions)
+
+
 @pytest.mark.skipif(not SOAK, reason="takes a minute: FIRN_SOAK=1")
 def test_a_writer_that_began_earlier(work, network):
     """What one stores while others run already is not stored again by them, if they
@@ -163,12 +173,18 @@ def test_a_writer_that_began_earlier(work, network):
         hosts, unique = prepare(firn, work, rand, 16 * MIB, 44 * MIB, prefixes)
         (hosts[0].source / "own").unlink()
         unique -= 44 * MIB
-        bucket = firn.sim.bucket("bucket")
-        first = threading.Thread(target=hosts[0].run)
-        first.start()
-        wait_for(lambda: sum("/data/" in name for name in list(bucket.names)) > 32,
-                 "half of what is common")
-        at_once([host.run for host in hosts[1:]])
-        first.join()
+        first = hosts[0].start()
+        wait_for(lambda: contents(firn) > 4 * MIB, "a quarter of what is common")
+        # It halts until the others, whose own files come first, are well under way.
+        first.send_signal(signal.SIGSTOP)
+        begun = contents(firn)
+
+        def go_on():
+            wait_for(lambda: contents(firn) > begun + 80 * MIB, "a quarter of what is theirs")
+            first.send_signal(signal.SIGCONT)
+            _, err = first.communicate()
+            assert first.returncode == 0, err
+        assert begun < 8 * MIB
+        at_once([go_on, *(host.run for host in hosts[1:])])
         firn.sim.pace.bandwidth = 0
         assert_whole(firn, work, hosts[:2], unique)
