@@ -97,6 +97,38 @@ def test_inode_numbers_follow_a_directory(local, source):
         assert [e.name for e in sorted(entries, key=lambda e: e.inode())] == by_name
 
 
+def test_refresh_that_failed_is_finished(sim, source):
+    """One of two new generations was read, the other not, and is gone by the next
+    look: then nothing is new, and the first is shown all the same."""
+    sim.backup("--host", "h", "--series", "s", source)
+    known = set(sim.objects.names("gen/"))
+    times = [sim.backup("--host", "h", "--series", "s", source)["time"] for _ in range(2)]
+    hidden = sorted(set(sim.objects.names("gen/")) - known)
+    records = [sim.objects.get(name) for name in hidden]
+    for name in hidden:
+        sim.objects.delete(name)
+    with sim.client().mount(options="refresh=1,timeout=1") as mnt:
+        series = mnt / "hosts" / "h" / "s"
+        assert len(os.listdir(series)) == 2
+        rules = [sim.sim.faults.add("reset-before", verb="GET", prefix=f"some/prefix/{name}")
+                 for name in hidden]
+        for name, record in zip(hidden, records):
+            sim.objects.put(name, record)
+        wait_for(lambda: rules[0].fired, "a look at both")
+        sim.sim.faults.rules.remove(rules[0])
+
+        def looked_again():
+            """There was a look that read the first, and then another."""
+            done = [(r.operation, r.key, r.status) for r in sim.sim.requests]
+            first = ("GetObject", f"some/prefix/{hidden[0]}", 206)
+            return first in done and any(
+                operation == "ListObjectsV2" for operation, _, _ in done[done.index(first):])
+        wait_for(looked_again, "a look that reads one of them")
+        assert len(os.listdir(series)) == 2
+        sim.objects.delete(hidden[1])
+        wait_for(lambda: times[0] in os.listdir(series), "the one that was read")
+
+
 def test_programs(firn, source, work):
     """tar, cp -a, find, diff, dd, a loop mount."""
     image = source / "image"

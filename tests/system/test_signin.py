@@ -541,6 +541,26 @@ time.sleep(1000)""")
     assert not pathlib.Path(f"/proc/{(work / 'pid').read_text().strip()}").exists()
 
 
+def test_interrupted_while_keys_are_renewed(machine):
+    """The end of the command, and no word of a token that has expired."""
+    m = machine
+    by_process_again(m)
+    m.init()
+    m.aws.calls.clear()
+    p = m.firn.start("backup", "--stdin", "data", "--series", "s", stdin=subprocess.PIPE)
+    before = len(m.sim.requests)
+    wait_for(lambda: len(m.sim.requests) > before, "the first keys in use")
+    m.aws.gate.clear()
+    m.aws.revoke()
+    p.stdin.close()		# so there is something to put
+    wait_for(lambda: m.aws.count("container") == 2, "others to be asked for")
+    p.send_signal(signal.SIGINT)
+    wait_for(lambda: p.poll() is not None, "it to end", 30)
+    err = p.stderr.read().decode()
+    assert p.returncode == 130, err
+    assert "expired" not in err and "error:" not in err
+
+
 # Secrets.
 
 def test_secrets_stay_inside(machine, work):

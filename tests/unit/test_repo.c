@@ -113,6 +113,32 @@ test_two_hosts(void **ctx)
 	repo_close(other);
 }
 
+/* Another process empties the index that it shares with us, in the middle of a
+ * run: it is loaded again, and nothing is stored twice. */
+static void
+test_index_emptied(void **ctx)
+{
+	const uint8_t absent[1][OBJECT_ID_SIZE] = { { 1 } };
+	struct fixture *f = *ctx;
+	struct index *ix = repo_index(f->repo);
+	uint8_t data[1000], id[BLOCK_ID_SIZE];
+	uint64_t epoch;
+
+	assert_int_equal(add_block(f, f->writer, 1), 1);
+	assert_int_equal(writer_flush(f->writer), 0);
+	writer_again(f);
+	assert_int_equal(add_block(f, f->writer, 1), 0);
+	assert_int_equal(index_epoch(ix, PACK_DATA, &epoch), 0);
+	/* That other packs are absent than before empties it. */
+	assert_int_equal(index_absent_set(ix, PACK_DATA, epoch, absent, 1), 1);
+	fill(data, sizeof(data), 1);
+	assert_int_equal(block_id(f->mac, BLOCK_DATA, data, sizeof(data), id),
+	    0);
+	assert_int_equal(index_has(ix, PACK_DATA, id), 0);
+	assert_int_equal(add_block(f, f->writer, 1), 0);
+	assert_int_equal(add_block(f, f->writer, 2), 1);
+}
+
 static struct entry
 file_entry(const char *name)
 {
@@ -348,6 +374,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_blocks),
 		T(test_two_hosts),
+		T(test_index_emptied),
 		T(test_directory),
 		T(test_lists),
 		T(test_dry_run),
