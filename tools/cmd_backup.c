@@ -271,7 +271,7 @@ on_stdin_done(void *ctx)
 	char why[CHILD_WHY];
 	int err;
 
-	err = child_wait(&j->child, &tool_stop, why);
+	err = child_wait(&j->child, &tool_stop, 0, why);
 	if (err == -EIO)
 		return log_plain(err, "command '%s' %s; no generation was made",
 		    j->command, why);
@@ -286,7 +286,7 @@ static int
 command_start(struct job *j, char **argv)
 {
 	j->command = argv[0];
-	if (child_start(&j->child, argv) != 0)
+	if (child_start(&j->child, argv, -1, NULL) != 0)
 		return EXIT_FAILED;
 	j->conf.stdin_fd = j->child.out;
 	return 0;

@@ -32,35 +32,47 @@ close_fds(int fd[2])
 /* In the child, where threads may have left locks behind: only system calls.
  * The errno of what fails goes to `report`, which closes when it runs. */
 static void
-become(char *const *argv, int out, int report)
+become(char *const *argv, int in, int out, int report)
 {
+	sigset_t none;
 	ssize_t n;
 	int err;
 
 	setpgid(0, 0);
 	/* What we catch becomes the default by itself, and what was ignored
-	 * for us (SIGHUP, by nohup(1)) stays so. */
+	 * for us (SIGHUP, by nohup(1)) stays so.  What the calling thread
+	 * blocks would stay blocked. */
 	signal(SIGPIPE, SIG_DFL);
-	if (dup2(out, STDOUT_FILENO) >= 0)
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if ((in < 0 || dup2(in, STDIN_FILENO) >= 0) &&
+	    dup2(out, STDOUT_FILENO) >= 0)
 		execvp(argv[0], argv);
 	err = errno;
 	n = write(report, &err, sizeof(err));
 	_exit(n < 0 ? 126 : 127);
 }
 
-/* Fork; fd[1] becomes its output, report[1] hears what fails. */
 static int
-spawn(struct child *c, char *const *argv, int fd[2], int report[2])
+fail(int err, const char *what, const char *role)
+{
+	return log_err(err, "cannot run '%s'%s%s", what, role != NULL ? ", " :
+	    "", role != NULL ? role : "");
+}
+
+/* Fork; fd[1] becomes its output, report[1] hears what fails: -errno. */
+static int
+spawn(struct child *c, char *const *argv, int in, int fd[2], int report[2])
 {
 	size_t got;
 	int err = 0;
 
 	c->pid = fork();
 	if (c->pid == 0)
-		become(argv, fd[1], report[1]);
+		become(argv, in, fd[1], report[1]);
 	if (c->pid < 0) {
 		c->pid = 0;
-		return log_err(-errno, "cannot start '%s'", argv[0]);
+		return -errno;
 	}
 	setpgid(c->pid, c->pid);	/* whoever comes first */
 	close(report[1]);
@@ -70,20 +82,22 @@ spawn(struct child *c, char *const *argv, int fd[2], int report[2])
 		while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
 			continue;
 		c->pid = 0;
-		return log_err(-err, "cannot run '%s'", argv[0]);
+		return -err;
 	}
 	return 0;
 }
 
 int
-child_start(struct child *c, char *const *argv)
+child_start(struct child *c, char *const *argv, int in, const char *role)
 {
 	int fd[2] = { -1, -1 }, report[2] = { -1, -1 }, err;
 
 	if (pipe2(fd, O_CLOEXEC) != 0 || pipe2(report, O_CLOEXEC) != 0)
-		err = log_err(-errno, "cannot make a pipe");
+		err = -errno;
 	else
-		err = spawn(c, argv, fd, report);
+		err = spawn(c, argv, in, fd, report);
+	if (err != 0)
+		fail(err, argv[0], role);
 	if (err == 0) {
 		c->out = fd[0];
 		fd[0] = -1;
@@ -158,9 +172,9 @@ child_look(struct child *c, int silent)
 	}
 }
 
-/* Has it ended?  It stays there to be waited for. */
-static int
-has_ended(const struct child *c)
+/* It stays there to be waited for. */
+int
+child_ended(const struct child *c)
 {
 	siginfo_t si = { .si_pid = 0 };
 
@@ -177,17 +191,22 @@ nap(void)
 }
 
 int
-child_wait(struct child *c, const volatile int *stop, char why[CHILD_WHY])
+child_wait(struct child *c, const volatile int *stop, unsigned ms,
+    char why[CHILD_WHY])
 {
+	unsigned waited = 0;
 	int status, lent;
 
 	if (c->pid == 0)
 		return 0;
-	while (!has_ended(c)) {
+	while (!child_ended(c)) {
 		if (stop != NULL && __atomic_load_n(stop, __ATOMIC_RELAXED))
 			return -ECANCELED;
+		if (ms > 0 && waited >= ms)
+			return -ETIMEDOUT;
 		child_look(c, 1);
 		nap();
+		waited += NAP_MS;
 	}
 	lent = c->lent;
 	terminal_back(c);
@@ -215,7 +234,7 @@ is_gone(const struct child *c)
 {
 	struct pollfd p = { .fd = c->out };
 
-	return has_ended(c) && poll(&p, 1, 0) == 1 &&
+	return child_ended(c) && poll(&p, 1, 0) == 1 &&
 	    (p.revents & POLLHUP) != 0;
 }
 

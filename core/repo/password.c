@@ -79,11 +79,11 @@ from_command(const char *command, const volatile int *stop, struct buf *out)
 	char why[CHILD_WHY];
 	int err;
 
-	err = child_start(&c, argv);
+	err = child_start(&c, argv, -1, "the password command");
 	if (err == 0)
 		err = command_read(&c, stop, out);
 	if (err == 0) {
-		err = child_wait(&c, stop, why);
+		err = child_wait(&c, stop, 0, why);
 		if (err == -EIO)
 			log_plain(err, "the password command %s; run it by "
 			    "hand to see why: %s", why, command);

@@ -8,32 +8,20 @@
  * being backed up, and its standard error is ours.
  */
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/err.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "store/s3_cred_internal.h"
 
 #define COMMAND_MAX	(64u << 10)
 #define SECONDS		120	/* somebody may have to touch a token */
-#define SLICE		50	/* ms between looks at cancel */
-#define GRACE		1000	/* ms from SIGTERM to SIGKILL */
-
-extern char **environ;
-
-struct child {
-	pid_t pid;
-	int out;	/* its standard output */
-	int status;
-	int ended;	/* and was waited for */
-};
 
 int
 s3_process_split(const char *s, struct buf *text, size_t *n)
@@ -82,71 +70,6 @@ argv_make(struct buf *text, size_t n)
 	return argv;
 }
 
-/* Signals as a program expects them, whatever ours are. */
-static int
-attr_make(posix_spawnattr_t *attr)
-{
-	sigset_t set;
-	int err = posix_spawnattr_init(attr);
-
-	if (err != 0)
-		return -err;
-	sigemptyset(&set);
-	posix_spawnattr_setsigmask(attr, &set);
-	sigaddset(&set, SIGPIPE);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	posix_spawnattr_setsigdefault(attr, &set);
-	posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGMASK |
-	    POSIX_SPAWN_SETSIGDEF);
-	return 0;
-}
-
-static int
-spawn(char **argv, int out, pid_t *pid)
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	int err = -posix_spawn_file_actions_init(&files);
-
-	if (err != 0)
-		return err;
-	err = attr_make(&attr);
-	if (err != 0) {
-		posix_spawn_file_actions_destroy(&files);
-		return err;
-	}
-	err = -posix_spawn_file_actions_addopen(&files, STDIN_FILENO,
-	    "/dev/null", O_RDONLY, 0);
-	if (err == 0)
-		err = -posix_spawn_file_actions_adddup2(&files, out,
-		    STDOUT_FILENO);
-	if (err == 0)
-		err = -posix_spawnp(pid, argv[0], &files, &attr, argv,
-		    environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
-	return err;
-}
-
-static int
-child_start(struct child *c, char **argv)
-{
-	int fd[2], err;
-
-	if (pipe2(fd, O_CLOEXEC) != 0)
-		return -errno;
-	err = spawn(argv, fd[1], &c->pid);
-	close(fd[1]);
-	if (err != 0) {
-		close(fd[0]);
-		return err;
-	}
-	c->out = fd[0];
-	return 0;
-}
-
 static int64_t
 now_ms(void)
 {
@@ -156,87 +79,93 @@ now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static void
-child_look(struct child *c)
-{
-	if (!c->ended && waitpid(c->pid, &c->status, WNOHANG) == c->pid)
-		c->ended = 1;
-}
-
 /* 1: there may be more; 0: the end; -errno. */
 static int
-child_read(struct child *c, struct buf *doc)
+piece_read(struct child *c, struct buf *doc)
 {
 	char piece[4096];
-	struct pollfd p = { .fd = c->out, .events = POLLIN };
-	ssize_t n;
+	ssize_t n = read(c->out, piece, sizeof(piece));
+	int err = n < 0 && errno != EINTR ? -errno : 0;
 
-	if (poll(&p, 1, SLICE) <= 0) {
-		/* What it left running may hold the pipe open. */
-		child_look(c);
-		return !c->ended;
-	}
-	n = read(c->out, piece, sizeof(piece));
-	if (n < 0)
-		return errno == EINTR ? 1 : -errno;
+	child_look(c, 0);
 	if (n > 0)
-		buf_add(doc, piece, (size_t)n);
+		err = buf_add(doc, piece, (size_t)n);
 	explicit_bzero(piece, sizeof(piece));
-	return buf_err(doc) != 0 ? buf_err(doc) : n > 0;
+	return err != 0 ? err : n != 0;
 }
 
-/* Its output is complete, or nobody wants it any more. */
-static void
-child_end(struct child *c, int kill_it)
-{
-	int64_t start = now_ms();
-	const struct timespec slice = { 0, 10 * 1000000L };
-
-	if (kill_it)
-		kill(c->pid, SIGTERM);
-	for (child_look(c); !c->ended; child_look(c)) {
-		if (now_ms() - start > GRACE)
-			kill(c->pid, SIGKILL);
-		nanosleep(&slice, NULL);
-	}
-	close(c->out);
-}
-
+/* All that it prints: 0, or -errno. */
 static int
-run(const struct s3_fetch *f, char **argv, struct buf *doc, int *status)
+output_read(struct child *c, const volatile int *stop, struct buf *doc)
 {
-	struct child c = { .pid = 0 };
-	int64_t start = now_ms();
-	int err = child_start(&c, argv), more = 1;
+	int64_t end = now_ms() + SECONDS * 1000;
+	int ret, more = 1;
 
-	if (err != 0)
-		return err;
 	while (more == 1) {
-		more = child_read(&c, doc);
-		if (s3_fetch_canceled(f))
-			more = -ECANCELED;
-		else if (more == 1 && now_ms() - start > SECONDS * 1000)
-			more = -ETIMEDOUT;
+		ret = file_wait(c->out, stop);
+		if (ret < 0)
+			return ret;
+		if (now_ms() > end)
+			return -ETIMEDOUT;
+		if (ret == 1) {
+			more = piece_read(c, doc);
+		} else {
+			child_look(c, 1);
+			/* What it left running may hold the pipe open. */
+			more = !child_ended(c);
+		}
 	}
-	child_end(&c, more < 0);
-	*status = c.status;
 	return more;
 }
 
+/* -EACCES, logged; -ECANCELED, -ENOMEM. */
 static int
-use(const char *profile, int status, const struct buf *doc,
-    struct s3_fetched *out)
+failed(const struct s3_fetch *f, const char *role, int err, char *why)
+{
+	if (err == -ENOMEM || (err == -ECANCELED && s3_fetch_canceled(f)))
+		return err;
+	/* By the terminal's key, while it had that. */
+	if (err == -ECANCELED)
+		snprintf(why, CHILD_WHY, "was interrupted");
+	if (err == -ECANCELED || err == -EIO)
+		return log_plain(-EACCES, "%s %s; run it by hand to see why",
+		    role, why);
+	log_err(err, "cannot read what %s prints", role);
+	return -EACCES;
+}
+
+static int
+run(const struct s3_fetch *f, const char *role, char **argv, struct buf *doc)
+{
+	/* As a signal handler sets it. */
+	const volatile int *stop = (const volatile int *)f->conf->canceled;
+	struct child c = CHILD_INIT;
+	char why[CHILD_WHY] = "failed";
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), err;
+
+	if (null < 0) {
+		log_err(-errno, "cannot open '/dev/null'");
+		return -EACCES;
+	}
+	err = child_start(&c, argv, null, role);
+	close(null);
+	if (err != 0)
+		return -EACCES;
+	err = output_read(&c, stop, doc);
+	if (err == 0)
+		err = child_wait(&c, stop, SECONDS * 1000, why);
+	child_end(&c);
+	return err == 0 ? 0 : failed(f, role, err, why);
+}
+
+static int
+use(const char *role, const struct buf *doc, struct s3_fetched *out)
 {
 	const char *why;
 
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		return log_plain(-EACCES, "credential_process of profile '%s' "
-		    "ended with %s %d; run it by hand to see why", profile,
-		    WIFEXITED(status) ? "status" : "signal", WIFEXITED(status) ?
-		    WEXITSTATUS(status) : WTERMSIG(status));
 	if (s3_cred_json(doc->data, doc->len, S3_CRED_PROCESS, out, &why) != 0)
-		return log_plain(-EACCES, "cannot use what credential_process "
-		    "of profile '%s' prints: %s", profile, why);
+		return log_plain(-EACCES, "cannot use what %s prints: %s",
+		    role, why);
 	return 0;
 }
 
@@ -245,25 +174,22 @@ s3_fetch_process(const struct s3_fetch *f, const char *profile,
     const char *command, struct s3_fetched *out)
 {
 	struct buf text = BUF_INIT(COMMAND_MAX), doc = BUF_INIT(S3_CRED_DOC_MAX);
-	char **argv = NULL;
+	char role[512], **argv = NULL;
 	size_t n = 0;
-	int status = 0, err = s3_process_split(command, &text, &n);
+	int err = s3_process_split(command, &text, &n);
 
+	snprintf(role, sizeof(role), "credential_process of profile '%s'",
+	    profile);
 	if (err == -EINVAL || (err == 0 && n == 0)) {
-		err = log_plain(-EACCES, "credential_process of profile '%s' "
-		    "has an open quote, or no command", profile);
+		err = log_plain(-EACCES, "%s has an open quote, or no command",
+		    role);
 	} else if (err == 0) {
 		argv = argv_make(&text, n);
 		err = argv == NULL ? -ENOMEM : buf_reserve(&doc, doc.max);
 		if (err == 0)
-			err = run(f, argv, &doc, &status);
+			err = run(f, role, argv, &doc);
 		if (err == 0)
-			err = use(profile, status, &doc, out);
-		else if (err != -ECANCELED && err != -ENOMEM) {
-			log_err(err, "cannot run '%s', credential_process of "
-			    "profile '%s'", argv[0], profile);
-			err = -EACCES;
-		}
+			err = use(role, &doc, out);
 	}
 	free(argv);
 	buf_release(&text);

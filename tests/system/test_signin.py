@@ -541,6 +541,22 @@ time.sleep(1000)""")
     assert not pathlib.Path(f"/proc/{(work / 'pid').read_text().strip()}").exists()
 
 
+def test_command_leaves_something_running(machine, work):
+    """An agent that has the pipe open is not waited for, nor ended."""
+    m = machine
+    keys = m.aws.issue("test")
+    command = m.process(f"""
+import subprocess
+agent = subprocess.Popen(["sleep", "1000"], stderr=subprocess.DEVNULL)
+open({str(work / "agent")!r}, "w").write(str(agent.pid))
+print(json.dumps({{"Version": 1, "AccessKeyId": {keys.access!r},
+    "SecretAccessKey": {keys.secret!r}, "SessionToken": {keys.token!r}}}))""")
+    m.config(f"[default]\ncredential_process = {command}\n")
+    m.init()
+    agent = int((work / "agent").read_text())
+    os.kill(agent, signal.SIGTERM)	# it is there
+
+
 def test_interrupted_while_keys_are_renewed(machine):
     """The end of the command, and no word of a token that has expired."""
     m = machine

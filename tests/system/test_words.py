@@ -283,6 +283,17 @@ def test_reader_that_has_had_enough(one, work):
         assert p.wait() == -signal.SIGPIPE
 
 
+@pytest.mark.parametrize("command,words", [
+    (["check", "--read-data"], "default, and 0: 2"),
+    (["restore", "latest", "out"], "default, and 0: 4"),
+    (["backup", "--series", "t", "."], "default, and 0: one a")])
+def test_threads_0(one, work, command, words):
+    """The default, in so many words."""
+    (work / "here").mkdir()
+    one(*command, "--threads", "0", cwd=work / "here")
+    assert words in one("help", command[0]).out
+
+
 def test_dry_restore_says_so(one, work):
     assert "would restore" in one("restore", "-n", "latest", work / "out").out
     lines = one.json("restore", "-n", "latest", work / "out")
