@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <malloc.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/process.h"
 
@@ -8,6 +10,21 @@
 #define ARENAS		1
 #define LARGE_BLOCK	(16 << 20)	/* bytes; packs are larger */
 #define TRIM		(32 << 20)	/* bytes */
+
+/* A limit of 0 does not bind where dumps go to a program: "Piping core dumps to
+ * a program" in core(5).  So none of our memory is in one either. */
+static void
+no_core_dumps(void)
+{
+	const struct rlimit rl = { 0, 0 };
+	int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+
+	setrlimit(RLIMIT_CORE, &rl);
+	if (fd < 0)
+		return;
+	(void)!write(fd, "0", 1);
+	close(fd);
+}
 
 void
 process_init(void)
@@ -20,8 +37,7 @@ process_init(void)
 		    FILES_WANTED;
 		setrlimit(RLIMIT_NOFILE, &rl);
 	}
-	rl.rlim_cur = rl.rlim_max = 0;
-	setrlimit(RLIMIT_CORE, &rl);
+	no_core_dumps();
 #ifdef M_ARENA_MAX
 	/* Frames and cells come and go all the time.  Memory that goes back to
 	 * the kernel in between costs a fault a page: more than decrypting

@@ -7,7 +7,8 @@
 
 /*
  * Raise the soft limit of open files (deep trees take one a level); no core
- * dumps, since keys are in memory; and tell the allocator to keep one arena,
+ * dumps, and no memory in those that are made all the same, since keys are in
+ * it (what we start inherits both); and tell the allocator to keep one arena,
  * since what many threads free would otherwise stay resident in each one's, and
  * to keep in it what cells and frames need next.  Call first in main().
  */

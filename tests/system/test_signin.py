@@ -13,7 +13,7 @@ import time
 import pytest
 
 from awsfakes import AwsFakes
-from firn_tool import BUILD, Firn, wait_for
+from firn_tool import BUILD, Firn, mount_process, wait_for
 from s3sim import S3Sim
 
 ROLE = "arn:aws:iam::123456789012:role/backup"
@@ -578,6 +578,25 @@ def test_interrupted_while_keys_are_renewed(machine):
 
 
 # Secrets.
+
+def test_no_core_dumps(machine, work, fuse):
+    """Not into a file, and with no memory in what is piped to a program."""
+    m = machine
+    by_environment(m)
+    m.init()
+
+    def guarded(pid):
+        limits = pathlib.Path(f"/proc/{pid}/limits").read_text().splitlines()
+        core = next(line for line in limits if line.startswith("Max core file size"))
+        return core.split()[4:6] == ["0", "0"] and int(
+            pathlib.Path(f"/proc/{pid}/coredump_filter").read_text(), 16) == 0
+    p = m.firn.start("backup", "--stdin", "x", "--series", "s", stdin=subprocess.PIPE)
+    wait_for(lambda: guarded(p.pid), "the guard")
+    p.communicate(b"data")
+    assert p.returncode == 0
+    with m.firn.mount() as mnt:
+        assert guarded(mount_process(mnt))
+
 
 def test_secrets_stay_inside(machine, work):
     """Neither in arguments nor environments, ours or of what we run."""
