@@ -4,7 +4,8 @@
 
 usage: memory.py BUILD DIR [--files N] [--gib N]
 
-Prints a table.  Resident memory is counted without mapped files (RssAnon and
+Prints a table, a row as soon as it is known; --files 0 or --gib 0 leaves that input
+out.  Resident memory is counted without mapped files (RssAnon and
 RssShmem of /proc/PID/status), since the kernel takes the pages of the mapped
 index back when it needs them; it is sampled every 10 ms."""
 import argparse
@@ -65,6 +66,10 @@ def make_large(path, gib):
             f.write(half + seed * (1 << 14))
 
 
+def row(what, r):
+    print(f"{what:44} {r.seconds:8.1f} {r.anon / 1024:6.0f} {r.all / 1024:18.0f}", flush=True)
+
+
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("build")
@@ -73,8 +78,8 @@ def main():
     a.add_argument("--gib", type=int, default=20)
     a = a.parse_args()
     build = str(pathlib.Path(a.build).resolve())
-    rows = []
-    for name in ("files", "large"):
+    print(f"{'':44} {'seconds':>8} {'MiB':>6} {'with mapped files':>18}", flush=True)
+    for name in [n for n, much in (("files", a.files), ("large", a.gib)) if much > 0]:
         work = a.dir / name
         work.mkdir(parents=True)
         (work / "password").write_text("benchmark\n")
@@ -91,8 +96,8 @@ def main():
             what = f"one file of {a.gib} GiB"
         firn = [f"{build}/firn"]
         subprocess.run(firn + ["init", "-q"], env=env, check=True)
-        rows.append((f"backup, {what}", Run(firn + ["backup", "-q", source], env)))
-        rows.append((f"backup again, {what}", Run(firn + ["backup", "-q", source], env)))
+        row(f"backup, {what}", Run(firn + ["backup", "-q", source], env))
+        row(f"backup again, {what}", Run(firn + ["backup", "-q", source], env))
         mnt = work / "mnt"
         mnt.mkdir()
         p = subprocess.Popen([f"{build}/firnfs", env["FIRN_REPOSITORY"], str(mnt), "-f"], env=env)
@@ -100,17 +105,13 @@ def main():
             time.sleep(0.01)
         try:
             top = f"{mnt}/latest{source.resolve()}"
-            rows.append((f"mount, find, {what}", Run(["find", top, "-size", "+1"], env, p.pid)))
-            rows.append((f"mount, cat all, {what}",
-                         Run(["sh", "-c", f"find '{top}' -type f -print0 | xargs -0 cat"],
-                             env, p.pid)))
+            row(f"mount, find, {what}", Run(["find", top, "-size", "+1"], env, p.pid))
+            row(f"mount, cat all, {what}",
+                Run(["sh", "-c", f"find '{top}' -type f -print0 | xargs -0 cat"], env, p.pid))
         finally:
             subprocess.run(["umount", str(mnt)], check=True)
             p.wait()
         subprocess.run(["rm", "-rf", str(work)], check=True)
-    print(f"{'':44} {'seconds':>8} {'MiB':>6} {'with mapped files':>18}")
-    for what, r in rows:
-        print(f"{what:44} {r.seconds:8.1f} {r.anon / 1024:6.0f} {r.all / 1024:18.0f}")
 
 
 if __name__ == "__main__":
