@@ -9,7 +9,7 @@
 
 /* What a map takes: itself, and with a list one page of it, decoded. */
 #define MAP_SIZE	1024u
-#define MAP_LIST_SIZE	(128u << 10)
+#define MAP_LIST_SIZE	(192u << 10)
 
 /* No padding: it is compared as bytes. */
 struct map_key {

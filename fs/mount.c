@@ -344,6 +344,7 @@ session_end(struct mount *m)
 	atomic_store(&m->fs.ending, 1);
 	if (m->fs.repo != NULL)
 		store_cancel(repo_store(m->fs.repo));
+	push_stop(m->fs.push);
 	if (m->loop != NULL)
 		err = loop_stop(m->loop);
 	if (m->mounted)

@@ -93,7 +93,7 @@ ops_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t off,
 	struct firnfs *fs = fuse_req_userdata(req);
 	struct files_pieces pieces;
 	struct request r;
-	int err, small;
+	int err;
 
 	(void)fi;
 	if (off < 0) {
@@ -104,21 +104,22 @@ ops_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t off,
 		read_text(fs, req, node, size, off);
 		return;
 	}
+	push_begin(fs->push, node);
 	request_begin(&r, fs->watch, req);
 	err = files_pieces(fs, node, (uint64_t)off, size, &pieces);
 	if (err == 0) {
+		if (off == 0 && pieces.size <= size &&
+		    pieces.size <= PUSH_FILE_MAX)
+			push_after(fs, node);
 		if (request_end(&r))
 			fuse_reply_iov(req, pieces.p.iov, (int)pieces.p.n);
-		small = off == 0 && pieces.size <= size &&
-		    pieces.size <= PUSH_FILE_MAX;
 		files_pieces_put(fs, &pieces);
-		if (small)
-			push_after(fs, node);
 	} else if (err == -E2BIG) {
 		err = read_copied(fs, &r, node, size, off);
 	}
 	if (err != 0)
 		ops_reply_err(&r, resolve_failed(fs, node, "read", err));
+	push_end(fs->push, node);
 }
 
 /* Only SEEK_DATA and SEEK_HOLE come here. */

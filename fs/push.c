@@ -13,8 +13,9 @@
 #define WALKS		16	/* directories that are followed */
 #define NEAR		8	/* places that a walk may skip */
 #define PROVEN		2	/* steps in order that make a walk */
-#define FILES_MAX	64	/* pushed at once */
-#define BYTES_MAX	(1u << 20)
+#define FILES_MAX	32	/* pushed at once: who waits for it waits long */
+#define BYTES_MAX	(512u << 10)
+#define READING_MAX	64	/* files being read that are known */
 
 /* How the files of one directory are read. */
 struct walk {
@@ -30,6 +31,9 @@ struct push {
 	pthread_mutex_t busy;	/* held by who pushes */
 	struct walk walk[WALKS];	/* protected by lock */
 	uint64_t clock;
+	uint64_t reading[READING_MAX];	/* node, or 0; protected by lock */
+	unsigned unknown;	/* more that are being read; likewise */
+	int stopped;		/* busy is held for good */
 	atomic_ullong count;
 };
 
@@ -51,6 +55,8 @@ push_free(struct push *p)
 {
 	if (p == NULL)
 		return;
+	if (p->stopped)
+		pthread_mutex_unlock(&p->busy);
 	pthread_mutex_destroy(&p->busy);
 	pthread_mutex_destroy(&p->lock);
 	free(p);
@@ -60,6 +66,59 @@ uint64_t
 push_count(const struct push *p)
 {
 	return atomic_load(&p->count);
+}
+
+void
+push_stop(struct push *p)
+{
+	if (p == NULL || p->stopped)
+		return;
+	pthread_mutex_lock(&p->busy);
+	p->stopped = 1;
+}
+
+void
+push_begin(struct push *p, uint64_t node)
+{
+	unsigned i;
+
+	pthread_mutex_lock(&p->lock);
+	for (i = 0; i < READING_MAX && p->reading[i] != 0; i++)
+		;
+	if (i < READING_MAX)
+		p->reading[i] = node;
+	else
+		p->unknown++;
+	pthread_mutex_unlock(&p->lock);
+}
+
+void
+push_end(struct push *p, uint64_t node)
+{
+	unsigned i;
+
+	pthread_mutex_lock(&p->lock);
+	for (i = 0; i < READING_MAX && p->reading[i] != node; i++)
+		;
+	if (i < READING_MAX)
+		p->reading[i] = 0;
+	else
+		p->unknown--;
+	pthread_mutex_unlock(&p->lock);
+}
+
+static int
+is_read(struct push *p, uint64_t node)
+{
+	unsigned i;
+	int found;
+
+	pthread_mutex_lock(&p->lock);
+	found = p->unknown > 0;
+	for (i = 0; !found && i < READING_MAX; i++)
+		found = p->reading[i] == node;
+	pthread_mutex_unlock(&p->lock);
+	return found;
 }
 
 /* Under lock. */
@@ -148,7 +207,8 @@ push_entry(struct firnfs *fs, uint64_t node, const struct entry *e)
 		return err;
 	err = -EAGAIN;
 	if (filemap_peek(map, &pieces)) {
-		err = store_pieces(fs, node, &pieces);
+		if (!is_read(fs->push, node))
+			err = store_pieces(fs, node, &pieces);
 		filemap_pieces_put(map, &pieces);
 	}
 	filemap_free(map);

@@ -5,10 +5,15 @@
  * round trip.
  *
  * A walk is known by three small files of a directory read in the order of
- * their places there.  Only what is in memory is pushed, so nothing is fetched,
- * and no disk read, that is not wanted otherwise; and only by one thread at a
- * time: the kernel makes it wait for a page that somebody is just reading, whom
- * another thread has to answer.
+ * their places there.  Only contents that are in memory are pushed, so nothing
+ * is fetched that is not wanted otherwise.
+ *
+ * The kernel makes whoever pushes a page wait for one who is just reading it,
+ * whom another thread has to answer, and it does that deaf to signals: were
+ * all others gone, killed or ended, the mount would hang until it is unmounted
+ * by force.  So files are pushed before the read of the one before them is
+ * answered, when who walks cannot be reading them; by one thread at a time;
+ * none that another reads just now; and not any more once the mount ends.
  */
 #ifndef FIRN_FS_PUSH_H
 #define FIRN_FS_PUSH_H
@@ -23,8 +28,13 @@ struct push;
 int push_new(struct push **out);
 void push_free(struct push *p);
 
-/* This file was read from its beginning to its end, and the answer is sent. */
+/* A file is being read, until push_end(). */
+void push_begin(struct push *p, uint64_t node);
+void push_end(struct push *p, uint64_t node);
+/* This file is about to be answered, from its beginning to its end. */
 void push_after(struct firnfs *fs, uint64_t node);
+/* No more; waits for who is at it.  Before the threads that answer end. */
+void push_stop(struct push *p);
 
 /* Files pushed so far. */
 uint64_t push_count(const struct push *p);

@@ -315,8 +315,12 @@ fetch_ahead(struct filemap *fm, uint64_t from, uint64_t to)
 	uint64_t start, off = from, begun = from;
 	struct extent x;
 
-	while (answer != RUN_FULL && off < to &&
-	    filemap_extent(fm, off, &x, &start) == 1) {
+	while (answer != RUN_FULL && off < to) {
+		if (filemap_extent(fm, off, &x, &start) != 1) {
+			/* Who reads there will be told; not again here. */
+			off = to;
+			break;
+		}
 		if (!x.hole)
 			answer = reader_run(fm->rd, &run, BLOCK_DATA, x.id);
 		if (!x.hole && answer == RUN_BEGUN)
@@ -327,24 +331,32 @@ fetch_ahead(struct filemap *fm, uint64_t from, uint64_t to)
 		off = begun;
 	pthread_mutex_lock(&fm->lock);
 	fm->order.busy = 0;
-	if (off > fm->order.asked)
+	/* Unless it is read elsewhere by now. */
+	if (fm->order.asked >= from && off > fm->order.asked)
 		fm->order.asked = off;
 	pthread_mutex_unlock(&fm->lock);
 }
 
-/* To be called before each read. */
-static enum how
+/* What a read makes likely. */
+struct outlook {
+	enum how how;
+	uint64_t from, to;	/* to be fetched ahead */
+};
+
+/*
+ * To be called before each read.  Files that are no larger than what is looked
+ * ahead are left to the order in which their pack is read: what comes behind
+ * them matters as much.
+ */
+static struct outlook
 follow(struct filemap *fm, uint64_t off, size_t len)
 {
-	uint64_t from, to;
-	int ordered;
+	struct outlook o = { AS_IT_COMES, 0, 0 };
 
-	if (fm->inl != NULL || fm->size <= ORDER_PROVEN)
-		return AS_IT_COMES;
-	ordered = order_step(fm, off, len, &from, &to);
-	if (to > 0)
-		fetch_ahead(fm, from, to);
-	return ordered ? IN_ORDER : AS_IT_COMES;
+	if (fm->inl == NULL && fm->size > READER_RUN_BYTES &&
+	    order_step(fm, off, len, &o.from, &o.to))
+		o.how = IN_ORDER;
+	return o;
 }
 
 static int
@@ -404,26 +416,29 @@ filemap_read(struct filemap *fm, uint64_t off, void *buf, size_t len,
 	struct blockref ref;
 	struct iovec iov;
 	uint8_t *out = buf;
+	struct outlook o;
 	size_t done;
-	enum how how;
-	int err;
+	int err = 0;
 
 	*got = 0;
 	if (off >= fm->size)
 		return 0;
 	if (len > fm->size - off)
 		len = (size_t)(fm->size - off);
-	how = follow(fm, off, len);
+	o = follow(fm, off, len);
 	for (done = 0; done < len; done += iov.iov_len) {
-		err = piece_get(fm, off + done, len - done, how, &iov,
+		err = piece_get(fm, off + done, len - done, o.how, &iov,
 		    &ref);
 		if (err != 0)
-			return err;
+			break;
 		memcpy(out + done, iov.iov_base, iov.iov_len);
 		blockref_put(fm->rd, &ref);
 	}
-	*got = done;
-	return 0;
+	if (o.to > 0)
+		fetch_ahead(fm, o.from, o.to);
+	if (err == 0)
+		*got = done;
+	return err;
 }
 
 static int
@@ -450,12 +465,19 @@ int
 filemap_pieces(struct filemap *fm, uint64_t off, size_t len,
     struct filemap_pieces *out)
 {
+	struct outlook o;
+	int err;
+
+	out->n = 0;
 	if (off >= fm->size)
-		len = 0;
-	else if (len > fm->size - off)
+		return 0;
+	if (len > fm->size - off)
 		len = (size_t)(fm->size - off);
-	return gather(fm, off, len, len > 0 ? follow(fm, off, len) :
-	    AS_IT_COMES, out);
+	o = follow(fm, off, len);
+	err = gather(fm, off, len, o.how, out);
+	if (o.to > 0)
+		fetch_ahead(fm, o.from, o.to);
+	return err;
 }
 
 int

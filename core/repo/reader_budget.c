@@ -5,11 +5,23 @@
  * when such a one is wanted again at once, there was too little room for both,
  * and less is fetched ahead for a while.
  */
+#include <time.h>
+
 #include "base/bytes.h"
 #include "repo/reader_internal.h"
 
 #define STALE_LOADS	(4 * WINDOW_MAX)	/* who fetched it has gone */
+#define STALE_SECONDS	2
 #define CALM_LOADS	16	/* for one cell more to be fetched ahead */
+
+static time_t
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return t.tv_sec;
+}
 
 void
 budget_init(struct cells *c, size_t memory)
@@ -35,7 +47,7 @@ budget_gone(struct cells *c, const struct cell *cell)
 }
 
 void
-budget_forget(struct cells *c, uint64_t before)
+budget_forget(struct cells *c, uint64_t loads, time_t since)
 {
 	struct lru_node *gone[WINDOW_MAX];
 	struct cell *cell;
@@ -44,7 +56,8 @@ budget_forget(struct cells *c, uint64_t before)
 	pthread_mutex_lock(&c->lock);
 	for (i = 0; i < WINDOW_MAX; i++) {
 		if (c->waiting[i].node == NULL ||
-		    c->waiting[i].loads >= before)
+		    (c->waiting[i].loads >= loads &&
+		    c->waiting[i].since >= since))
 			continue;
 		gone[n++] = c->waiting[i].node;
 		cell = lru_value(c->waiting[i].node);
@@ -72,6 +85,7 @@ budget_wait(struct cells *c, struct lru_node *node)
 	if (waits) {
 		c->waiting[i].node = node;
 		c->waiting[i].loads = atomic_load(&c->loads);
+		c->waiting[i].since = now();
 		atomic_store(&cell->waits, 1);
 	}
 	pthread_mutex_unlock(&c->lock);
@@ -132,8 +146,9 @@ budget_take(struct cells *c, uint32_t want, uint32_t least)
 	unsigned max = atomic_load(&c->unused_max);
 	uint64_t loads = atomic_load(&c->loads);
 
-	if (have + want > max && loads > STALE_LOADS) {
-		budget_forget(c, loads - STALE_LOADS);
+	if (have + want > max) {
+		budget_forget(c, loads > STALE_LOADS ? loads - STALE_LOADS : 0,
+		    now() - STALE_SECONDS);
 		have = atomic_load(&c->unused);
 	}
 	do {

@@ -84,6 +84,8 @@ cells_init(struct cells *c, struct repo *repo, size_t memory, unsigned threads)
 	c->ahead_max = threads * 2;
 	budget_init(c, memory);
 	pthread_mutex_init(&c->lock, NULL);
+	pthread_mutex_init(&c->flight_lock, NULL);
+	pthread_cond_init(&c->landed, NULL);
 	err = lru_new(memory, CELL_KEY_SIZE, cell_free, &c->lru);
 	if (err == 0)
 		err = pool_new("firn-ahead", threads, 4 * threads, &c->ahead);
@@ -98,8 +100,10 @@ cells_release(struct cells *c)
 	pool_free(c->ahead);
 	pool_free(c->keep);
 	if (c->lru != NULL)
-		budget_forget(c, UINT64_MAX);
+		budget_forget(c, UINT64_MAX, 0);
 	lru_free(c->lru);
+	pthread_cond_destroy(&c->landed);
+	pthread_mutex_destroy(&c->flight_lock);
 	pthread_mutex_destroy(&c->lock);
 }
 
@@ -256,6 +260,26 @@ claim_behind(struct cells *c, const struct index_place *at, uint32_t first,
 	return n;
 }
 
+/* Many who miss at once take turns, so that memory stays what it is. */
+static void
+flight_begin(struct cells *c, size_t len)
+{
+	pthread_mutex_lock(&c->flight_lock);
+	while (c->in_flight > 0 && c->in_flight + len > FLIGHT_MAX)
+		pthread_cond_wait(&c->landed, &c->flight_lock);
+	c->in_flight += len;
+	pthread_mutex_unlock(&c->flight_lock);
+}
+
+static void
+flight_end(struct cells *c, size_t len)
+{
+	pthread_mutex_lock(&c->flight_lock);
+	c->in_flight -= len;
+	pthread_cond_broadcast(&c->landed);
+	pthread_mutex_unlock(&c->flight_lock);
+}
+
 /*
  * Fetch cells from `first`, which *out has claimed, up to `count`; how many in
  * *n.  Those behind the first `wanted` are reserved.  *out is held, or NULL
@@ -277,6 +301,7 @@ cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
 	node[0] = *out;
 	*n = claim_behind(c, at, first, count, node, &len);
 	repo_pack_name(kind, at->pack, name);
+	flight_begin(c, len);
 	slab = slab_new(len);
 	err = slab == NULL ? -ENOMEM : store_get(repo_store(c->repo), name,
 	    (uint64_t)first * FORMAT_GRID, slab->data, len, &got);
@@ -292,6 +317,7 @@ cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
 	if (err == 0)
 		keep(c, kind, at, first, slab, len);
 	slab_put(slab);
+	flight_end(c, len);
 	for (i = 1; i < *n; i++)
 		if (node[i] != NULL && i >= wanted)
 			budget_wait(c, node[i]);
@@ -311,6 +337,10 @@ cells_load(struct cells *c, enum pack_kind kind, const struct index_place *at,
 	uint32_t n = 1;
 	int ret;
 
+	if (number >= cell_count(at)) {
+		budget_give(c, 1);
+		return 1;
+	}
 	cell_key(at->pack, number, key);
 	ret = lru_try(c->lru, key, &node);
 	if (ret != 0) {

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/pool.h"
 #include "crypto/hash.h"
 #include "crypto/kdf.h"
 #include "repo/reader_internal.h"
@@ -72,22 +73,29 @@ tools_take(struct reader *rd)
 	struct tools *t;
 
 	pthread_mutex_lock(&rd->lock);
+	while (rd->tools == NULL && rd->tools_made == rd->tools_max)
+		pthread_cond_wait(&rd->given, &rd->lock);
 	t = rd->tools;
 	if (t != NULL)
 		rd->tools = t->next;
+	else
+		rd->tools_made++;
 	pthread_mutex_unlock(&rd->lock);
 	if (t != NULL)
 		return t;
 	t = calloc(1, sizeof(*t));
-	if (t == NULL)
-		return NULL;
-	buf_init(&t->sealed, FORMAT_FRAME_MAX + PACK_FRAME_OVERHEAD);
-	if (pack_codec_new(&t->codec) != 0 ||
-	    mac_new(keys->block_id, sizeof(keys->block_id), &t->mac) != 0) {
+	if (t != NULL) {
+		buf_init(&t->sealed, FORMAT_FRAME_MAX + PACK_FRAME_OVERHEAD);
+		if (pack_codec_new(&t->codec) == 0 && mac_new(keys->block_id,
+		    sizeof(keys->block_id), &t->mac) == 0)
+			return t;
 		tools_free(t);
-		return NULL;
 	}
-	return t;
+	pthread_mutex_lock(&rd->lock);
+	rd->tools_made--;
+	pthread_cond_signal(&rd->given);
+	pthread_mutex_unlock(&rd->lock);
+	return NULL;
 }
 
 void
@@ -101,6 +109,7 @@ tools_give(struct reader *rd, struct tools *t)
 	pthread_mutex_lock(&rd->lock);
 	t->next = rd->tools;
 	rd->tools = t;
+	pthread_cond_signal(&rd->given);
 	pthread_mutex_unlock(&rd->lock);
 }
 
@@ -247,6 +256,7 @@ frame_whole(struct reader *rd, enum pack_kind kind,
 	    (size_t)(behind - *sealed) >= at->frame_len)
 		return 1;
 	slab_put(*held);
+	*held = NULL;
 	return 0;
 }
 
@@ -259,29 +269,46 @@ frame_drop_cells(struct reader *rd, const struct index_place *at)
 		cells_drop(&rd->cells, at, (uint32_t)(off / FORMAT_GRID));
 }
 
-/* Gather, decrypt, decompress. */
+/* Decrypt and decompress what was gathered; what did not come in one piece is
+ * copied together before. */
+static int
+frame_decode(struct reader *rd, enum pack_kind kind,
+    const struct index_place *at, const struct pack_key *pk,
+    enum cells_how how, const uint8_t *sealed, struct buf *plain, size_t *skip)
+{
+	struct tools *t = tools_take(rd);
+	int err = 0;
+
+	if (t == NULL)
+		return -ENOMEM;
+	if (sealed == NULL) {
+		err = frame_copy(rd, kind, at, how, &t->sealed);
+		sealed = t->sealed.data;
+	}
+	if (err == 0)
+		err = pack_frame_take(t->codec, pk->key, pk->header,
+		    at->frame_off, sealed, at->frame_len, plain, skip);
+	tools_give(rd, t);
+	return err;
+}
+
+/* Gather and decode. */
 static int
 frame_try(struct reader *rd, enum pack_kind kind,
     const struct index_place *at, const struct pack_key *pk,
-    enum cells_how how, struct tools *t, struct buf *plain, size_t *skip)
+    enum cells_how how, struct buf *plain, size_t *skip)
 {
 	const uint8_t *sealed = NULL;
 	struct slab *held = NULL;
 	int ret = 0;
 
+	/* Tools are few: who waits for the store has none of them. */
 	if (how != CELLS_FRESH)
 		ret = frame_whole(rd, kind, at, how, &sealed, &held);
 	if (ret < 0)
 		return ret;
-	if (ret == 0) {
-		held = NULL;
-		ret = frame_copy(rd, kind, at, how, &t->sealed);
-		if (ret != 0)
-			return ret;
-		sealed = t->sealed.data;
-	}
-	ret = pack_frame_take(t->codec, pk->key, pk->header, at->frame_off,
-	    sealed, at->frame_len, plain, skip);
+	ret = frame_decode(rd, kind, at, pk, how, ret == 1 ? sealed : NULL,
+	    plain, skip);
 	slab_put(held);
 	return ret;
 }
@@ -294,23 +321,19 @@ frame_open(struct reader *rd, enum pack_kind kind,
 {
 	struct buf plain = BUF_INIT(FORMAT_FRAME_MAX);
 	struct lru_node *key_node = NULL;
-	struct tools *t;
 	size_t skip = 0;
 	int err, i;
 
 	err = pack_key_get(rd, kind, at, &key_node);
 	if (err != 0)
 		return err;
-	t = tools_take(rd);
-	err = t == NULL ? -ENOMEM : -FIRN_ECORRUPT;
+	err = -FIRN_ECORRUPT;
 	for (i = 0; i < READ_TRIES && err == -FIRN_ECORRUPT; i++) {
 		err = frame_try(rd, kind, at, lru_value(key_node), i == 0 ?
-		    how : CELLS_FRESH, t, &plain, &skip);
+		    how : CELLS_FRESH, &plain, &skip);
 		if (err == -FIRN_ECORRUPT)
 			frame_drop_cells(rd, at);
 	}
-	if (t != NULL)
-		tools_give(rd, t);
 	lru_release(rd->packs, key_node);
 	if (err == 0)
 		err = frame_new(&plain, skip, node, out);
@@ -393,6 +416,8 @@ frames_init(struct reader *rd, size_t memory)
 	int err;
 
 	pthread_mutex_init(&rd->lock, NULL);
+	pthread_cond_init(&rd->given, NULL);
+	rd->tools_max = pool_cpus() + 2;
 	err = lru_new(memory, FRAME_KEY_SIZE, frame_free, &rd->frames);
 	if (err == 0)
 		err = lru_new(1u << 20, OBJECT_ID_SIZE, pack_key_free,
@@ -411,5 +436,6 @@ frames_release(struct reader *rd)
 		rd->tools = t->next;
 		tools_free(t);
 	}
+	pthread_cond_destroy(&rd->given);
 	pthread_mutex_destroy(&rd->lock);
 }

@@ -22,6 +22,7 @@
 #define REQUEST_MAX	4	/* cells in one request */
 #define FRAME_KEY_SIZE	(OBJECT_ID_SIZE + 4)
 #define STREAMS		32	/* packs whose order of reading is followed */
+#define FLIGHT_MAX	(16u << 20)	/* bytes that requests under way bring */
 #define KEEP_MAX	4	/* requests' worth of cells that wait for the disk */
 #define GONE_MAX	64	/* cells that left memory and are remembered */
 #define GOOD_MAX	64	/* blocks a frame remembers as compared */
@@ -52,6 +53,7 @@ struct cell {
 struct waiting {
 	struct lru_node *node;	/* NULL: slot not in use */
 	uint64_t loads;		/* cells->loads when it came */
+	time_t since;		/* CLOCK_MONOTONIC, s */
 };
 
 /* How a pack is being read.  Protected by cells.lock. */
@@ -84,6 +86,10 @@ struct cells {
 	unsigned gone_next;
 	unsigned calm;		/* loads since one of those was wanted again */
 	atomic_ullong from_cache, from_store, bytes_store;
+	/* Memory that requests under way fill. */
+	pthread_mutex_t flight_lock;
+	pthread_cond_t landed;
+	size_t in_flight;	/* protected by flight_lock */
 };
 
 int cells_init(struct cells *c, struct repo *repo, size_t memory,
@@ -142,8 +148,9 @@ void budget_give(struct cells *c, uint32_t n);
  * the cell. */
 void budget_wait(struct cells *c, struct lru_node *node);
 void budget_used(struct cells *c, struct lru_node *node);
-/* Who will not come is not waited for: cells of before this load. */
-void budget_forget(struct cells *c, uint64_t before);
+/* Who will not come is not waited for: cells that came before this load, or
+ * this second. */
+void budget_forget(struct cells *c, uint64_t loads, time_t since);
 /* A cell left memory; one has to be fetched: when it was here a moment ago,
  * then what is fetched ahead pushes out what readers are at: less of it. */
 uint64_t budget_hash(const uint8_t *pack, uint32_t number);
@@ -182,7 +189,9 @@ struct reader {
 	struct lru *frames;
 	struct lru *packs;		/* keys by pack */
 	pthread_mutex_t lock;
+	pthread_cond_t given;
 	struct tools *tools;		/* protected by lock */
+	unsigned tools_made, tools_max;	/* protected by lock */
 	/* One look at the store for what a block needs; held across it. */
 	pthread_mutex_t look_lock;
 	time_t synced[3];		/* by kind; protected by look_lock */
