@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256 and HMAC over OpenSSL's EVP.
+ * SHA-256, HMAC and MD5 over OpenSSL's EVP.
  *
  * Looking an algorithm up in OpenSSL 3 costs more than hashing a small
- * message, so both are fetched once for the process and never freed: after
- * the first call they are constants.
+ * message, so the first two are fetched once for the process and never freed:
+ * after the first call they are constants.
  */
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -70,6 +70,26 @@ hash_final(struct hash *h, uint8_t out[HASH_SIZE])
 	    EVP_DigestInit_ex2(h->ctx, NULL, NULL) != 1)
 		return -ENOMEM;
 	return 0;
+}
+
+int
+hash_md5(const void *data, size_t len, uint8_t out[HASH_MD5_SIZE])
+{
+	EVP_MD *md5 = EVP_MD_fetch(NULL, "MD5", NULL);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	int ok;
+
+	if (md5 == NULL || ctx == NULL) {
+		EVP_MD_CTX_free(ctx);
+		EVP_MD_free(md5);
+		return md5 == NULL ? -EOPNOTSUPP : -ENOMEM;
+	}
+	ok = EVP_DigestInit_ex2(ctx, md5, NULL) == 1 &&
+	    EVP_DigestUpdate(ctx, data, len) == 1 &&
+	    EVP_DigestFinal_ex(ctx, out, NULL) == 1;
+	EVP_MD_CTX_free(ctx);
+	EVP_MD_free(md5);
+	return ok ? 0 : -ENOMEM;
 }
 
 int

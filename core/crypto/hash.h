@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256 (FIPS 180-4) and HMAC-SHA256 (RFC 2104).  Wraps OpenSSL's EVP.
+ * SHA-256 (FIPS 180-4), HMAC-SHA256 (RFC 2104) and MD5.  Wraps OpenSSL's EVP.
  * Allocation inside the library is the only way to fail: -ENOMEM.
  */
 #ifndef FIRN_CRYPTO_HASH_H
@@ -14,6 +14,11 @@
 int hash_sha256(const void *data, size_t len, uint8_t out[HASH_SIZE]);
 int hash_hmac(const void *key, size_t keylen, const void *data, size_t len,
     uint8_t out[HASH_SIZE]);
+
+/* MD5 (RFC 1321), for Content-MD5 and nothing that has to withstand anybody;
+ * not for small messages by the million.  -EOPNOTSUPP where the system's OpenSSL has none (FIPS). */
+#define HASH_MD5_SIZE 16
+int hash_md5(const void *data, size_t len, uint8_t out[HASH_MD5_SIZE]);
 
 /* SHA-256 in pieces.  One thread at a time. */
 struct hash;

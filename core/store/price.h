@@ -26,6 +26,7 @@
 #define PRICE_WHY	128
 #define PRICE_TEXT	32
 
+/* In the order of enum store_thaw_tier. */
 enum price_tier { PRICE_EXPEDITED, PRICE_STANDARD, PRICE_BULK, PRICE_TIERS };
 
 struct price_class {

@@ -141,6 +141,12 @@ s3_client_prefix(const struct s3_client *c)
 	return c->url.prefix;
 }
 
+const char *
+s3_client_bucket(const struct s3_client *c)
+{
+	return c->url.bucket;
+}
+
 /* What the answer's error document says, if it is one. */
 static void
 read_error(struct s3_round *r)
@@ -436,7 +442,8 @@ give_up(struct s3_client *c, const struct s3_round *r)
 	static const char *const verb[] = {
 		[STORE_GET] = "read", [STORE_PUT] = "write",
 		[STORE_STAT] = "look at", [STORE_LIST] = "list",
-		[STORE_DEL] = "delete",
+		[STORE_DEL] = "delete", [STORE_THAW] = "thaw",
+		[STORE_COPY] = "change the class of",
 	};
 	const struct s3_url *u = &c->url;
 	const char *next = r->verdict.next;

@@ -72,6 +72,7 @@ int s3_client_new(struct store *base, const char *url,
 void s3_client_free(struct s3_client *c);
 /* "some/where/" that names begin with in keys, or "". */
 const char *s3_client_prefix(const struct s3_client *c);
+const char *s3_client_bucket(const struct s3_client *c);
 
 /* 1 when no endpoint but Amazon's own is set. */
 int s3_client_is_aws(struct s3_client *c);

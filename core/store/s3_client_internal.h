@@ -27,7 +27,8 @@ struct s3_client {
 	struct s3_cred *cred;
 	unsigned timeout;	/* seconds */
 	pthread_mutex_t lock;
-	struct s3_url url;	/* protected by lock; but prefix is fixed */
+	struct s3_url url;	/* protected by lock; but prefix and
+				 * bucket are fixed */
 	int moved;		/* times a region was learnt; by lock */
 	atomic_long skew;	/* server's clock less ours, seconds */
 	atomic_int reached;	/* an S3 server has answered */

@@ -104,6 +104,11 @@ struct s3_http_reply {
 	char checksum[S3_HTTP_FIELD];	/* x-amz-checksum-sha256 */
 	char version[S3_HTTP_FIELD];	/* x-amz-version-id */
 	char nonce[S3_HTTP_FIELD];	/* x-amz-meta-firn-put */
+	char class_name[S3_HTTP_FIELD];	/* x-amz-storage-class */
+	char restore[S3_HTTP_FIELD];	/* x-amz-restore */
+	char archive[S3_HTTP_FIELD];	/* x-amz-archive-status */
+	char sse[S3_HTTP_FIELD];	/* x-amz-server-side-encryption */
+	char sse_key[S3_HTTP_FIELD];	/* its -aws-kms-key-id */
 	char request_id[S3_HTTP_FIELD];	/* x-amz-request-id */
 	char detail[S3_HTTP_FIELD];	/* cause, when not DONE */
 };

@@ -160,22 +160,26 @@ header_note(struct s3_http_reply *rp, const char *name, const char *value)
 static char *
 header_field(struct s3_http_reply *rp, const char *name)
 {
-	if (strcasecmp(name, "content-range") == 0)
-		return rp->content_range;
-	if (strcasecmp(name, "content-type") == 0)
-		return rp->content_type;
-	if (strcasecmp(name, "etag") == 0)
-		return rp->etag;
-	if (strcasecmp(name, "x-amz-bucket-region") == 0)
-		return rp->region;
-	if (strcasecmp(name, "x-amz-checksum-sha256") == 0)
-		return rp->checksum;
-	if (strcasecmp(name, "x-amz-version-id") == 0)
-		return rp->version;
-	if (strcasecmp(name, "x-amz-meta-firn-put") == 0)
-		return rp->nonce;
-	if (strcasecmp(name, "x-amz-request-id") == 0)
-		return rp->request_id;
+	const struct { const char *name; char *field; } fields[] = {
+		{ "content-range", rp->content_range },
+		{ "content-type", rp->content_type },
+		{ "etag", rp->etag },
+		{ "x-amz-bucket-region", rp->region },
+		{ "x-amz-checksum-sha256", rp->checksum },
+		{ "x-amz-version-id", rp->version },
+		{ "x-amz-meta-firn-put", rp->nonce },
+		{ "x-amz-storage-class", rp->class_name },
+		{ "x-amz-restore", rp->restore },
+		{ "x-amz-archive-status", rp->archive },
+		{ "x-amz-server-side-encryption", rp->sse },
+		{ "x-amz-server-side-encryption-aws-kms-key-id", rp->sse_key },
+		{ "x-amz-request-id", rp->request_id },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (strcasecmp(name, fields[i].name) == 0)
+			return fields[i].field;
 	return NULL;
 }
 

@@ -44,20 +44,6 @@ take_sse(struct s3_put_conf *p, const char *sse)
 	return log_plain(-EINVAL, "--sse '%s': want s3, kms or kms:KEYID", sse);
 }
 
-static int
-is_instant(const char *class)
-{
-	static const char *const instant[] = { "STANDARD", "STANDARD_IA",
-	    "ONEZONE_IA", "REDUCED_REDUNDANCY", "GLACIER_IR",
-	    "EXPRESS_ONEZONE" };
-	size_t i;
-
-	for (i = 0; i < sizeof(instant) / sizeof(instant[0]); i++)
-		if (strcmp(class, instant[i]) == 0)
-			return 1;
-	return 0;
-}
-
 int
 s3_put_conf_init(struct s3_put_conf *p, const struct store_conf *conf)
 {
@@ -73,7 +59,7 @@ s3_put_conf_init(struct s3_put_conf *p, const struct store_conf *conf)
 	if (err == 0 && conf->tier != NULL)
 		err = take("tier", conf->tier, &p->tier);
 	if (err == 0 && conf->meta_class != NULL) {
-		if (!is_instant(conf->meta_class))
+		if (!store_class_is_instant(conf->meta_class))
 			return log_plain(-EINVAL, "--meta-class '%s': metadata "
 			    "must be readable at once; want STANDARD, "
 			    "STANDARD_IA, ONEZONE_IA or GLACIER_IR",

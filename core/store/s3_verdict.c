@@ -100,6 +100,13 @@ static const struct {
 	{ "XAmzContentSHA256Mismatch", { S3_RETRY, -EIO, DAMAGED, NULL } },
 	{ "XAmzContentChecksumMismatch", { S3_RETRY, -EIO, DAMAGED, NULL } },
 	{ "IncompleteBody", { S3_RETRY, -EIO, DAMAGED, NULL } },
+	/* Of thaws and copies. */
+	{ "ObjectNotInActiveTierError", { S3_ANSWER, -FIRN_ECOLD, NULL,
+	    NULL } },
+	{ "ObjectAlreadyInActiveTierError", { S3_GIVE_UP, -EINVAL,
+	    "it is not archived", NULL } },
+	{ "RestoreAlreadyInProgress", { S3_GIVE_UP, -EALREADY,
+	    "it is being thawed already", NULL } },
 	/* For expedited thaws alone, and no throttling. */
 	{ "GlacierExpeditedRetrievalNotAvailable", { S3_GIVE_UP, -EAGAIN,
 	    "no expedited retrieval is to be had now", "try again later, or "

@@ -33,6 +33,7 @@ struct reader {
 	struct s3_error *error;
 	struct s3_bucket_state *state;
 	struct s3_listing *list;
+	struct s3_copied *copied;
 	struct s3_sts *sts;
 	int url_encoded;
 	/* The <Contents> that is open. */
@@ -310,9 +311,32 @@ size_set(struct reader *r)
 	return 0;
 }
 
+/* In <RestoreStatus>. */
+static void
+restore_set(struct reader *r)
+{
+	const char *leaf = r->name[r->depth - 1];
+	struct s3_listed *o = &r->object;
+	struct timespec t;
+
+	if (strcmp(leaf, "IsRestoreInProgress") == 0) {
+		o->restore = strcmp(text_of(r), "true") == 0 ?
+		    S3_RESTORE_RUNS : S3_RESTORE_DONE;
+	} else if (strcmp(leaf, "RestoreExpiryDate") == 0 &&
+	    timefmt_parse(text_of(r), &t) == 0) {
+		o->expires = t.tv_sec;
+	}
+}
+
 static int
 contents_close(struct reader *r)
 {
+	if (r->depth == 4 && strcmp(r->name[1], "Contents") == 0 &&
+	    strcmp(r->name[2], "RestoreStatus") == 0)
+		restore_set(r);
+	if (at(r, "ListBucketResult", "Contents", "StorageClass"))
+		copy_text(r, r->object.class_name,
+		    sizeof(r->object.class_name));
 	if (at(r, "ListBucketResult", "Contents", "Key"))
 		return key_set(r);
 	if (at(r, "ListBucketResult", "Contents", "Size"))
@@ -379,6 +403,41 @@ s3_xml_list(const void *text, size_t len, struct s3_listing *l)
 	/* Without a place to go on from, the rest would be lost unseen. */
 	if (err == 0 && l->truncated && l->token[0] == '\0')
 		err = -FIRN_ECORRUPT;
+	return err;
+}
+
+static int
+copied_open(struct reader *r)
+{
+	return r->depth == 1 && strcmp(r->name[0], "CopyObjectResult") != 0 ?
+	    -FIRN_ECORRUPT : 0;
+}
+
+static int
+copied_close(struct reader *r)
+{
+	struct s3_copied *c = r->copied;
+
+	if (at(r, "CopyObjectResult", "ETag", NULL))
+		copy_text(r, c->etag, sizeof(c->etag));
+	else if (at(r, "CopyObjectResult", "ChecksumSHA256", NULL))
+		copy_text(r, c->checksum, sizeof(c->checksum));
+	return 0;
+}
+
+int
+s3_xml_copied(const void *text, size_t len, struct s3_copied *out)
+{
+	struct reader r = { .open = copied_open, .close = copied_close,
+	    .copied = out };
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	err = parse(&r, text, len);
+	if (err == 0 && out->etag[0] == '\0')
+		err = -FIRN_ECORRUPT;
+	if (err != 0)
+		memset(out, 0, sizeof(*out));
 	return err;
 }
 

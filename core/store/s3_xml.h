@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The XML documents that we read: the result of ListObjectsV2, <Error>, and a
- * bucket's versioning and Object Lock, of S3; the keys and errors of STS.
+ * The XML documents that we read: the results of ListObjectsV2 and CopyObject,
+ * <Error>, and a bucket's versioning and Object Lock, of S3; the keys and
+ * errors of STS.
  * Wraps expat; its types stop here.
  *
  * docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html and
@@ -15,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
+
+#include "store/s3_class.h"
 
 #define S3_KEY_MAX	1024	/* bytes of a key, by S3 */
 #define S3_TOKEN_MAX	4096
@@ -47,6 +50,9 @@ struct s3_listed {
 	const char *key;
 	uint64_t size;
 	struct timespec mtime;	/* 0 when there is none we can read */
+	char class_name[STORE_CLASS_SIZE];	/* "" for none; as texts above */
+	enum s3_restore restore;
+	time_t expires;		/* of what was restored; 0: unknown */
 };
 
 struct s3_listing {
@@ -61,6 +67,15 @@ struct s3_listing {
  * A key of over 1,024 bytes, or with a NUL, is passed over: it is none of
  * ours. */
 int s3_xml_list(const void *text, size_t len, struct s3_listing *l);
+
+/* <CopyObjectResult>. */
+struct s3_copied {
+	char etag[128];
+	char checksum[64];	/* ChecksumSHA256, or "" */
+};
+
+/* -FIRN_ECORRUPT for another document, or one without an ETag. */
+int s3_xml_copied(const void *text, size_t len, struct s3_copied *out);
 
 /* What STS answers for a role.  Secrets: to be wiped. */
 struct s3_sts {

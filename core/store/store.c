@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "store/s3_class.h"
 #include "store/s3_place.h"
 #include "store/s3_put_conf.h"
 #include "store/store_internal.h"
@@ -255,7 +256,7 @@ const char *
 store_verb_name(enum store_verb verb)
 {
 	static const char *const names[] = { "get", "put", "stat", "list",
-	    "del" };
+	    "del", "thaw", "copy" };
 
 	return names[verb];
 }
@@ -321,7 +322,17 @@ store_list(struct store *s, const char *prefix,
 {
 	int err = begin(s, prefix_ok(prefix), "prefix", prefix);
 
-	return err != 0 ? err : s->ops->list(s, prefix, fn, ctx);
+	return err != 0 ? err : s->ops->list(s, prefix, 0, fn, ctx);
+}
+
+int
+store_list_state(struct store *s, const char *prefix,
+    int (*fn)(void *ctx, const char *name, const struct store_stat *st),
+    void *ctx)
+{
+	int err = begin(s, prefix_ok(prefix), "prefix", prefix);
+
+	return err != 0 ? err : s->ops->list(s, prefix, 1, fn, ctx);
 }
 
 int
@@ -332,6 +343,58 @@ store_del(struct store *s, const char *name)
 	if (err == 0)
 		err = s->ops->del(s, name);
 	return err == -ENOENT ? 0 : err;
+}
+
+static const char *const thaw_tiers[STORE_THAW_TIERS] = { "expedited",
+    "standard", "bulk" };
+
+const char *
+store_thaw_tier_name(enum store_thaw_tier tier)
+{
+	return thaw_tiers[tier];
+}
+
+int
+store_thaw_tier_parse(const char *text, enum store_thaw_tier *out)
+{
+	int i;
+
+	for (i = 0; i < STORE_THAW_TIERS; i++)
+		if (strcmp(text, thaw_tiers[i]) == 0) {
+			*out = (enum store_thaw_tier)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+int
+store_thaw(struct store *s, const char *name, enum store_thaw_tier tier,
+    unsigned days)
+{
+	int err = begin_name(s, name);
+
+	if (err != 0)
+		return err;
+	if (s->ops->thaw == NULL)
+		return log_err(-EOPNOTSUPP, "cannot thaw '%s': '%s' has no "
+		    "archive; all that is there can be read", name, s->url);
+	return s->ops->thaw(s, name, tier, days);
+}
+
+int
+store_set_class(struct store *s, const char *name, const char *class_name)
+{
+	int err = begin_name(s, name);
+
+	if (err != 0)
+		return err;
+	if (!s3_class_ok(class_name))
+		return log_err(-EINVAL, "'%s' is no name of a storage class",
+		    class_name);
+	if (s->ops->set_class == NULL)
+		return log_err(-EOPNOTSUPP, "cannot move '%s' to %s: '%s' has "
+		    "no storage classes", name, class_name, s->url);
+	return s->ops->set_class(s, name, class_name);
 }
 
 void
@@ -366,6 +429,8 @@ store_count(struct store *s, struct store_counters *out)
 	out->hedges = atomic_load(&s->hedges);
 	out->hedges_won = atomic_load(&s->hedges_won);
 	out->window = atomic_load(&s->window);
+	for (v = 0; v < STORE_THAW_TIERS; v++)
+		out->thaws[v] = atomic_load(&s->thaws[v]);
 }
 
 /* A piece fetched into the buffer itself; one byte over the ceiling is asked

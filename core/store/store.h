@@ -18,7 +18,7 @@
  * Errors that a caller acts on:
  *	-ENOENT		get, stat, del: no such object
  *	-EEXIST		put with STORE_IF_ABSENT: there is one already
- *	-FIRN_ECOLD	get: archived
+ *	-FIRN_ECOLD	get, set_class: archived
  *	-EINVAL		a bad name or prefix
  *	-EACCES		the credentials do not allow it
  *	-ENOSPC		no room
@@ -35,6 +35,7 @@
 
 #define STORE_NAME_MAX	200
 #define STORE_SHA256	32
+#define STORE_CLASS_SIZE	64	/* of a storage class, with the NUL */
 
 struct store;
 
@@ -65,16 +66,40 @@ struct store_conf {
 };
 #define STORE_CONF_DEFAULT { .path_style = -1 }
 
+/* Whether the bytes of an object can be read. */
+enum store_state {
+	STORE_HOT,	/* at any time */
+	STORE_COLD,	/* archived: get is -FIRN_ECOLD */
+	STORE_THAWING,	/* archived; a readable copy is on its way */
+	STORE_THAWED,	/* archived; a copy is readable until it expires */
+};
+
 struct store_stat {
 	uint64_t size;
 	struct timespec mtime;
 	int has_sha256;			/* the store vouches for sha256 */
 	uint8_t sha256[STORE_SHA256];
+	/* As S3 names it, STANDARD where S3 does not; other printable text for
+	 * classes of others; "" where there are none (local). */
+	char class_name[STORE_CLASS_SIZE];
+	enum store_state state;
+	/*
+	 * 0, from lists only: COLD may be THAWING or THAWED as well, and a HOT
+	 * one of INTELLIGENT_TIERING may be archived.  store_stat() knows.
+	 * What S3 itself says of a class is believed: where others read theirs
+	 * named GLACIER at once, it is COLD here and a get succeeds.
+	 */
+	int state_known;
+	time_t expires;			/* of THAWED; 0: unknown */
 };
 
-/* Requests and bytes by verb since open. */
+/* Requests and bytes by verb since open.  THAW counts what asks for thaws, and
+ * COPY what changes the class. */
 enum store_verb { STORE_GET, STORE_PUT, STORE_STAT, STORE_LIST, STORE_DEL,
-    STORE_VERBS };
+    STORE_THAW, STORE_COPY, STORE_VERBS };
+/* How fast a thaw is to be; S3's tiers of retrieval. */
+enum store_thaw_tier { STORE_THAW_EXPEDITED, STORE_THAW_STANDARD,
+    STORE_THAW_BULK, STORE_THAW_TIERS };
 /* "get", "put", ... */
 const char *store_verb_name(enum store_verb verb);
 struct store_counters {
@@ -88,6 +113,7 @@ struct store_counters {
 	uint64_t hedges;		/* slow reads asked for once more */
 	uint64_t hedges_won;		/* of them, where that came first */
 	uint64_t window;		/* requests allowed at once, now */
+	uint64_t thaws[STORE_THAW_TIERS];	/* that the store accepted */
 };
 
 /* Is this the URL of a store, and are the options for new objects such as S3
@@ -147,8 +173,60 @@ int store_list(struct store *s, const char *prefix,
     int (*fn)(void *ctx, const char *name, const struct store_stat *st),
     void *ctx);
 
+/*
+ * The same, and asks for the states of archived objects (RestoreStatus).  A
+ * server that knows nothing of that answers as for store_list(), which shows
+ * in st->state_known.  One request for 1,000 objects: the way to follow thaws.
+ */
+int store_list_state(struct store *s, const char *prefix,
+    int (*fn)(void *ctx, const char *name, const struct store_stat *st),
+    void *ctx);
+
 /* 0 also when there was none. */
 int store_del(struct store *s, const char *name);
+
+/* Whether S3 archives what is of this class, so that it has to be thawed:
+ * GLACIER and DEEP_ARCHIVE.  What INTELLIGENT_TIERING archives by itself is
+ * told by a stat only. */
+int store_class_is_cold(const char *class_name);
+/* Whether it can be read at once, always, for all that is known: not so the
+ * above, INTELLIGENT_TIERING, and what we have never heard of. */
+int store_class_is_instant(const char *class_name);
+
+/* "expedited", "standard", "bulk"; and back, or -EINVAL. */
+const char *store_thaw_tier_name(enum store_thaw_tier tier);
+int store_thaw_tier_parse(const char *text, enum store_thaw_tier *out);
+
+/*
+ * Ask for a readable copy of an archived object for so many days, at least 1;
+ * or 0 days for one of INTELLIGENT_TIERING, which is hot from then on.  S3
+ * rounds the end up to midnight UTC: read it back.
+ *	0		accepted: THAWING from now on
+ *	1		it was readable; the days count from now
+ *	-EALREADY	THAWING, as fast or faster, or for other days
+ *	-EAGAIN		no expedited retrieval is to be had now
+ *	-EINVAL		it is not archived
+ *	-ENOENT, -EACCES (logged)
+ *	-EOPNOTSUPP	the store has no archive, or this class not this tier;
+ *			logged
+ * A thaw in progress is hastened by the same days with a faster tier, which
+ * S3 charges as that tier.  Throttling is waited for, as in all calls.  Where
+ * a reply was lost and the request repeated, an accepted one is -EALREADY.
+ */
+int store_thaw(struct store *s, const char *name, enum store_thaw_tier tier,
+    unsigned days);
+
+/*
+ * Have the store copy an object onto itself in another class.  What is there
+ * at the end is compared with what was: size, class, and checksum where both
+ * have one.  At any time one of the two is there, whole.  Encryption is the
+ * store's, or where that has none, what the object had.  0 also where it is
+ * of that class.  -FIRN_ECOLD: it is archived, and not thawed.  -EINVAL: no
+ * name of a class.  -EOPNOTSUPP, logged: the store has no classes.  In a
+ * bucket that keeps versions the old one stays, and is paid for.
+ */
+int store_set_class(struct store *s, const char *name,
+    const char *class_name);
 
 /* Make calls in progress, and all later ones, return -ECANCELED soon.
  * Async-signal-safe. */

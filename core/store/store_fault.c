@@ -88,14 +88,43 @@ fault_stat(struct store *s, const char *name, struct store_stat *out)
 }
 
 static int
-fault_list(struct store *s, const char *prefix,
+fault_list(struct store *s, const char *prefix, int state,
     int (*fn)(void *ctx, const char *name, const struct store_stat *st),
     void *ctx)
 {
 	struct fault *f = (struct fault *)s;
 
-	return fault_fails(f, STORE_LIST, prefix) ? f->conf.err :
+	if (fault_fails(f, STORE_LIST, prefix))
+		return f->conf.err;
+	return state ? store_list_state(s->below, prefix, fn, ctx) :
 	    store_list(s->below, prefix, fn, ctx);
+}
+
+static int
+fault_thaw(struct store *s, const char *name, enum store_thaw_tier tier,
+    unsigned days)
+{
+	struct fault *f = (struct fault *)s;
+	enum store_fault_kind kind = fault_pick(f, STORE_THAW, name);
+	int ret;
+
+	if (kind == STORE_FAULT_FAIL)
+		return f->conf.err;
+	ret = store_thaw(s->below, name, tier, days);
+	return ret >= 0 && kind == STORE_FAULT_COMMIT ? f->conf.err : ret;
+}
+
+static int
+fault_set_class(struct store *s, const char *name, const char *class_name)
+{
+	struct fault *f = (struct fault *)s;
+	enum store_fault_kind kind = fault_pick(f, STORE_COPY, name);
+	int err;
+
+	if (kind == STORE_FAULT_FAIL)
+		return f->conf.err;
+	err = store_set_class(s->below, name, class_name);
+	return err == 0 && kind == STORE_FAULT_COMMIT ? f->conf.err : err;
 }
 
 static int
@@ -126,6 +155,8 @@ static const struct store_ops fault_ops = {
 	.stat = fault_stat,
 	.list = fault_list,
 	.del = fault_del,
+	.thaw = fault_thaw,
+	.set_class = fault_set_class,
 };
 
 int

@@ -24,10 +24,16 @@ struct store_ops {
 	int (*get)(struct store *s, const char *name, uint64_t off, void *buf,
 	    size_t len, size_t *got);
 	int (*stat)(struct store *s, const char *name, struct store_stat *out);
-	int (*list)(struct store *s, const char *prefix,
+	/* With `state`, of archived objects too. */
+	int (*list)(struct store *s, const char *prefix, int state,
 	    int (*fn)(void *, const char *, const struct store_stat *),
 	    void *ctx);
 	int (*del)(struct store *s, const char *name);
+	/* NULL: it has no archive, or no classes. */
+	int (*thaw)(struct store *s, const char *name,
+	    enum store_thaw_tier tier, unsigned days);
+	int (*set_class)(struct store *s, const char *name,
+	    const char *class_name);
 	/* See store_probe.h; NULL: it always can. */
 	int (*conditional)(struct store *s, enum store_conditional *out);
 	enum store_conditional (*conditional_known)(struct store *s);
@@ -51,6 +57,7 @@ struct store {
 	atomic_uint_least64_t hedges;
 	atomic_uint_least64_t hedges_won;
 	atomic_uint_least64_t window;
+	atomic_uint_least64_t thaws[STORE_THAW_TIERS];
 };
 
 /* Copies url; -ENOMEM. */

@@ -149,6 +149,7 @@ local_stat(struct store *s, const char *name, struct store_stat *out)
 	if (err == 0) {
 		out->size = (uint64_t)st.st_size;
 		out->mtime = st.st_mtim;
+		out->state_known = 1;
 	}
 	store_note(s, STORE_STAT, err, 0, 0);
 	return local_err(l, err, "look at", name);

@@ -47,7 +47,7 @@ int local_mkdirs(int dirfd, const char *path);
 struct probe;
 int local_probe(struct store *s, struct probe *p);
 
-int local_list(struct store *s, const char *prefix,
+int local_list(struct store *s, const char *prefix, int state,
     int (*fn)(void *ctx, const char *name, const struct store_stat *st),
     void *ctx);
 

@@ -134,7 +134,7 @@ names_read(struct walk *w, const char *dir, struct names *out)
 static int
 report(struct walk *w, const char *path)
 {
-	struct store_stat out = { 0 };
+	struct store_stat out = { .state_known = 1 };
 	struct stat st;
 
 	if (fstatat(w->l->root, path, &st, 0) != 0)
@@ -173,11 +173,12 @@ walk_dir(struct walk *w, const char *dir)
 }
 
 int
-local_list(struct store *s, const char *prefix,
+local_list(struct store *s, const char *prefix, int state,
     int (*fn)(void *ctx, const char *name, const struct store_stat *st),
     void *ctx)
 {
 	struct walk w = { local_of(s), prefix, fn, ctx };
 
+	(void)state;	/* all is hot */
 	return walk_dir(&w, "");
 }

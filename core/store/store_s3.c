@@ -66,6 +66,33 @@ s3_checksum_add(struct s3_call *call, char text[S3_CHECKSUM_SIZE])
 	return err;
 }
 
+int
+s3_document_add(struct s3_call *call, const void *text, size_t len,
+    struct s3_document *d)
+{
+	struct buf b = BUF_INIT(sizeof(d->md5) - 1);
+	uint8_t md5[HASH_MD5_SIZE];
+	int err = hash_sha256(text, len, d->sha256);
+
+	if (err != 0)
+		return err;
+	call->body = text;
+	call->len = len;
+	call->sha256 = d->sha256;
+	err = s3_checksum_add(call, d->checksum);
+	if (err != 0 || hash_md5(text, len, md5) != 0)
+		return err;
+	err = base64_encode(md5, sizeof(md5), &b);
+	if (err == 0) {
+		memcpy(d->md5, b.data, b.len);
+		d->md5[b.len] = '\0';
+		call->header[call->nheaders++] = (struct sigv4_pair){
+		    "content-md5", d->md5 };
+	}
+	buf_release(&b);
+	return err;
+}
+
 /* A 200 may also come from a proxy's or portal's page.  S3 gives every object
  * an ETag, and ours no type of text. */
 static int
@@ -139,6 +166,7 @@ s3_stat(struct store *base, const char *name, struct store_stat *out)
 	out->size = rp.length;
 	out->mtime.tv_sec = rp.modified > 0 ? rp.modified : 0;
 	out->has_sha256 = s3_checksum_parse(rp.checksum, out->sha256);
+	s3_class_of_head(rp.class_name, rp.restore, rp.archive, out);
 	return 0;
 }
 
@@ -291,6 +319,8 @@ s3_discard(struct s3 *s, const char *name)
 struct page {
 	const char *prefix;	/* asked for, of keys */
 	size_t skip;		/* of it the repository's, not in names */
+	int state;		/* RestoreStatus is asked for */
+	int restores;		/* and there was one */
 	struct buf objects;	/* each a struct listed, its name, a NUL */
 	int truncated;
 	char token[S3_TOKEN_MAX + 1];
@@ -299,18 +329,25 @@ struct page {
 struct listed {
 	uint64_t size;
 	struct timespec mtime;
+	char class_name[STORE_CLASS_SIZE];
+	enum s3_restore restore;
+	time_t expires;
 };
 
 static int
 page_add(void *ctx, const struct s3_listed *o)
 {
-	const struct listed l = { o->size, o->mtime };
+	struct listed l = { .size = o->size, .mtime = o->mtime,
+	    .restore = o->restore, .expires = o->expires };
 	struct page *p = ctx;
 	const char *name = o->key + p->skip;
 
 	if (strncmp(o->key, p->prefix, strlen(p->prefix)) != 0 ||
 	    !store_name_ok(name, strlen(name)))
 		return 0;	/* somebody else's */
+	memcpy(l.class_name, o->class_name, sizeof(l.class_name));
+	if (o->restore != S3_RESTORE_NONE)
+		p->restores = 1;
 	buf_add(&p->objects, &l, sizeof(l));
 	return buf_add(&p->objects, name, strlen(name) + 1);
 }
@@ -350,13 +387,18 @@ page_fetch(struct s3 *s, struct page *p)
 	struct buf doc = BUF_INIT(LIST_MAX);
 	struct s3_call call = {
 		.verb = STORE_LIST, .method = S3_HTTP_GET, .query = query,
-		.nquery = token[0] != '\0' ? 4 : 3, .doc = &doc,
+		.nquery = token[0] != '\0' ? 4 : 3,
+		.header = { { "x-amz-optional-object-attributes",
+		    "RestoreStatus" } },
+		.nheaders = p->state ? 1 : 0, .doc = &doc,
 		.check = page_check, .ctx = p,
 	};
 	struct s3_http_reply rp;
 	int err = s3_client_do(s->client, &call, &rp);
 
 	buf_release(&doc);
+	if (err == 0 && p->restores)
+		atomic_store(&s->lists_restores, 1);
 	if (err == -ENOENT || err == -EEXIST || err == -FIRN_ECOLD ||
 	    err == -ERANGE)
 		err = log_err(-EIO, "cannot list '%s': the server's answer "
@@ -370,6 +412,10 @@ page_report(struct s3 *s, const struct page *p, char *last,
     int (*fn)(void *ctx, const char *name, const struct store_stat *st),
     void *ctx)
 {
+	/* Where nothing is restored, a server that lists restores answers as
+	 * one that does not. */
+	const int known = p->state && (s->base.is_aws ||
+	    atomic_load(&s->lists_restores));
 	struct store_stat st = { 0 };
 	struct listed l;
 	const char *name;
@@ -389,6 +435,8 @@ page_report(struct s3 *s, const struct page *p, char *last,
 		memcpy(last, name, len + 1);
 		st.size = l.size;
 		st.mtime = l.mtime;
+		s3_class_of_list(l.class_name, l.restore, l.expires, known,
+		    &st);
 		ret = store_is_canceled(&s->base) ? -ECANCELED :
 		    fn(ctx, name, &st);
 	}
@@ -396,7 +444,7 @@ page_report(struct s3 *s, const struct page *p, char *last,
 }
 
 static int
-s3_list(struct store *base, const char *prefix,
+s3_list(struct store *base, const char *prefix, int state,
     int (*fn)(void *ctx, const char *name, const struct store_stat *st),
     void *ctx)
 {
@@ -416,6 +464,7 @@ s3_list(struct store *base, const char *prefix,
 		goto out;
 	}
 	p->prefix = (char *)key.data;
+	p->state = state;
 	p->skip = strlen(s3_client_prefix(s->client));
 	buf_init(&p->objects, LIST_MAX);
 	do {
@@ -453,6 +502,8 @@ static const struct store_ops s3_ops = {
 	.stat = s3_stat,
 	.list = s3_list,
 	.del = s3_del,
+	.thaw = s3_thaw,
+	.set_class = s3_set_class,
 	.conditional = s3_conditional,
 	.conditional_known = s3_conditional_known,
 	.probe = s3_probe,

@@ -3,6 +3,7 @@
  * A store in a bucket.
  *
  * store_s3.c	the verbs
+ * s3_cold.c	those of the cold tier: thaws and classes
  * s3_absent.c	putting only where there is nothing yet
  * s3_probe.c	what `firn doctor` asks
  */
@@ -11,6 +12,7 @@
 
 #include <stdatomic.h>
 
+#include "crypto/hash.h"
 #include "store/s3_client.h"
 #include "store/s3_put_conf.h"
 #include "store/store_internal.h"
@@ -24,6 +26,7 @@ struct s3 {
 	struct s3_client *client;
 	struct s3_put_conf put;
 	atomic_int conditional;	/* enum store_conditional, as far as known */
+	atomic_int lists_restores;	/* a listing has shown one */
 };
 
 static inline struct s3 *
@@ -50,6 +53,18 @@ int s3_put_check(struct s3_call *call, const struct s3_http_reply *rp,
 /* The check of an answer that has no body. */
 int s3_bare_check(struct s3_call *call, const struct s3_http_reply *rp,
     const char **why);
+/*
+ * Makes a document the body of a call, with all that a server may want of its
+ * digests: that of the signature, x-amz-checksum-sha256, and Content-MD5 where
+ * this machine has it.  `d` and the text must live as long as the call.
+ */
+struct s3_document {
+	uint8_t sha256[HASH_SIZE];
+	char checksum[S3_CHECKSUM_SIZE];
+	char md5[32];
+};
+int s3_document_add(struct s3_call *call, const void *text, size_t len,
+    struct s3_document *d);
 /* Delete, and log nothing: for what is left behind otherwise.  1 when it is
  * gone. */
 int s3_discard(struct s3 *s, const char *name);
@@ -67,6 +82,12 @@ enum store_conditional s3_conditional_known(struct store *base);
  * unlogged. */
 int s3_conditional_ask(struct s3 *s, const char *name,
     enum store_conditional *out, struct s3_refusal *no);
+
+/* s3_cold.c */
+int s3_thaw(struct store *base, const char *name, enum store_thaw_tier tier,
+    unsigned days);
+int s3_set_class(struct store *base, const char *name,
+    const char *class_name);
 
 /* s3_probe.c */
 struct probe;
