@@ -33,6 +33,8 @@ def arguments():
     add("--latency", type=float, default=0.0, metavar="S")
     add("--bandwidth", type=float, default=0, metavar="BYTES/S")
     add("--seed", type=int)
+    add("--gate", nargs="+", metavar="WORD", help="URL ACCESS-KEY SECRET-KEY BUCKET "
+        "[CLASS...]: the bytes lie in that bucket of another server")
     return parser.parse_args()
 
 
@@ -46,6 +48,8 @@ def main():
     options = vars(arguments())
     port_file = options.pop("port_file")
     buckets, quirks = options.pop("bucket"), options.pop("quirk")
+    if options["gate"]:
+        options["gate"] = (*options["gate"][:4], options["gate"][4:])
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     with S3Sim(buckets, quirks=quirks, **options) as sim:

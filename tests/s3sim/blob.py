@@ -13,7 +13,7 @@ CHUNK = 1 << 20
 
 
 class RamStore:
-    def writer(self, size):
+    def writer(self, size, key=None, storage_class=None):
         return RamWriter(size)
 
 
@@ -55,7 +55,7 @@ class FileStore:
         self.numbers = itertools.count()
         os.makedirs(path, exist_ok=True)
 
-    def writer(self, size):
+    def writer(self, size, key=None, storage_class=None):
         name = f"{os.getpid()}-{next(self.numbers)}"
         return FileWriter(os.path.join(self.path, name), size)
 

@@ -130,7 +130,7 @@ def read_object(request):
         raise S3Error("InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is "
                       "required for Put Object requests with Object Lock parameters")
     body = request.body
-    writer = request.sim.store.writer(body.left)
+    writer = request.sim.store.writer(body.left, request.key, request.storage_class)
     try:
         while body.left:
             view = writer.room(min(body.left, 1 << 20))

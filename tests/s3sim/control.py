@@ -9,7 +9,16 @@ Unsigned JSON under /-sim/, which no bucket name can begin with:
   POST   storm    {"rate": r}; see faults.Faults.storm
   GET    keys?bucket=B[&prefix=P]   live keys
   POST   clock    {"advance": s, "skew": s}
-  POST   pace     {"latency": s, "bandwidth": bytes/s}
+  POST   pace     {"latency": s, "bandwidth": bytes/s, "restores": n/s}
+  POST   quirks   {"add": [..], "remove": [..]}; see server.QUIRKS
+  GET    restores?bucket=B          {key: {status or code: restore requests}}
+  GET    meter                      money so far; see meter.py
+  POST   reset-meter
+  POST   ready, expire              {"bucket": B, "keys": [..] or "prefix": P}: end
+                                    restores, or restored copies, now; how many
+  POST   archive                    the same, and "tier": into the archive of
+                                    INTELLIGENT_TIERING
+  POST   lifecycle                  {"bucket": B}: carry out its transitions
   POST   user     {"access_key": .., "secret_key": .., "policy": document}
 Invariant: nothing here passes through faults, pace or counters.
 """
@@ -61,6 +70,40 @@ def set_pace(sim, request):
     wish = json.loads(request.body.read())
     sim.pace.latency = wish.get("latency", sim.pace.latency)
     sim.pace.bandwidth = wish.get("bandwidth", sim.pace.bandwidth)
+    sim.restores.per_second = wish.get("restores", sim.restores.per_second)
+
+
+def set_quirks(sim, request):
+    wish = json.loads(request.body.read())
+    sim.set_quirks(wish.get("add", ()), wish.get("remove", ()))
+
+
+def get_restores(sim, request):
+    return sim.stats.restores_of(request.query["bucket"])
+
+
+def get_meter(sim, _request):
+    return sim.meter.describe()
+
+
+def reset_meter(sim, _request):
+    sim.meter.reset()
+
+
+def make_ready(sim, request):
+    return sim.make_ready(**json.loads(request.body.read()))
+
+
+def expire(sim, request):
+    return sim.expire(**json.loads(request.body.read()))
+
+
+def put_away(sim, request):
+    return sim.archive(**json.loads(request.body.read()))
+
+
+def run_lifecycle(sim, request):
+    return sim.run_lifecycle(**json.loads(request.body.read()))
 
 
 def add_user(sim, request):
@@ -72,7 +115,11 @@ TABLE = {("GET", "stats"): get_stats, ("POST", "reset-stats"): reset_stats,
          ("POST", "faults"): add_faults, ("DELETE", "faults"): clear_faults,
          ("POST", "storm"): begin_storm,
          ("GET", "keys"): get_keys, ("POST", "clock"): set_clock,
-         ("POST", "pace"): set_pace,
+         ("POST", "pace"): set_pace, ("POST", "quirks"): set_quirks,
+         ("GET", "restores"): get_restores, ("GET", "meter"): get_meter,
+         ("POST", "reset-meter"): reset_meter, ("POST", "ready"): make_ready,
+         ("POST", "expire"): expire, ("POST", "archive"): put_away,
+         ("POST", "lifecycle"): run_lifecycle,
          ("POST", "user"): add_user}
 
 

@@ -65,9 +65,15 @@ CODES = {
                           "be invalid, or the upload may have been aborted or "
                           "completed."),
     "NoSuchVersion": (404, "The specified version does not exist."),
+    "NoSuchLifecycleConfiguration": (404, "The lifecycle configuration does not "
+                                          "exist"),
     "NotImplemented": (501, NOT_IMPLEMENTED),
     "ObjectLockConfigurationNotFoundError": (
         404, "Object Lock configuration does not exist for this bucket"),
+    "ObjectAlreadyInActiveTierError": (403, "Restore is not allowed, as object's "
+                                            "storage class is not archived"),
+    "ObjectNotInActiveTierError": (403, "The source object of the COPY action is "
+                                        "not in the active tier"),
     "PermanentRedirect": (301, "The bucket you are attempting to access must be "
                                "addressed using the specified endpoint. Please "
                                "send all future requests to this endpoint."),
@@ -81,6 +87,7 @@ CODES = {
                                    "match the signature you provided. Check your "
                                    "key and signing method."),
     "SlowDown": (503, "Please reduce your request rate."),
+    "ThrottlingException": (400, "Rate exceeded"),
     "XAmzContentSHA256Mismatch": (400, "The provided 'x-amz-content-sha256' "
                                        "header does not match what was computed."),
 }

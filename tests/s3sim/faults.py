@@ -6,7 +6,8 @@ is its fault.  Invariant: with one seed and one order of requests the same
 requests fail; a fault marked as before the commit changes no state.
 
 | kind           | committed | the client sees                               |
-| 500, 503-slowdown, 403, expired-token, 409-conflict, no-expedited (503)     |
+| 500, 503-slowdown, 403, expired-token, 409-conflict, no-expedited (503),    |
+| throttling (400 ThrottlingException)                                        |
 |                | no        | that error                                    |
 | 500-after-commit | yes     | 500 InternalError                             |
 | skew           | no        | 403 RequestTimeTooSkewed, of a server whose   |
@@ -50,6 +51,7 @@ ERRORS = {"500": "InternalError", "503-slowdown": "SlowDown", "403": "AccessDeni
           "expired-token": "ExpiredToken", "redirect": "PermanentRedirect",
           "409-conflict": "ConditionalRequestConflict", "quota": "QuotaExceeded",
           "501": "NotImplemented", "skew": "RequestTimeTooSkewed",
+          "throttling": "ThrottlingException",
           "no-expedited": "GlacierExpeditedRetrievalNotAvailable"}
 NOT_OF_S3 = {"html", "login", "portal", "elsewhere"}	# nothing in it says S3
 REFUSALS = {*ERRORS, "200-error", "html", "login", "elsewhere", "portal",
@@ -65,7 +67,8 @@ BODIES = (*ANSWERS, "truncate", "shorten", "lengthen", "endless")
 STORM = {"PutObject": (*ANSWERS, "409-conflict", "corrupt-upload"),
          "GetObject": (*BODIES, "corrupt", "garble"), "ListObjectsV2": BODIES,
          "HeadObject": ("500", "503-slowdown", "reset-before", "lost-reply", "stall"),
-         "DeleteObject": ANSWERS}
+         "DeleteObject": ANSWERS, "CopyObject": ANSWERS,
+         "RestoreObject": (*ANSWERS, "throttling")}
 PORTAL = b"<!DOCTYPE html><html><body>Please log in to use this network</body></html>\n"
 
 

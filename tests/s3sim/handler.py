@@ -75,6 +75,8 @@ class Handler(BaseHTTPRequestHandler):
             response = self.answer(request)
             self.sim.pace.wait_latency()
             self.finish_body(request)
+            if request.method == "GET" and response.status in (200, 206):
+                request.sent = response.length or 0
             self.count(request, record, response.status)
             self.send(request, response, record)
         except (Hangup, ConnectionError) as end:
@@ -207,3 +209,5 @@ class Handler(BaseHTTPRequestHandler):
         record.amz = {n: v for n, v in request.headers if n.startswith("x-amz-")
                       and n not in NOT_RECORDED}
         self.sim.stats.add(record)
+        self.sim.meter.request(request.operation, status, request.storage_class,
+                               request.sent)

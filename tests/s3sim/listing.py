@@ -45,7 +45,8 @@ class Page:
                           "Request", ArgumentName="encoding-type")
         self.encoding = encoding
         attributes = request.header("x-amz-optional-object-attributes", "")
-        self.restore_status = "RestoreStatus" in attributes.split(",")
+        self.restore_status = ("RestoreStatus" in attributes.split(",")
+                               and not request.quirk("ignore-restore-status"))
         self.now = request.sim.clock.now()
         self.encode = url_encode if encoding else str
 

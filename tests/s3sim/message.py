@@ -100,6 +100,8 @@ class Request:
         self.id = None
         self.code = None		# of the error it is answered with
         self.fault = None		# the rule that strikes it
+        self.storage_class = None	# of the object that it is about
+        self.sent = 0			# bytes of it that the answer holds
         self.may_list = True		# and so is told what is missing
 
     def header(self, name, default=None):

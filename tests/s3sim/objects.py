@@ -30,16 +30,15 @@ RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 def template_of(request):
     """A Version without contents: what the headers of a write say."""
-    if request.header("x-amz-copy-source") is not None:
-        raise S3Error("NotImplemented", Header="x-amz-copy-source")
     headers = [(n, v) for n, v in request.headers if n in KEPT | SSE_KEPT]
     user = [(n, v) for n, v in request.headers if n.startswith("x-amz-meta-")]
     size = sum(len(n) - len("x-amz-meta-") + len(v) for n, v in user)
     if size > MAX_USER_METADATA:
         raise S3Error("MetadataTooLarge", Size=size,
                       MaxSizeAllowed=MAX_USER_METADATA)
+    request.storage_class = archive.requested_class(request)
     return Version(request.key, 0, headers=headers + user,
-                   storage_class=archive.requested_class(request))
+                   storage_class=request.storage_class)
 
 
 def encryption_headers(version):
@@ -147,6 +146,7 @@ def get_object(request):
     bucket = request.bucket
     with bucket.lock:
         version = find_version(request, bucket)
+        request.storage_class = version.storage_class
         headers = describe(request, bucket, version)
         if check_read(request, version):
             return Response(304, headers)
@@ -190,9 +190,14 @@ def delete_object(request):
 
 
 def restore_object(request):
-    bucket = request.bucket
+    bucket, sim = request.bucket, request.sim
     days, tier = archive.read_wish(request)
+    if not sim.restores.allow():
+        raise S3Error("ThrottlingException")
     with bucket.lock:
         version = find_version(request, bucket)
-        return Response(archive.begin_restore(version, days, tier,
-                                              bucket.clock.now()))
+        running = archive.current_restore(version, bucket.clock.now())
+        status = archive.begin_restore(version, days, tier, bucket.clock.now(),
+                                       request.quirk("no-expedited"))
+        sim.meter.restored(version, status, tier, hastened=status == 202 and running)
+    return Response(200 if request.quirk("restore-200") else status)

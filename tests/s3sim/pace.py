@@ -59,3 +59,22 @@ class Pace:
             part = view[at:at + size]
             self.down.take(len(part), self.bandwidth)
             yield part
+
+
+class Rate:
+    """At most so many in a second; None: any number."""
+
+    def __init__(self, per_second=None):
+        self.per_second = per_second
+        self.lock = threading.Lock()	# guards all below
+        self.second = self.count = 0
+
+    def allow(self):
+        with self.lock:
+            if self.per_second is None:
+                return True
+            second = int(time.monotonic())
+            if second != self.second:
+                self.second, self.count = second, 0
+            self.count += 1
+            return self.count <= self.per_second

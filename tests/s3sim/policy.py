@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 
 from .errors import S3Error
+from .message import decode
 
 ACTIONS = {
     "ListBuckets": "s3:ListAllMyBuckets", "CreateBucket": "s3:CreateBucket",
@@ -25,6 +26,10 @@ ACTIONS = {
     "GetBucketVersioning": "s3:GetBucketVersioning",
     "PutBucketVersioning": "s3:PutBucketVersioning",
     "GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
+    "GetBucketLifecycle": "s3:GetLifecycleConfiguration",
+    "PutBucketLifecycle": "s3:PutLifecycleConfiguration",
+    "DeleteBucketLifecycle": "s3:PutLifecycleConfiguration",
+    "CopyObject": "s3:PutObject",
     "ListObjectsV2": "s3:ListBucket", "ListObjectVersions": "s3:ListBucketVersions",
     "ListMultipartUploads": "s3:ListBucketMultipartUploads",
     "PutObject": "s3:PutObject", "GetObject": "s3:GetObject",
@@ -137,6 +142,14 @@ def allows(user, bucket_statements, action, resource, context):
     return user.all or bool(found)
 
 
+def check_source(request, user):
+    """Who copies must be allowed to read."""
+    resource = "arn:aws:s3:::" + decode(request.header("x-amz-copy-source")).lstrip("/")
+    if not allows(user, request.sim.bucket_statements, "s3:GetObject",
+                  resource.partition("?")[0], {}):
+        raise S3Error("AccessDenied")
+
+
 def authorise(request, user):
     """AccessDenied unless `user` may do what the request asks for."""
     action = ACTIONS[request.operation]
@@ -153,5 +166,7 @@ def authorise(request, user):
     statements = request.sim.bucket_statements
     if not allows(user, statements, action, resource, context):
         raise S3Error("AccessDenied")
+    if request.operation == "CopyObject":
+        check_source(request, user)
     request.may_list = allows(user, statements, "s3:ListBucket",
                               f"arn:aws:s3:::{request.bucket_name}", {})

@@ -6,7 +6,7 @@ Invariant: a selecting name that is in no row is refused (501), never ignored,
 so that a test cannot believe in what is not simulated.
 """
 
-from . import buckets, listing, multipart, objects
+from . import buckets, copies, lifecycle, listing, multipart, objects
 from .errors import S3Error
 
 TABLE = {
@@ -19,6 +19,10 @@ TABLE = {
     ("bucket", "PUT", "versioning"): ("PutBucketVersioning", buckets.put_versioning),
     ("bucket", "GET", "object-lock"): ("GetObjectLockConfiguration",
                                        buckets.get_object_lock),
+    ("bucket", "PUT", "lifecycle"): ("PutBucketLifecycle", lifecycle.put_lifecycle),
+    ("bucket", "GET", "lifecycle"): ("GetBucketLifecycle", lifecycle.get_lifecycle),
+    ("bucket", "DELETE", "lifecycle"): ("DeleteBucketLifecycle",
+                                        lifecycle.delete_lifecycle),
     ("bucket", "GET", "list-type"): ("ListObjectsV2", listing.list_objects),
     ("bucket", "GET", "versions"): ("ListObjectVersions", listing.list_versions),
     ("bucket", "GET", "uploads"): ("ListMultipartUploads", multipart.list_uploads),
@@ -36,8 +40,10 @@ TABLE = {
     ("object", "GET", "uploadId"): ("ListParts", multipart.list_parts),
 }
 
+COPY = ("CopyObject", copies.copy_object)
+
 WITH_BODY = {"CompleteMultipartUpload", "CreateBucket", "DeleteObjects",
-             "PutBucketVersioning", "PutObject", "RestoreObject", "UploadPart"}
+             "PutBucketLifecycle", "PutBucketVersioning", "PutObject", "RestoreObject", "UploadPart"}
 
 SELECTING = {
     "accelerate", "acl", "analytics", "attributes", "cors", "delete", "encryption",
@@ -57,6 +63,10 @@ def route(request):
         scope = "bucket" if request.key is None else "object"
     selected = " ".join(sorted(SELECTING & request.query.keys()))
     found = TABLE.get((scope, request.method, selected))
+    if found and request.header("x-amz-copy-source") is not None:
+        if found[0] != "PutObject":
+            raise S3Error("NotImplemented", Header="x-amz-copy-source")
+        return COPY
     if found:
         return found
     methods = [m for s, m, q in TABLE if (s, q) == (scope, selected)]

@@ -13,11 +13,14 @@ import ssl
 import threading
 from http.server import ThreadingHTTPServer
 
+from . import archive, lifecycle
 from .blob import FileStore, RamStore
 from .clock import Clock
 from .faults import Faults
+from .gate import GateStore
 from .handler import RESET, Handler
-from .pace import Pace
+from .meter import Meter
+from .pace import Pace, Rate
 from .policy import Users, parse
 from .sigv4 import Identity
 from .state import State
@@ -30,7 +33,11 @@ QUIRKS = {
     "no-checksum": "x-amz-checksum-* is neither verified nor returned",
     "want-checksum": "a put without x-amz-checksum-* or Content-MD5 gives 400, as AWS "
                      "in buckets with a default of Object Lock",
-    "refuse-checksum": "a request with any x-amz-checksum-* gives 400, as Backblaze B2"}
+    "refuse-checksum": "a request with any x-amz-checksum-* gives 400, as Backblaze B2",
+    "any-class": "unknown storage classes are taken, and can be read at once",
+    "ignore-restore-status": "listings never hold RestoreStatus",
+    "restore-200": "a restore that is begun is answered with 200 instead of 202",
+    "no-expedited": "every Expedited restore is refused for want of capacity"}
 
 
 class Server(ThreadingHTTPServer):
@@ -85,17 +92,15 @@ class S3Sim:
                  session_token=None, region="us-east-1", domain="localhost",
                  allow_unsigned=False, trust_bodies=False, data_dir=None,
                  log=None, quirks=(), latency=0.0, bandwidth=0, seed=None,
-                 certificate=None, owner="123456789012"):
-        unknown = set(quirks) - QUIRKS.keys()
-        if unknown:
-            raise ValueError(f"no such quirk: {', '.join(sorted(unknown))}")
+                 certificate=None, owner="123456789012", gate=None):
+        self.quirks = set()
+        self.set_quirks(quirks)
         self.identity = Identity(access_key, secret_key, region, session_token,
                                  allow_unsigned)
         self.users = Users(access_key, secret_key)
         self.bucket_statements = []	# of the policy of all buckets
         self.trust_bodies = trust_bodies	# for benchmarks: compute no digest
         self.domain = domain
-        self.quirks = set(quirks)
         self.owner = owner		# the account of all buckets
         self.tls = None			# with `certificate`: PEM of it and its key
         if certificate:
@@ -103,8 +108,10 @@ class S3Sim:
             self.tls.load_cert_chain(certificate)
         self.stopping = threading.Event()
         self.clock = Clock()
-        self.store = FileStore(data_dir) if data_dir else RamStore()
-        self.state = State(self.clock)
+        self.store = self.make_store(data_dir, gate)
+        self.meter = Meter(self.clock)
+        self.state = State(self.clock, self.meter.watch)
+        self.restores = Rate()
         self.faults = Faults(seed)
         self.pace = Pace(self.stopping, latency, bandwidth)
         self.stats = Stats(log)
@@ -114,9 +121,23 @@ class S3Sim:
         self.host, self.port = self.server.server_address[:2]
         self.thread = None
 
+    @staticmethod
+    def make_store(data_dir, gate):
+        """Where the bytes of objects are; `gate`: in a bucket of another server,
+        (url, access key, secret key, bucket, classes that it knows)."""
+        if gate:
+            return GateStore(*gate)
+        return FileStore(data_dir) if data_dir else RamStore()
+
     @property
     def url(self):
         return f"http{'s' if self.tls else ''}://{self.host}:{self.port}"
+
+    def set_quirks(self, add=(), remove=()):
+        unknown = {*add, *remove} - QUIRKS.keys()
+        if unknown:
+            raise ValueError(f"no such quirk: {', '.join(sorted(unknown))}")
+        self.quirks = (self.quirks | set(add)) - set(remove)
 
     def set_bucket_policy(self, document):
         """Only its denials count; None takes it away."""
@@ -130,6 +151,33 @@ class S3Sim:
 
     def bucket(self, name):
         return self.state.bucket(name)
+
+    # What time and Amazon do to archived objects.
+
+    def make_ready(self, bucket, keys=None, prefix=""):
+        """Restores of these keys that are in progress are done now, in this order;
+        how many were."""
+        return self.each(archive.make_ready, bucket, keys, prefix)
+
+    def expire(self, bucket, keys=None, prefix=""):
+        """Restored copies are gone now; how many there were."""
+        return self.each(archive.expire, bucket, keys, prefix)
+
+    def archive(self, bucket, keys=None, prefix="", tier="ARCHIVE_ACCESS"):
+        """Objects of INTELLIGENT_TIERING go into its archive; how many."""
+        def put_away(version, _now):
+            archive.archive(version, tier)
+            return True
+        return self.each(put_away, bucket, keys, prefix)
+
+    def each(self, function, bucket, keys, prefix):
+        bucket = self.bucket(bucket)
+        with bucket.lock:
+            return sum(function(version, self.clock.now())
+                       for version in bucket.matching(keys, prefix))
+
+    def run_lifecycle(self, bucket):
+        return lifecycle.run(self, self.bucket(bucket))
 
     def start(self):
         print(f"s3sim: {self.url} seed {self.faults.seed}", flush=True)

@@ -35,6 +35,7 @@ class Version:
     id: str = "null"
     seq: int = 0
     restore: object = None		# an archive.Restore
+    archive_tier: str = None		# of INTELLIGENT_TIERING, while archived
 
     @property
     def is_marker(self):
@@ -72,6 +73,8 @@ class Bucket:
         self.clock = clock
         self.versioning = versioning	# "", "Enabled" or "Suspended"
         self.object_lock = None		# or (mode, days)
+        self.lifecycle = None		# (document, minimum size), as it was put
+        self.watch = []			# called with each version that comes or goes
         self.lock = threading.RLock()
         self.names = []
         self.versions = {}
@@ -107,7 +110,12 @@ class Bucket:
             if version.key not in self.versions:
                 bisect.insort(self.names, version.key)
             self.versions.setdefault(version.key, []).append(version)
+            self.tell(version, True)
             return version
+
+    def tell(self, version, came):
+        for watcher in self.watch:
+            watcher(version, came)
 
     def remove(self, key, version_id):
         """Remove one version for good; returns it, or None."""
@@ -120,6 +128,7 @@ class Bucket:
             if not left:
                 del self.versions[key]
                 del self.names[bisect.bisect_left(self.names, key)]
+            self.tell(version, False)
             if version.blob:
                 version.blob.free()
             return version
@@ -144,6 +153,13 @@ class Bucket:
             version = self.live(key)
             return content(version.blob) if version else None
 
+    def matching(self, keys=None, prefix=""):
+        """The current versions of these keys, or of those with this prefix."""
+        with self.lock:
+            if keys is None:
+                keys = [key for key in self.names if key.startswith(prefix)]
+            return [version for version in map(self.live, keys) if version]
+
     def ids(self, key):
         """Version ids, newest first."""
         with self.lock:
@@ -151,8 +167,9 @@ class Bucket:
 
 
 class State:
-    def __init__(self, clock):
+    def __init__(self, clock, watcher=None):
         self.clock = clock
+        self.watcher = watcher		# of the versions of all buckets
         self.lock = threading.Lock()	# guards buckets
         self.buckets = {}
 
@@ -168,8 +185,10 @@ class State:
         with self.lock:
             if name in self.buckets:
                 raise S3Error("BucketAlreadyOwnedByYou", BucketName=name)
-            self.buckets[name] = Bucket(name, self.clock, versioning)
-            return self.buckets[name]
+            bucket = self.buckets[name] = Bucket(name, self.clock, versioning)
+            if self.watcher:
+                bucket.watch.append(self.watcher)
+            return bucket
 
     def delete(self, name):
         with self.lock:

@@ -45,6 +45,8 @@ class Stats:
             self.operations = collections.Counter()
             self.statuses = collections.Counter()
             self.faults = collections.Counter()
+            self.codes = collections.Counter()
+            self.restores = {}	# (bucket, key): Counter of code or status
             self.bytes_in = self.bytes_out = 0
 
     def connected(self):
@@ -58,6 +60,12 @@ class Stats:
             self.verbs[record.verb] += 1
             self.operations[record.operation or "?"] += 1
             self.statuses[record.status] += 1
+            if record.code:
+                self.codes[record.code] += 1
+            if record.operation == "RestoreObject":
+                counts = self.restores.setdefault((record.bucket, record.key),
+                                                  collections.Counter())
+                counts[record.code or str(record.status)] += 1
             if record.fault:
                 self.faults[record.fault] += 1
             self.bytes_in += record.bytes_in
@@ -77,8 +85,15 @@ class Stats:
             return {"requests": sum(self.verbs.values()), "verbs": dict(self.verbs),
                     "operations": dict(self.operations),
                     "statuses": dict(self.statuses), "faults": dict(self.faults),
+                    "codes": dict(self.codes),
                     "bytes_in": self.bytes_in, "bytes_out": self.bytes_out,
                     "connections": self.connections}
+
+    def restores_of(self, bucket):
+        """{key: {code of the error, or status: how often}}"""
+        with self.lock:
+            return {key: dict(counts) for (name, key), counts
+                    in self.restores.items() if name == bucket}
 
     def close(self):
         with self.lock:

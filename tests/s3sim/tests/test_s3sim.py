@@ -93,7 +93,8 @@ def test_what_is_not_simulated_is_refused(s3):
     expect(s3.request("GET", "buck"), 501, "NotImplemented")
     expect(s3.request("POST", "buck", "a"), 405, "MethodNotAllowed")
     copy = {"x-amz-copy-source": "/buck/b"}
-    expect(s3.request("PUT", "buck", "a", headers=copy), 501, "NotImplemented")
+    part = {"partNumber": "1", "uploadId": "x"}
+    expect(s3.request("PUT", "buck", "a", part, headers=copy), 501, "NotImplemented")
 
 
 # Checks of the body.

@@ -8,6 +8,9 @@ import pytest
 
 from s3sim_support import expect, put, texts
 
+from s3sim import S3Sim
+from s3sim.client import Client
+
 HOUR, DAY = 3600, 86400
 
 
@@ -19,7 +22,8 @@ def archived(request, s3):
 
 
 def restore(s3, days=1, tier="Bulk", key="a"):
-    body = (f"<RestoreRequest><Days>{days}</Days><GlacierJobParameters>"
+    inner = "" if days is None else f"<Days>{days}</Days>"
+    body = (f"<RestoreRequest>{inner}<GlacierJobParameters>"
             f"<Tier>{tier}</Tier></GlacierJobParameters></RestoreRequest>").encode()
     return s3.request("POST", "buck", key, {"restore": ""}, body)
 
@@ -80,3 +84,74 @@ def test_refusals(s3, archived):
     expect(restore(s3, key="none"), 404, "NoSuchKey")
     for days in 0, "", "x":
         expect(restore(s3, days), 400, "MalformedXML")
+
+
+@pytest.fixture
+def automatic(s3):
+    put(s3, "a", b"cold", headers={"x-amz-storage-class": "INTELLIGENT_TIERING"})
+
+
+@pytest.mark.parametrize("tier", ["ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"])
+def test_archive_tiers(sim, s3, automatic, tier):
+    assert s3.request("GET", "buck", "a").body == b"cold"
+    expect(restore(s3, None), 403, "ObjectAlreadyInActiveTierError")
+    assert sim.archive("buck", ["a"], tier=tier) == 1
+    answer = expect(s3.request("GET", "buck", "a"), 403, "InvalidObjectState")
+    assert f"<AccessTier>{tier}<".encode() in answer.body
+    head = expect(s3.request("HEAD", "buck", "a"), 200).headers
+    assert head["x-amz-archive-status"] == tier and not head["x-amz-restore"]
+    expect(restore(s3, 3), 400, "MalformedXML")		# it has no days
+    fast = restore(s3, None, "Expedited")
+    assert fast.status == (202 if tier == "ARCHIVE_ACCESS" else 400)
+    if fast.status != 202:
+        expect(restore(s3, None), 202)
+    assert state(s3) == 'ongoing-request="true"'
+    sim.clock.advance(48 * HOUR + 1)
+    head = expect(s3.request("HEAD", "buck", "a"), 200).headers
+    assert not head["x-amz-archive-status"] and not head["x-amz-restore"]
+    sim.clock.advance(400 * DAY)				# and for ever
+    assert s3.request("GET", "buck", "a").body == b"cold"
+
+
+def test_order_of_readiness(sim, s3):
+    cold = {"x-amz-storage-class": "DEEP_ARCHIVE"}
+    for key in "abc":
+        put(s3, key, key.encode(), headers=cold)
+        expect(restore(s3, key=key), 202)
+    assert sim.make_ready("buck", ["c"]) == 1 and sim.make_ready("buck", ["c"]) == 0
+    assert [s3.request("GET", "buck", key).status for key in "abc"] == [403, 403, 200]
+    assert sim.make_ready("buck", prefix="") == 2
+    assert sim.expire("buck", ["a"]) == 1
+    assert [s3.request("GET", "buck", key).status for key in "abc"] == [403, 200, 200]
+
+
+def test_counts_of_restores(sim, s3, archived):
+    for status in 202, 409, 409:
+        assert restore(s3).status == status
+    assert sim.stats.restores_of("buck") == {
+        "a": {"202": 1, "RestoreAlreadyInProgress": 2}}
+    refused(s3, archived)
+    assert sim.stats.describe()["codes"]["InvalidObjectState"] == 1
+
+
+def test_throttling_of_restores(sim, s3, archived):
+    sim.restores.per_second = 0
+    expect(restore(s3), 400, "ThrottlingException")
+    sim.restores.per_second = None
+    expect(restore(s3), 202)
+
+
+def test_quirks():
+    with S3Sim(["buck"], quirks=["any-class", "restore-200", "no-expedited",
+                                 "ignore-restore-status"]) as sim, \
+            Client(sim.url) as s3:
+        put(s3, "b", headers={"x-amz-storage-class": "COLD_STORE"})
+        assert expect(s3.request("GET", "buck", "b"), 200).headers[
+            "x-amz-storage-class"] == "COLD_STORE"
+        put(s3, "a", headers={"x-amz-storage-class": "GLACIER"})
+        expect(restore(s3, tier="Expedited"), 503, "GlacierExpeditedRetrievalNotAvailable")
+        expect(restore(s3), 200)
+        refused(s3, "GLACIER")
+        assert listed(s3) == ([], [])
+        sim.set_quirks(remove=["ignore-restore-status"])
+        assert listed(s3) == (["true"], [])
