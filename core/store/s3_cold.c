@@ -203,15 +203,15 @@ copy_source(struct s3 *s, const char *name, struct buf *out)
 	return err;
 }
 
-/* -EEXIST: what is there is not what it was; a repeated copy changes that. */
 static int
 copy_send(struct s3 *s, const char *name, const char *class_name,
-    struct was *w)
+    struct was *w, struct s3_refusal *no)
 {
 	struct buf doc = BUF_INIT(S3_DOC_MAX), source = BUF_INIT(16384);
 	struct s3_call call = {
 		.verb = STORE_COPY, .method = S3_HTTP_PUT, .name = name,
-		.doc = &doc, .check = copy_check, .ctx = w, .nheaders = 4,
+		.doc = &doc, .check = copy_check, .ctx = w,
+		.refusal = no, .nheaders = 4,
 		.header = {
 			{ "x-amz-copy-source", NULL },
 			{ "x-amz-copy-source-if-match", w->rp.etag },
@@ -235,37 +235,46 @@ copy_send(struct s3 *s, const char *name, const char *class_name,
 }
 
 static const char *
-copy_differs(const struct was *before, const struct was *after,
-    const char *class_name)
+copy_differs(const struct was *before, const struct was *after)
 {
 	if (after->st.size != before->st.size)
 		return "its size";
-	if (strcmp(after->st.class_name, class_name) != 0)
-		return "its class";
 	if (before->st.has_sha256 && after->st.has_sha256 &&
 	    memcmp(before->st.sha256, after->st.sha256, STORE_SHA256) != 0)
 		return "its checksum";
 	return NULL;
 }
 
-/* Whether the object is now what it was, in its new class. */
+/*
+ * Whether the object is what it was, in its new class, whatever the server
+ * said: `err` and *no.  A copy whose answer was lost is refused when it is
+ * repeated, since it would change nothing, or its source is archived by then.
+ */
 static int
 copy_verify(struct s3 *s, const char *name, const char *class_name,
-    const struct was *before)
+    const struct was *before, int err, const struct s3_refusal *no)
 {
 	struct was after;
 	const char *what;
-	int err = was_get(s, name, &after);
+	int ret = was_get(s, name, &after);
 
-	if (err == -ENOENT)
+	if (ret == -ENOENT && err != -ENOENT)
 		return log_err(-EIO, "'%s' in '%s' is gone after it was moved "
 		    "to %s; run `firn check`", name, s->base.url, class_name);
-	if (err != 0)
+	if (ret != 0)
+		return ret;
+	what = copy_differs(before, &after);
+	if (what != NULL)
+		return log_err(-EIO, "'%s' in '%s' was moved to %s, but %s is "
+		    "not what it was; run `firn check --read-data`", name,
+		    s->base.url, class_name, what);
+	if (strcmp(after.st.class_name, class_name) == 0)
+		return 0;
+	if (err == -FIRN_ECOLD)
 		return err;
-	what = copy_differs(before, &after, class_name);
-	return what == NULL ? 0 : log_err(-EIO, "'%s' in '%s' was moved to %s, "
-	    "but %s is not what it should be; run `firn check --read-data`",
-	    name, s->base.url, class_name, what);
+	return log_err(err != 0 && err != -EEXIST && err != -ERANGE ? err :
+	    -EIO, "%s", no->text[0] != '\0' ? no->text : "the server did not "
+	    "copy the object that it was asked to copy");
 }
 
 static int
@@ -284,14 +293,16 @@ s3_set_class(struct store *base, const char *name, const char *class_name)
 {
 	struct s3 *s = s3_of(base);
 	struct was w = { .copied = { .etag = "" } };
+	struct s3_refusal no;
 	int err = was_get(s, name, &w);
 
 	if (err != 0 || strcmp(w.st.class_name, class_name) == 0)
 		return err;
 	err = copy_allowed(s, name, &w);
-	if (err == 0)
-		err = copy_send(s, name, class_name, &w);
-	if (err == -EEXIST || err == 0)
-		return copy_verify(s, name, class_name, &w);
-	return err == -ERANGE ? -EIO : err;
+	if (err != 0)
+		return err;
+	memset(&no, 0, sizeof(no));
+	err = copy_send(s, name, class_name, &w, &no);
+	return err == -ECANCELED ? err : copy_verify(s, name, class_name, &w,
+	    err, &no);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* S3's documents: any bytes, as an error, a listing, a bucket's state. */
+/* S3's documents: any bytes, as an error, a listing, a bucket's state, a
+ * copy. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -12,7 +13,8 @@ static int
 see(void *ctx, const struct s3_listed *o)
 {
 	(void)ctx;
-	if (o->key[0] == '\0' || strlen(o->key) > S3_KEY_MAX)
+	if (o->key[0] == '\0' || strlen(o->key) > S3_KEY_MAX ||
+	    strlen(o->class_name) >= sizeof(o->class_name))
 		__builtin_trap();
 	return 0;
 }
@@ -22,6 +24,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct s3_listing l = { .fn = see };
 	struct s3_bucket_state st;
+	struct s3_copied copied;
 	struct s3_error e;
 
 	if (s3_xml_error(data, size, &e) != 0 && e.code[0] != '\0')
@@ -31,6 +34,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		__builtin_trap();
 	if (s3_xml_state(data, size, &st) != 0 && (st.versioning[0] != '\0' ||
 	    st.lock[0] != '\0' || st.lock_mode[0] != '\0'))
+		__builtin_trap();
+	if ((s3_xml_copied(data, size, &copied) == 0) !=
+	    (copied.etag[0] != '\0'))
 		__builtin_trap();
 	return 0;
 }

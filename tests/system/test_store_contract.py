@@ -47,11 +47,13 @@ def test_rgw(rgw, versioned):
     run("test_store_s3", {
         "FIRN_TEST_S3_URL": f"s3://{bucket}/odd prefix", "AWS_ENDPOINT_URL": rgw.url,
         "AWS_ACCESS_KEY_ID": rgw.access_key, "AWS_SECRET_ACCESS_KEY": rgw.secret_key,
+        "FIRN_TEST_STORE_CLASS": "GLACIER",	# which Ceph reads at once
         **({"FIRN_TEST_STORE_TURNS": "1"} if versioned else {})})
 
 
-def test_faults():
+@pytest.mark.parametrize("program", ["test_store_s3_faults", "test_store_s3_cold"])
+def test_bad_days_and_cold_ones(program):
     with S3Sim(["bucket"]) as sim:
-        run("test_store_s3_faults", {
+        run(program, {
             "FIRN_TEST_S3SIM": sim.url, "AWS_ENDPOINT_URL": sim.url,
             "AWS_ACCESS_KEY_ID": "AKIDTEST", "AWS_SECRET_ACCESS_KEY": "SECRETTEST"})

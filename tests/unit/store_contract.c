@@ -123,6 +123,40 @@ test_stat(void **state)
 	assert_int_equal(store_stat(s, "gen", &st), -ENOENT);
 }
 
+/* Another class keeps all but the class.  FIRN_TEST_STORE_CLASS names one that
+ * the server has and reads at once. */
+static void
+test_class(void **state)
+{
+	struct store *s = ((struct fixture *)*state)->s;
+	const char *class_name = getenv("FIRN_TEST_STORE_CLASS");
+	struct store_stat before, after;
+	int ret;
+
+	put_text(s, "data/ab/one", "0123456789");
+	assert_int_equal(store_stat(s, "data/ab/one", &before), 0);
+	assert_int_equal(before.state, STORE_HOT);
+	assert_int_equal(before.state_known, 1);
+	assert_string_equal(before.class_name, store_local_path(s) != NULL ?
+	    "" : "STANDARD");
+	ret = store_thaw(s, "data/ab/one", STORE_THAW_BULK, 1);
+	assert_true(ret == -EOPNOTSUPP || (ret == -EINVAL &&
+	    store_local_path(s) == NULL));
+	if (class_name == NULL)
+		class_name = "STANDARD_IA";
+	ret = store_set_class(s, "data/ab/one", class_name);
+	assert_int_equal(ret, store_local_path(s) != NULL ? -EOPNOTSUPP : 0);
+	assert_object(s, "data/ab/one", "0123456789", 10);
+	assert_int_equal(store_stat(s, "data/ab/one", &after), 0);
+	if (ret == 0)
+		assert_string_equal(after.class_name, class_name);
+	assert_int_equal(after.size, before.size);
+	if (before.has_sha256 && after.has_sha256)
+		assert_memory_equal(before.sha256, after.sha256, HASH_SIZE);
+	assert_int_equal(store_set_class(s, "none", class_name), ret == 0 ?
+	    -ENOENT : ret);
+}
+
 static void
 test_del(void **state)
 {
@@ -244,6 +278,7 @@ store_contract_run(const char *name, const struct store_contract *c)
 		CASE(test_ranges),
 		CASE(test_empty_object),
 		CASE(test_stat),
+		CASE(test_class),
 		CASE(test_del),
 		CASE(test_list_empty),
 		CASE(test_list_odd),

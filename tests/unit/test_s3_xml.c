@@ -99,8 +99,15 @@ see(void *ctx, const struct s3_listed *o)
 	struct seen *s = ctx;
 	size_t n = strlen(s->text);
 
-	snprintf(s->text + n, sizeof(s->text) - n, "[%s %llu %lld]", o->key,
-	    (unsigned long long)o->size, (long long)o->mtime.tv_sec);
+	snprintf(s->text + n, sizeof(s->text) - n, "[%s %llu %lld%s%s", o->key,
+	    (unsigned long long)o->size, (long long)o->mtime.tv_sec,
+	    o->class_name[0] != '\0' ? " " : "", o->class_name);
+	n = strlen(s->text);
+	if (o->restore != S3_RESTORE_NONE)
+		n += (size_t)snprintf(s->text + n, sizeof(s->text) - n,
+		    " %s %lld", o->restore == S3_RESTORE_RUNS ? "runs" :
+		    "done", (long long)o->expires);
+	snprintf(s->text + n, sizeof(s->text) - n, "]");
 	return s->stop;
 }
 
@@ -130,12 +137,55 @@ test_list(void **state)
 	    "<Contents><Size>0</Size><Owner><ID>1</ID></Owner><Key>b</Key>"
 	    "</Contents><CommonPrefixes><Prefix>q</Prefix></CommonPrefixes>"
 	    "</ListBucketResult>", &l, &s), 0);
-	assert_string_equal(s.text, "[a+b%41& 434234 1255369830][b 0 0]");
+	assert_string_equal(s.text, "[a+b%41& 434234 1255369830 NEW]"
+	    "[b 0 0]");
 	assert_int_equal(l.truncated, 1);
 	assert_string_equal(l.token, "1/+=&");
 	assert_int_equal(list_of(LIST "</ListBucketResult>", &l, &s), 0);
 	assert_string_equal(s.text, "");
 	assert_int_equal(l.truncated, 0);
+}
+
+static void
+test_list_restores(void **state)
+{
+	struct seen s = { "", 0 };
+	struct s3_listing l;
+
+	(void)state;
+	assert_int_equal(list_of(LIST "<Contents><Key>a</Key><Size>1</Size>"
+	    "<RestoreStatus><IsRestoreInProgress>true</IsRestoreInProgress>"
+	    "</RestoreStatus><StorageClass>GLACIER</StorageClass></Contents>"
+	    "<Contents><Key>b</Key><Size>1</Size><StorageClass>DEEP_ARCHIVE"
+	    "</StorageClass><RestoreStatus><RestoreExpiryDate>"
+	    "2012-12-21T00:00:00.000Z</RestoreExpiryDate><IsRestoreInProgress>"
+	    "false</IsRestoreInProgress></RestoreStatus></Contents><Contents>"
+	    "<Key>c</Key><Size>1</Size><StorageClass>A&#9;B</StorageClass>"
+	    "</Contents></ListBucketResult>", &l, &s), 0);
+	assert_string_equal(s.text, "[a 1 0 GLACIER runs 0]"
+	    "[b 1 0 DEEP_ARCHIVE done 1356048000][c 1 0 A?B]");
+}
+
+static void
+test_copied(void **state)
+{
+	static const char *const bad[] = { "", "<CopyObjectResult/>",
+	    "<Error><Code>InternalError</Code></Error>",
+	    "<CopyObjectResult><ChecksumSHA256>x</ChecksumSHA256>"
+	    "</CopyObjectResult>", "<CopyObjectResult><ETag>x</ETag>" };
+	static const char good[] = HEAD "<CopyObjectResult xmlns="
+	    "\"http://s3.amazonaws.com/doc/2006-03-01/\"><ETag>&quot;x&quot;"
+	    "</ETag><ChecksumSHA256>abc=</ChecksumSHA256></CopyObjectResult>";
+	struct s3_copied c;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(s3_xml_copied(bad[i], strlen(bad[i]), &c),
+		    -FIRN_ECORRUPT);
+	assert_int_equal(s3_xml_copied(good, strlen(good), &c), 0);
+	assert_string_equal(c.etag, "\"x\"");
+	assert_string_equal(c.checksum, "abc=");
 }
 
 /* Said before the keys by some servers, behind them by others. */
@@ -212,6 +262,8 @@ main(void)
 		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_list_encoded),
 		cmocka_unit_test(test_list_bad),
+		cmocka_unit_test(test_list_restores),
+		cmocka_unit_test(test_copied),
 	};
 
 	return cmocka_run_group_tests_name("s3_xml", tests, NULL, NULL) != 0;
