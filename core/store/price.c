@@ -67,8 +67,12 @@ price_run(const struct price_table *t, const struct price_class *c,
 {
 	const uint64_t *n = done->requests;
 	uint64_t sum;
+	int i;
 
-	sum = price_count(c->put, n[STORE_PUT]);
+	sum = price_count(c->put, price_add(n[STORE_PUT], n[STORE_COPY]));
+	for (i = 0; i < PRICE_TIERS; i++)
+		sum = price_add(sum, price_count(c->thaw[i].requests,
+		    done->thaws[i]));
 	sum = price_add(sum, price_count(price_standard(t)->put,
 	    n[STORE_LIST]));
 	sum = price_add(sum, price_count(c->get, price_add(n[STORE_GET],

@@ -93,8 +93,9 @@ uint64_t price_bytes(uint64_t per_gb, uint64_t bytes);
 uint64_t price_add(uint64_t a, uint64_t b);
 
 /*
- * What was done so far, objects and their data being of class c.  Transfer is
- * what came in, as if over the Internet; within the store's region it is free.
+ * What was done so far, objects and their data being of class c, copies being
+ * into it.  Of thaws the requests only, where c has them: how many bytes they
+ * are for the counters do not know, see price_thaw().  Transfer is what came in, as if over the Internet; within the store's region it is free.
  */
 struct price_run {
 	uint64_t requests;	/* and GBs put and got, where they cost */

@@ -47,6 +47,13 @@ store_class_is_instant(const char *class_name)
 	return is_one_of(class_name, instant);
 }
 
+int
+store_class_is_known(const char *class_name)
+{
+	return store_class_is_instant(class_name) ||
+	    store_class_is_cold(class_name) || strcmp(class_name, AUTO) == 0;
+}
+
 /* 0 to 11, or -1. */
 static int
 month_of(const char *text)

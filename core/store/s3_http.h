@@ -109,6 +109,8 @@ struct s3_http_reply {
 	char archive[S3_HTTP_FIELD];	/* x-amz-archive-status */
 	char sse[S3_HTTP_FIELD];	/* x-amz-server-side-encryption */
 	char sse_key[S3_HTTP_FIELD];	/* its -aws-kms-key-id */
+	/* x-amz-transition-default-minimum-object-size */
+	char minimum[S3_HTTP_FIELD];
 	char request_id[S3_HTTP_FIELD];	/* x-amz-request-id */
 	char detail[S3_HTTP_FIELD];	/* cause, when not DONE */
 };

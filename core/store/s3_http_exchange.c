@@ -173,6 +173,8 @@ header_field(struct s3_http_reply *rp, const char *name)
 		{ "x-amz-archive-status", rp->archive },
 		{ "x-amz-server-side-encryption", rp->sse },
 		{ "x-amz-server-side-encryption-aws-kms-key-id", rp->sse_key },
+		{ "x-amz-transition-default-minimum-object-size",
+		    rp->minimum },
 		{ "x-amz-request-id", rp->request_id },
 	};
 	size_t i;

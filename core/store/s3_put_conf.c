@@ -69,6 +69,18 @@ s3_put_conf_init(struct s3_put_conf *p, const struct store_conf *conf)
 	return err;
 }
 
+int
+s3_put_conf_set_tier(struct s3_put_conf *p, const char *class_name)
+{
+	char *copy = strdup(class_name);
+
+	if (copy == NULL)
+		return log_err(-ENOMEM, "cannot set the storage class");
+	free(p->tier);
+	p->tier = copy;
+	return 0;
+}
+
 void
 s3_put_conf_release(struct s3_put_conf *p)
 {

@@ -32,6 +32,9 @@ struct s3_put_conf {
 int s3_put_conf_init(struct s3_put_conf *p, const struct store_conf *conf);
 void s3_put_conf_release(struct s3_put_conf *p);
 
+/* Another class for STORE_DATA.  -ENOMEM, logged. */
+int s3_put_conf_set_tier(struct s3_put_conf *p, const char *class_name);
+
 /* Headers for a put with these flags, S3_PUT_CONF_HEADERS at most; how many.
  * They point into *p. */
 size_t s3_put_conf_headers(const struct s3_put_conf *p, unsigned flags,

@@ -41,6 +41,7 @@ static const struct {
 	struct s3_verdict verdict;
 } by_code[] = {
 	{ "NoSuchKey", { S3_ANSWER, -ENOENT, NULL, NULL } },
+	{ "NoSuchLifecycleConfiguration", { S3_ANSWER, -ENOENT, NULL, NULL } },
 	{ "PreconditionFailed", { S3_ANSWER, -EEXIST, NULL, NULL } },
 	{ "InvalidRange", { S3_ANSWER, -ERANGE, NULL, NULL } },
 	{ "InvalidObjectState", { S3_ANSWER, -FIRN_ECOLD, NULL, NULL } },

@@ -19,13 +19,16 @@
 #include "store/s3_xml.h"
 
 #define DEPTH_MAX	16
+#define ELEMENT_MAX	63	/* bytes of a name */
 #define TEXT_MAX	(3 * S3_TOKEN_MAX)	/* a key may come encoded */
 
 struct reader {
 	XML_Parser parser;
 	int err;		/* first failure, or the caller's answer */
 	int depth;
-	char name[DEPTH_MAX][32];	/* of open elements; cut */
+	char name[DEPTH_MAX][ELEMENT_MAX + 1];	/* of open elements; cut */
+	char space[DEPTH_MAX][32];
+	size_t start[DEPTH_MAX];	/* of their tags */
 	struct buf text;	/* of the innermost */
 	/* `r` stands at the closing leaf or element. */
 	int (*open)(struct reader *r);
@@ -35,6 +38,7 @@ struct reader {
 	struct s3_listing *list;
 	struct s3_copied *copied;
 	struct s3_sts *sts;
+	struct walk *walk;
 	int url_encoded;
 	/* The <Contents> that is open. */
 	char key[S3_KEY_MAX + 1];
@@ -77,6 +81,9 @@ on_open(void *ctx, const XML_Char *name, const XML_Char **attributes)
 		fail(r, -FIRN_ECORRUPT);
 		return;
 	}
+	snprintf(r->space[r->depth], sizeof(r->space[0]), "%.*s",
+	    colon != NULL ? (int)(colon - name) : 0, name);
+	r->start[r->depth] = (size_t)XML_GetCurrentByteIndex(r->parser);
 	snprintf(r->name[r->depth++], sizeof(r->name[0]), "%s",
 	    colon != NULL ? colon + 1 : name);
 	buf_reset(&r->text);
@@ -439,6 +446,62 @@ s3_xml_copied(const void *text, size_t len, struct s3_copied *out)
 	if (err != 0)
 		memset(out, 0, sizeof(*out));
 	return err;
+}
+
+struct walk {
+	int (*open)(void *ctx, const struct s3_xml_node *n);
+	int (*close)(void *ctx, const struct s3_xml_node *n);
+	void *ctx;
+	char path[DEPTH_MAX * (ELEMENT_MAX + 1)];
+};
+
+static struct s3_xml_node
+walk_node(struct reader *r)
+{
+	char *path = r->walk->path;
+	size_t n = 0;
+	int i;
+
+	for (i = 0; i < r->depth; i++)
+		n += (size_t)snprintf(path + n, sizeof(r->walk->path) - n,
+		    "%s%s", i > 0 ? "/" : "", r->name[i]);
+	return (struct s3_xml_node){ .depth = r->depth, .path = path,
+	    .name = r->name[r->depth - 1], .space = r->space[r->depth - 1],
+	    .text = "", .start = r->start[r->depth - 1] };
+}
+
+static int
+walk_open(struct reader *r)
+{
+	const struct s3_xml_node n = walk_node(r);
+
+	return r->walk->open(r->walk->ctx, &n);
+}
+
+/* An empty element has no end tag: its end comes with no bytes. */
+static int
+walk_close(struct reader *r)
+{
+	struct s3_xml_node n = walk_node(r);
+	size_t at = (size_t)XML_GetCurrentByteIndex(r->parser);
+	size_t bytes = (size_t)XML_GetCurrentByteCount(r->parser);
+
+	n.text = text_of(r);
+	n.end = at + bytes;
+	n.empty = bytes == 0;
+	return r->walk->close(r->walk->ctx, &n);
+}
+
+int
+s3_xml_walk(const void *text, size_t len,
+    int (*open)(void *ctx, const struct s3_xml_node *n),
+    int (*close)(void *ctx, const struct s3_xml_node *n), void *ctx)
+{
+	struct walk w = { .open = open, .close = close, .ctx = ctx };
+	struct reader r = { .open = walk_open, .close = walk_close,
+	    .walk = &w };
+
+	return parse(&r, text, len);
 }
 
 static int

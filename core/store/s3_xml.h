@@ -2,7 +2,7 @@
 /*
  * The XML documents that we read: the results of ListObjectsV2 and CopyObject,
  * <Error>, and a bucket's versioning and Object Lock, of S3; the keys and
- * errors of STS.
+ * errors of STS; and others, element by element.
  * Wraps expat; its types stop here.
  *
  * docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html and
@@ -76,6 +76,24 @@ struct s3_copied {
 
 /* -FIRN_ECORRUPT for another document, or one without an ETag. */
 int s3_xml_copied(const void *text, size_t len, struct s3_copied *out);
+
+/* An element of any document, for those who walk it. */
+struct s3_xml_node {
+	int depth;		/* 1 for the root */
+	const char *path;	/* "Root/Rule/ID", without name spaces; names of
+				   over 63 bytes are cut */
+	const char *name;	/* its end */
+	const char *space;	/* prefix of the name space, "" for none */
+	const char *text;	/* when it closes: since the last tag */
+	size_t start;		/* offset of its start tag */
+	size_t end;		/* when it closes: past its end tag */
+	int empty;		/* when it closes: it is "<name/>" */
+};
+
+/* Both are called in the document's order; non-zero ends it and is returned. */
+int s3_xml_walk(const void *text, size_t len,
+    int (*open)(void *ctx, const struct s3_xml_node *n),
+    int (*close)(void *ctx, const struct s3_xml_node *n), void *ctx);
 
 /* What STS answers for a role.  Secrets: to be wiped. */
 struct s3_sts {

@@ -252,6 +252,25 @@ store_is_aws(const struct store *s)
 	return s->is_aws;
 }
 
+int
+store_set_tier(struct store *s, const char *class_name)
+{
+	if (!s3_class_ok(class_name))
+		return log_err(-EINVAL, "'%s' is no name of a storage class",
+		    class_name);
+	for (; s->below != NULL; s = s->below)
+		continue;
+	return s->ops->set_tier != NULL ? s->ops->set_tier(s, class_name) : 0;
+}
+
+const char *
+store_tier(const struct store *s)
+{
+	for (; s->below != NULL; s = s->below)
+		continue;
+	return s->ops->tier != NULL ? s->ops->tier(s) : NULL;
+}
+
 const char *
 store_verb_name(enum store_verb verb)
 {
@@ -395,6 +414,32 @@ store_set_class(struct store *s, const char *name, const char *class_name)
 		return log_err(-EOPNOTSUPP, "cannot move '%s' to %s: '%s' has "
 		    "no storage classes", name, class_name, s->url);
 	return s->ops->set_class(s, name, class_name);
+}
+
+int
+store_lifecycle_get(struct store *s, struct store_lifecycle *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (; s->below != NULL; s = s->below)
+		continue;
+	return s->ops->lifecycle_get != NULL ?
+	    s->ops->lifecycle_get(s, out) : -EOPNOTSUPP;
+}
+
+int
+store_lifecycle_set(struct store *s, const char *class_name, unsigned days,
+    struct store_lifecycle *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (; s->below != NULL; s = s->below)
+		continue;
+	if (class_name != NULL && !s3_class_ok(class_name))
+		return log_err(-EINVAL, "'%s' is no name of a storage class",
+		    class_name);
+	return s->ops->lifecycle_set != NULL ?
+	    s->ops->lifecycle_set(s, class_name, days, out) :
+	    log_err(-EOPNOTSUPP, "'%s' is no bucket, so it has no lifecycle "
+	    "rules", s->url);
 }
 
 void

@@ -133,6 +133,11 @@ void store_close(struct store *s);
 const char *store_url(const struct store *s);
 /* The absolute directory of a local store, or NULL. */
 const char *store_local_path(const struct store *s);
+/* Another class for STORE_DATA from now on than that of the conf; local stores
+ * have none, and take any.  Nobody may be in a put.  -EINVAL, logged. */
+int store_set_tier(struct store *s, const char *class_name);
+/* That class, or NULL. */
+const char *store_tier(const struct store *s);
 /* 1 for Amazon's own S3: not local, and no other endpoint is set. */
 int store_is_aws(const struct store *s);
 
@@ -192,6 +197,8 @@ int store_class_is_cold(const char *class_name);
 /* Whether it can be read at once, always, for all that is known: not so the
  * above, INTELLIGENT_TIERING, and what we have never heard of. */
 int store_class_is_instant(const char *class_name);
+/* Whether it is one of AWS's that hold what is put there. */
+int store_class_is_known(const char *class_name);
 
 /* "expedited", "standard", "bulk"; and back, or -EINVAL. */
 const char *store_thaw_tier_name(enum store_thaw_tier tier);

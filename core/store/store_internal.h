@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "store/store.h"
+#include "store/store_lifecycle.h"
 #include "store/store_probe.h"
 
 struct probe;
@@ -30,10 +31,16 @@ struct store_ops {
 	    void *ctx);
 	int (*del)(struct store *s, const char *name);
 	/* NULL: it has no archive, or no classes. */
+	int (*set_tier)(struct store *s, const char *class_name);
+	const char *(*tier)(const struct store *s);
 	int (*thaw)(struct store *s, const char *name,
 	    enum store_thaw_tier tier, unsigned days);
 	int (*set_class)(struct store *s, const char *name,
 	    const char *class_name);
+	/* See store_lifecycle.h; NULL: it has none. */
+	int (*lifecycle_get)(struct store *s, struct store_lifecycle *out);
+	int (*lifecycle_set)(struct store *s, const char *class_name,
+	    unsigned days, struct store_lifecycle *out);
 	/* See store_probe.h; NULL: it always can. */
 	int (*conditional)(struct store *s, enum store_conditional *out);
 	enum store_conditional (*conditional_known)(struct store *s);

@@ -484,6 +484,18 @@ out:
 	return err;
 }
 
+static int
+s3_set_tier(struct store *base, const char *class_name)
+{
+	return s3_put_conf_set_tier(&s3_of(base)->put, class_name);
+}
+
+static const char *
+s3_tier(const struct store *base)
+{
+	return ((const struct s3 *)base)->put.tier;
+}
+
 static void
 s3_close(struct store *base)
 {
@@ -502,8 +514,12 @@ static const struct store_ops s3_ops = {
 	.stat = s3_stat,
 	.list = s3_list,
 	.del = s3_del,
+	.set_tier = s3_set_tier,
+	.tier = s3_tier,
 	.thaw = s3_thaw,
 	.set_class = s3_set_class,
+	.lifecycle_get = s3_lifecycle_get,
+	.lifecycle_set = s3_lifecycle_set,
 	.conditional = s3_conditional,
 	.conditional_known = s3_conditional_known,
 	.probe = s3_probe,

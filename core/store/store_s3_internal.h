@@ -5,7 +5,9 @@
  * store_s3.c	the verbs
  * s3_cold.c	those of the cold tier: thaws and classes
  * s3_absent.c	putting only where there is nothing yet
+ * s3_lifecycle.c	the one rule of ours among the bucket's
  * s3_probe.c	what `firn doctor` asks
+ * s3_probe_cold.c	the same of the cold tier
  */
 #ifndef FIRN_STORE_STORE_S3_INTERNAL_H
 #define FIRN_STORE_STORE_S3_INTERNAL_H
@@ -89,8 +91,20 @@ int s3_thaw(struct store *base, const char *name, enum store_thaw_tier tier,
 int s3_set_class(struct store *base, const char *name,
     const char *class_name);
 
-/* s3_probe.c */
+/* s3_lifecycle.c */
+int s3_lifecycle_get(struct store *base, struct store_lifecycle *out);
+int s3_lifecycle_set(struct store *base, const char *class_name,
+    unsigned days, struct store_lifecycle *out);
+
+/* The same as get, with what the server had against it in *no, unlogged. */
+int s3_lifecycle_ask(struct s3 *s, struct store_lifecycle *out,
+    struct s3_refusal *no);
+
+/* s3_probe_cold.c: thaws and lifecycle rules; `nonce` names nothing. */
 struct probe;
+int s3_probe_cold(struct s3 *s, struct probe *p, const char *nonce);
+
+/* s3_probe.c */
 int s3_probe(struct store *base, struct probe *p);
 
 #endif

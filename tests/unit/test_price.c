@@ -113,6 +113,12 @@ test_run(void **state)
 	assert_true(run.requests == E5(4 * 100 + 2 * 1000 + 500 + 2 * 1000));
 	price_run(&aws, price_find(&aws, "EXPRESS_ONEZONE"), &done, &run);
 	assert_true(run.requests == E5(4 * 3 + 2 * 113 + 500 + 320 + 2 * 60));
+	/* Copies into an archive, and requests for thaws out of it. */
+	done = (struct store_counters){ .requests = { [STORE_THAW] = 9000,
+	    [STORE_COPY] = 3000 }, .thaws = { [STORE_THAW_STANDARD] = 2000,
+	    [STORE_THAW_BULK] = 1000 } };
+	price_run(&aws, price_find(&aws, "DEEP_ARCHIVE"), &done, &run);
+	assert_true(run.requests == E5(3 * 5000 + 2 * 10000 + 2500));
 }
 
 static void

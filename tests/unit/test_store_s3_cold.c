@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "crypto/hash.h"
+#include "store/store_lifecycle.h"
 
 /* All objects of the test, for the control. */
 #define ALL	(((struct fixture *)*state)->prefix)
@@ -298,6 +299,43 @@ test_copy_faults(void **state)
 	assert_state(s, name, STORE_HOT, "STANDARD_IA");
 }
 
+static void
+test_lifecycle(void **state)
+{
+	struct store *s = store_of(state), *other;
+	struct store_lifecycle l;
+
+	assert_int_equal(store_lifecycle_get(s, &l), 0);
+	assert_int_equal(l.set + (int)l.others, 0);
+	assert_int_equal(store_lifecycle_set(s, NULL, 0, &l), 0);
+	assert_int_equal(store_lifecycle_set(s, "DEEP_ARCHIVE", 7, &l), 0);
+	assert_int_equal(l.set, 1);
+	/* That of another repository is another rule. */
+	other = open_store(4);
+	assert_int_equal(store_lifecycle_get(other, &l), 0);
+	assert_int_equal(l.set, 0);
+	assert_int_equal(l.others, 1);
+	assert_int_equal(l.nharmful, 0);
+	assert_int_equal(store_lifecycle_set(other, "GLACIER", 0, &l), 0);
+	assert_int_equal(store_lifecycle_set(other, "STANDARD_IA", 7, &l),
+	    -EINVAL);
+	fault("200-error", "GetBucketLifecycle", 1);
+	assert_int_equal(store_lifecycle_get(s, &l), 0);
+	assert_true(l.set && l.days == 7 && l.others == 1);
+	assert_string_equal(l.class_name, "DEEP_ARCHIVE");
+	assert_int_equal(store_lifecycle_set(s, NULL, 0, &l), 0);
+	assert_int_equal(l.set, 0);
+	fault("403", "PutBucketLifecycle", 1);
+	assert_int_equal(store_lifecycle_set(s, "GLACIER", 7, &l), -EACCES);
+	assert_non_null(strstr(((struct fixture *)*state)->last,
+	    "s3:PutLifecycleConfiguration"));
+	assert_int_equal(store_lifecycle_get(other, &l), 0);
+	assert_true(l.set && l.days == 0 && l.others == 0);
+	assert_int_equal(store_lifecycle_set(other, NULL, 0, &l), 0);
+	assert_int_equal(l.set + (int)l.others, 0);
+	store_close(other);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -312,6 +350,7 @@ main(void)
 		CASE(test_archive_tier),
 		CASE(test_set_class),
 		CASE(test_copy_faults),
+		CASE(test_lifecycle),
 	};
 
 	return cmocka_run_group_tests_name("store_s3_cold", tests, NULL,
