@@ -185,6 +185,7 @@ option(struct job *j, int c, char *arg)
 	case O_UPLOADS:
 		return number_option(t, "uploads", arg, 64, &j->conf.uploads);
 	case O_TIER:
+		tool_class_warn(arg);
 		return tool_set(t, "tier", arg) != 1 ? EXIT_USAGE : 0;
 	}
 	return tool_usage_status(t);
@@ -488,6 +489,8 @@ const struct command command_backup = { "backup", run, "PATH...",
 	"      --threads N           that hash and compress; default, and 0: one a\n"
 	"                            processor\n"
 	"      --uploads N           packs in upload at once; default, and 0: 3\n"
-	"      --tier CLASS          storage class of new file contents in S3\n"
+	"      --tier CLASS          storage class of new file contents in S3; "
+	"default:\n"
+	"                            what `firn tier` shows\n"
 	"\n"
 	"Example: firn backup -x --exclude '*.o' /home /etc --series homes" };

@@ -6,13 +6,14 @@
 #include "base/log.h"
 #include "tools/tool.h"
 
-enum { O_LABEL = 256, O_BLOCK, O_PACK, O_KDF };
+enum { O_LABEL = 256, O_BLOCK, O_PACK, O_KDF, O_TIER };
 
 static const struct option options[] = {
 	{ "label", required_argument, NULL, O_LABEL },
 	{ "block-size", required_argument, NULL, O_BLOCK },
 	{ "pack-size", required_argument, NULL, O_PACK },
 	{ "kdf-memory", required_argument, NULL, O_KDF },
+	{ "tier", required_argument, NULL, O_TIER },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -26,6 +27,25 @@ size_option(const struct tool *t, const char *name, const char *value,
 		return tool_usage(t, "--%s '%s': want a size such as 512K or "
 		    "32M", name, value);
 	*out = (uint32_t)v;
+	return 0;
+}
+
+/* --tier becomes what the repository says of new contents. */
+static int
+tier_option(struct tool *t, struct config *config)
+{
+	const char *tier = t->conf.store.tier;
+
+	if (tier == NULL)
+		return 0;
+	if (!config_class_valid(tier))
+		return tool_usage(t, "--tier '%s': want a storage class such "
+		    "as DEEP_ARCHIVE", tier);
+	if (!tool_url_is_s3(t->conf.url))
+		return tool_usage(t, "--tier: a directory has no storage "
+		    "classes");
+	tool_class_warn(tier);
+	memcpy(config->data_class, tier, strlen(tier) + 1);
 	return 0;
 }
 
@@ -50,6 +70,9 @@ run(struct tool *t, int argc, char **argv)
 			    &config.data_pack);
 		else if (c == O_KDF)
 			status = tool_kdf_memory(t, optarg);
+		else if (c == O_TIER)
+			status = tool_set(t, "tier", optarg) == 1 ? 0 :
+			    EXIT_USAGE;
 		else
 			return tool_usage_status(t);
 		if (status != 0)
@@ -61,6 +84,9 @@ run(struct tool *t, int argc, char **argv)
 	if (config.frame_target > config.data_pack)
 		config.frame_target = config.data_pack;
 	status = tool_need_repo(t);
+	if (status != 0)
+		return status;
+	status = tier_option(t, &config);
 	if (status != 0)
 		return status;
 	err = repo_init(&t->conf, &config, label, &t->repo);
@@ -97,8 +123,16 @@ const struct command command_init = { "init", run, "",
 	"\n"
 	"      --pack-size SIZE    size of a data pack (32M; 128M suits Deep "
 	"Archive)\n"
+	"      --tier CLASS        storage class of file contents in S3, here and in "
+	"all\n"
+	"                          backups to come; `firn tier` changes it\n"
 	"      --kdf-memory SIZE   memory that trying a password takes (32M); "
 	"less for\n"
 	"                          small machines, more against guessing\n"
 	"\n"
-	"The sizes of blocks and packs cannot be changed later." };
+	"The sizes of blocks and packs cannot be changed later.\n"
+	"\n"
+	"Only file contents go into CLASS; all else stays readable at once, so "
+	"that\nbrowsing, searching and further backups never wait. Of GLACIER and "
+	"DEEP_ARCHIVE\ncontents have to be thawed before they are read; `firn tier "
+	"--help`." };

@@ -47,7 +47,7 @@ static void
 reckon(const struct tool *t, const struct store_counters *c,
     struct price_run *cost)
 {
-	const char *tier = t->conf.store.tier;
+	const char *tier = store_tier(store_of(t));
 	const struct price_class *class = NULL;
 
 	if (tier != NULL)
@@ -143,6 +143,8 @@ tool_print_store(struct tool *t)
 	store_count(store_of(t), &c);
 	for (v = 0; v < STORE_VERBS; v++) {
 		errors += c.errors[v];
+		if (v > STORE_DEL && c.requests[v] == 0)
+			continue;	/* rare ones */
 		buf_printf(&b, "%s%llu %s", v > 0 ? ", " : "",
 		    (unsigned long long)c.requests[v], store_verb_name(v));
 	}

@@ -49,6 +49,29 @@ tool_print_json(struct json *j)
 }
 
 int
+tool_agree(struct tool *t, int yes, const char *what)
+{
+	char line[16];
+
+	if (yes)
+		return 0;
+	if (t->json || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+		log_err(0, "%s; give --yes where nobody can be asked, or "
+		    "--dry-run for the quote alone", what);
+		return EXIT_USAGE;
+	}
+	fputs("Go on? [y/N] ", stderr);
+	fflush(stderr);
+	if (fgets(line, sizeof(line), stdin) != NULL &&
+	    (strcmp(line, "y\n") == 0 || strcmp(line, "yes\n") == 0))
+		return 0;
+	if (tool_stop)
+		return EXIT_INTERRUPTED;
+	log_info("nothing was changed");
+	return EXIT_FAILED;
+}
+
+int
 tool_flush(void)
 {
 	int err;

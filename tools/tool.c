@@ -325,6 +325,21 @@ tool_label(const struct tool *t, const char *value)
 }
 
 int
+tool_url_is_s3(const char *url)
+{
+	return strncmp(url, "s3://", 5) == 0;
+}
+
+void
+tool_class_warn(const char *class_name)
+{
+	if (!store_class_is_known(class_name))
+		log_warn(0, "storage class '%s' is not one that firn knows; "
+		    "it is passed on as it is, and taken for one that can be "
+		    "read at once", class_name);
+}
+
+int
 tool_need_repo(struct tool *t)
 {
 	int status;

@@ -88,6 +88,10 @@ int tool_label(const struct tool *t, const char *value);
 /* Open the repository of the options into t->repo, once.  0 or an exit
  * status. */
 int tool_open(struct tool *t);
+/* Is this the URL of a bucket? */
+int tool_url_is_s3(const char *url);
+/* A storage class that is none of AWS's is warned of, and taken. */
+void tool_class_warn(const char *class_name);
 /* The repository must be named: 0, or EXIT_USAGE with a message. */
 int tool_need_repo(struct tool *t);
 int tool_exit(int err);
@@ -108,6 +112,11 @@ int tool_print_json(struct json *j);
  * any more, set tool_pipe_closed in silence.  Returns err. */
 int tool_print_failed(int err);
 extern int tool_pipe_closed;
+/*
+ * Before what costs money: 0 when --yes was given, or who sits at the terminal
+ * says yes; else an exit status.  what: "a thaw is paid for".
+ */
+int tool_agree(struct tool *t, int yes, const char *what);
 /* Flush stdout: 0, or -errno logged, as above. */
 int tool_flush(void);
 /* A path as people may see it: control bytes, bytes that are not UTF-8 and
@@ -138,6 +147,7 @@ struct json *tool_generation_json(const struct generation *g);
 
 extern const struct command command_init, command_backup,
     command_generations, command_ls, command_cat, command_restore,
-    command_mount, command_check, command_key, command_doctor;
+    command_mount, command_check, command_key, command_doctor,
+    command_tier, command_cost;
 
 #endif

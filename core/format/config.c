@@ -79,6 +79,18 @@ config_default(struct config *c)
 }
 
 int
+config_class_valid(const char *text)
+{
+	size_t i;
+
+	for (i = 0; text[i] != '\0'; i++)
+		if (text[i] <= ' ' || text[i] > '~' ||
+		    i + 1 == CONFIG_CLASS_SIZE)
+			return 0;
+	return i > 0;
+}
+
+int
 config_validate(const struct config *c)
 {
 	size_t i;
@@ -90,6 +102,9 @@ config_validate(const struct config *c)
 			    numbers[i].option != NULL ? numbers[i].option :
 			    numbers[i].name, number_get(c, &numbers[i]),
 			    numbers[i].min, numbers[i].max);
+	if (c->data_class[0] != '\0' && !config_class_valid(c->data_class))
+		return log_plain(-EINVAL, "--tier '%.63s': want letters, digits "
+		    "and signs without blanks", c->data_class);
 	return 0;
 }
 
@@ -122,9 +137,35 @@ json_write(const struct config *c, struct buf *out)
 	if (c->conditional_writes != CONFIG_COND_UNSAID)
 		json_set_str(j, "conditional_writes",
 		    config_conditional_name(c->conditional_writes));
+	if (c->data_class[0] != '\0')
+		json_set_str(j, "data_class", c->data_class);
 	err = json_dump(j, out);
 	json_free(j);
 	return err;
+}
+
+int
+config_form_begin(struct buf *out, const char *magic)
+{
+	buf_add(out, magic, MAGIC_SIZE);
+	buf_add_u16(out, FORMAT_VERSION);
+	buf_add_u16(out, 0);
+	return buf_add_u32(out, 0);
+}
+
+int
+config_form_end(struct buf *out, size_t start, const struct keys *keys)
+{
+	uint8_t mac[HASH_SIZE];
+	int err = buf_err(out);
+
+	if (err != 0)
+		return err;
+	le32_put(out->data + start + 12,
+	    (uint32_t)(out->len - start - HEADER_SIZE));
+	err = hash_hmac(keys->config_mac, KEY_SIZE, out->data + start,
+	    out->len - start, mac);
+	return err == 0 ? buf_add(out, mac, sizeof(mac)) : err;
 }
 
 int
@@ -132,7 +173,6 @@ config_encode(const struct config *c, const struct keys *keys,
     struct buf *out)
 {
 	size_t start = out->len;
-	uint8_t mac[HASH_SIZE];
 	int err;
 
 	err = config_validate(c);
@@ -141,21 +181,11 @@ config_encode(const struct config *c, const struct keys *keys,
 	if (memcmp(c->repo_id, keys->repo_id, REPO_ID_SIZE) != 0)
 		return log_err(-EINVAL, "config and keys are of different "
 		    "repositories");
-	buf_add(out, MAGIC, MAGIC_SIZE);
-	buf_add_u16(out, FORMAT_VERSION);
-	buf_add_u16(out, 0);
-	buf_add_u32(out, 0);
-	err = buf_err(out);
+	err = config_form_begin(out, MAGIC);
 	if (err == 0)
 		err = json_write(c, out);
-	if (err == 0) {
-		le32_put(out->data + start + 12,
-		    (uint32_t)(out->len - start - HEADER_SIZE));
-		err = hash_hmac(keys->config_mac, KEY_SIZE, out->data + start,
-		    out->len - start, mac);
-	}
 	if (err == 0)
-		err = buf_add(out, mac, sizeof(mac));
+		err = config_form_end(out, start, keys);
 	if (err != 0)
 		out->len = start;
 	return err;
@@ -216,6 +246,20 @@ conditional_parse(struct json *j, struct config *out)
 }
 
 static int
+class_parse(struct json *j, struct config *out)
+{
+	const char *text;
+	int err = json_get_str(j, "data_class", &text);
+
+	if (err != 0)
+		return err == -ENOENT ? 0 : err;
+	if (!config_class_valid(text))
+		return -FIRN_ECORRUPT;
+	memcpy(out->data_class, text, strlen(text) + 1);
+	return 0;
+}
+
+static int
 members_parse(struct json *j, struct config *out)
 {
 	const char *created;
@@ -229,6 +273,8 @@ members_parse(struct json *j, struct config *out)
 		err = -FIRN_ECORRUPT;
 	if (err == 0)
 		err = conditional_parse(j, out);
+	if (err == 0)
+		err = class_parse(j, out);
 	return err == 0 ? numbers_parse(j, out) : err;
 }
 
@@ -254,15 +300,15 @@ config_parse(const void *text, size_t len, struct config *out)
 }
 
 int
-config_decode(const void *data, size_t len, struct config *out)
+config_form_open(const void *data, size_t len, const char *magic,
+    const char *what, const char **json, size_t *jsonlen)
 {
 	const uint8_t *p = data;
 	uint16_t version;
 
-	memset(out, 0, sizeof(*out));
-	if (len < HEADER_SIZE || memcmp(p, MAGIC, MAGIC_SIZE) != 0)
-		return log_err(-FIRN_ECORRUPT, "'config' is not one of a "
-		    "repository");
+	if (len < HEADER_SIZE || memcmp(p, magic, MAGIC_SIZE) != 0)
+		return log_err(-FIRN_ECORRUPT, "'%s' is not one of a "
+		    "repository", what);
 	version = le16_get(p + 8);
 	if (version != FORMAT_VERSION)
 		return log_err(-FIRN_EVERSION, "the repository has format "
@@ -270,8 +316,22 @@ config_decode(const void *data, size_t len, struct config *out)
 		    FORMAT_VERSION);
 	if (le16_get(p + 10) != 0 || le32_get(p + 12) > JSON_MAX ||
 	    len != HEADER_SIZE + (size_t)le32_get(p + 12) + HASH_SIZE)
-		return log_err(-FIRN_ECORRUPT, "cannot read 'config'");
-	return config_parse(p + HEADER_SIZE, le32_get(p + 12), out);
+		return log_err(-FIRN_ECORRUPT, "cannot read '%s'", what);
+	*json = (const char *)p + HEADER_SIZE;
+	*jsonlen = le32_get(p + 12);
+	return 0;
+}
+
+int
+config_decode(const void *data, size_t len, struct config *out)
+{
+	const char *json;
+	size_t jsonlen;
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	err = config_form_open(data, len, MAGIC, "config", &json, &jsonlen);
+	return err == 0 ? config_parse(json, jsonlen, out) : err;
 }
 
 int

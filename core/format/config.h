@@ -7,9 +7,9 @@
  *
  * The JSON has: repository (32 hex digits), created (RFC 3339), features
  * (array of names; a name that the reader does not know is an error), the
- * numbers of struct config, and conditional_writes where it is said.  It can be
- * decoded without a key, since the
- * repository id is needed to open one; config_verify() comes after.
+ * numbers of struct config, and conditional_writes and data_class where they
+ * are said.  It can be decoded without a key, since the repository id is needed
+ * to open one; config_verify() comes after.
  * Members that the reader does not know are ignored (what may not be ignored
  * is a feature).  The JSON is at most 64 KiB.
  */
@@ -28,6 +28,8 @@
 enum config_conditional { CONFIG_COND_UNSAID, CONFIG_COND_YES,
     CONFIG_COND_IGNORED, CONFIG_COND_REFUSED };
 
+#define CONFIG_CLASS_SIZE 64	/* of a storage class, with the NUL */
+
 /* Ranges, both ends included: block_target 4 KiB to 16 MiB (the largest block
  * is four times that), frame_target 4 KiB to 64 MiB, data_pack and meta_pack
  * 64 KiB to 512 MiB, inline_max 0 to 16 KiB. */
@@ -40,6 +42,9 @@ struct config {
 	uint32_t meta_pack;
 	uint32_t inline_max;	/* bytes; a file up to this lies in its entry */
 	enum config_conditional conditional_writes;
+	/* Storage class of new data packs, unless a tier object (tier.h) says
+	 * another; "" where none is said. */
+	char data_class[CONFIG_CLASS_SIZE];
 };
 
 /* Defaults: 512 KiB, 1 MiB, 32 MiB, 8 MiB, 512; a new random id, now. */
@@ -48,6 +53,8 @@ void config_default(struct config *c);
 int config_validate(const struct config *c);
 /* "yes", "ignored", "refused"; NULL for unsaid. */
 const char *config_conditional_name(enum config_conditional c);
+/* Whether a text can stand as data_class: visible ASCII, 1 to 63 bytes. */
+int config_class_valid(const char *text);
 /* Appends.  -EINVAL, logged, also when config and keys do not have the same
  * repository id.  The same values give the same bytes. */
 int config_encode(const struct config *c, const struct keys *keys,

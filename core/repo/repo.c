@@ -189,6 +189,7 @@ repo_open(const struct repo_conf *conf, struct repo **out)
 	if (r == NULL)
 		return -ENOMEM;
 	r->kdf_memory = conf->kdf_memory;
+	r->tier_given = conf->store.tier != NULL;
 	err = store_open(conf->url, &conf->store, 0, &r->store);
 	if (err == -ENOENT)
 		err = log_plain(-FIRN_ENOREPO, "no repository at '%s'; make one "
@@ -334,6 +335,7 @@ repo_init(const struct repo_conf *conf, const struct config *config,
 		return -ENOMEM;
 	r->config = *config;
 	r->kdf_memory = conf->kdf_memory;
+	r->tier_given = conf->store.tier != NULL;
 	err = store_open(conf->url, &conf->store, 1, &r->store);
 	if (err == 0)
 		err = init_refuse(r);

@@ -145,6 +145,23 @@ struct mac;
 int block_id(struct mac *mac, enum block_type type, const void *data,
     size_t len, uint8_t id[BLOCK_ID_SIZE]);
 
+/*
+ * The storage class of new data packs that the repository keeps: what was set
+ * last, else what init said, else "".  What was set is read as it is in the
+ * store now; damaged settings are logged and passed over.
+ */
+struct repo_tier {
+	char class_name[CONFIG_CLASS_SIZE];
+	struct timespec set;	/* when */
+};
+int repo_tier_get(struct repo *r, struct repo_tier *out);
+/* -FIRN_ENOKEY for a key that is no owner's, -EINVAL for no class; logged. */
+int repo_tier_set(struct repo *r, const char *class_name);
+/* Puts data packs there from now on, unless conf->store.tier named a class; for
+ * who writes.  Nobody may be in a put.  What cannot be found out is a warning
+ * only: a backup in another class is better than none. */
+int repo_tier_use(struct repo *r);
+
 /* Names of objects; out has room for STORE_NAME_MAX + 1. */
 void repo_pack_name(enum pack_kind kind, const uint8_t id[OBJECT_ID_SIZE],
     char *out);

@@ -57,6 +57,7 @@ struct repo {
 	struct config config;
 	struct keyslot_info slot;
 	uint64_t kdf_memory;	/* as in repo_conf */
+	int tier_given;		/* it named a class for data */
 	struct index *index;
 	struct cache *cache;
 	char *state_dir;	/* NULL: none that can be used */

@@ -71,7 +71,8 @@ writer_new(struct repo *repo, const struct writer_conf *conf,
 	w->data.pack_target = c->data_pack;
 	w->meta.kind = PACK_META;
 	w->meta.pack_target = c->meta_pack;
-	err = conf->dry_run ? idlossy_new(COUNTED_SLOTS, &w->counted) : 0;
+	err = conf->dry_run ? idlossy_new(COUNTED_SLOTS, &w->counted) :
+	    repo_tier_use(repo);
 	if (err == 0)
 		err = repo_sync_once(repo, PACK_DATA);
 	if (err == 0)

@@ -33,7 +33,7 @@ def prices(work):
 
 def seen_by(sim):
     """Requests by verb, as the simulator has counted them."""
-    seen = dict.fromkeys(["get", "put", "stat", "list", "del"], 0)
+    seen = dict.fromkeys(["get", "put", "stat", "list", "del", "thaw", "copy"], 0)
     for r in sim.sim.stats.requests:
         seen["list" if r.verb == "GET" and not r.key else VERBS[r.verb]] += 1
     return seen

@@ -302,7 +302,7 @@ def test_format_page_has_the_format():
     """Magics, labels and ceilings of the headers stand in firn-format.5."""
     page = text_of("man/firn-format.5")
     for path in (TOP / "core/format").glob("*.[ch]"):
-        for magic in re.findall(r'"(firn(?:pack|tail|indx|conf|genr))"',
+        for magic in re.findall(r'"(firn(?:pack|tail|indx|conf|genr|tier))"',
                                 path.read_text(encoding="utf-8")):
             assert f'"{magic}"' in page
     for label in re.findall(r'"(firn [a-z ]+)"', text_of("core/crypto/keys.h")):

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The storage class of new data packs, as the repository keeps it.
+ *
+ * Settings are objects of their own, since no object is ever changed, and few.
+ * The newest that can be believed counts; their names begin with their time,
+ * and a new one's is later than all that are there, whatever the clock says.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/timefmt.h"
+#include "crypto/kdf.h"
+#include "format/tier.h"
+#include "repo/repo_internal.h"
+
+#define LATEST	8	/* settings that are tried, newest first */
+
+/* The names of the newest settings, in a ring. */
+struct latest {
+	char name[LATEST][STORE_NAME_MAX + 1];
+	size_t n;
+};
+
+static int
+on_setting(void *ctx, const char *name, const struct store_stat *st)
+{
+	struct latest *l = ctx;
+
+	(void)st;
+	snprintf(l->name[l->n++ % LATEST], sizeof(l->name[0]), "%s", name);
+	return 0;
+}
+
+static int
+setting_load(struct repo *r, const char *name, struct tier *out)
+{
+	struct buf bytes = BUF_INIT(TIER_MAX);
+	int err;
+
+	err = store_load(r->store, name, &bytes);
+	if (err == 0)
+		err = tier_decode(bytes.data, bytes.len, out);
+	if (err == 0)
+		err = config_verify(bytes.data, bytes.len, &r->keys);
+	if (err == 0 && memcmp(out->repo_id, r->config.repo_id,
+	    REPO_ID_SIZE) != 0)
+		err = -FIRN_ECORRUPT;
+	buf_release(&bytes);
+	return err;
+}
+
+/* 1 and the setting that counts, 0 when there is none. */
+static int
+setting_find(struct repo *r, struct tier *out)
+{
+	struct latest *l = calloc(1, sizeof(*l));
+	size_t i, tries;
+	int err;
+
+	if (l == NULL)
+		return log_err(-ENOMEM, "cannot look for '%s'", TIER_PREFIX);
+	err = store_list(r->store, TIER_PREFIX, on_setting, l);
+	tries = l->n < LATEST ? l->n : LATEST;
+	for (i = 1; err == 0 && i <= tries; i++) {
+		const char *name = l->name[(l->n - i) % LATEST];
+
+		err = setting_load(r, name, out);
+		if (err == 0) {
+			err = 1;
+			break;
+		}
+		if (err == -FIRN_ECORRUPT) {
+			log_warn(0, "'%s' is damaged; going by the setting "
+			    "before it", name);
+			err = 0;
+		} else if (err == -ENOENT) {
+			err = 0;
+		}
+	}
+	free(l);
+	return err;
+}
+
+int
+repo_tier_get(struct repo *r, struct repo_tier *out)
+{
+	struct tier t;
+	int ret = setting_find(r, &t);
+
+	memset(out, 0, sizeof(*out));
+	if (ret < 0)
+		return ret;
+	if (ret == 1) {
+		memcpy(out->class_name, t.class_name, sizeof(t.class_name));
+		out->set = t.set;
+	} else if (r->config.data_class[0] != '\0') {
+		memcpy(out->class_name, r->config.data_class,
+		    sizeof(out->class_name));
+		out->set = r->config.created;
+	}
+	return 0;
+}
+
+int
+repo_tier_set(struct repo *r, const char *class_name)
+{
+	struct buf bytes = BUF_INIT(TIER_MAX);
+	char name[STORE_NAME_MAX + 1], time[TIMEFMT_SIZE];
+	struct tier t, before;
+	uint64_t random;
+	int ret;
+
+	if (r->slot.role != KEY_OWNER)
+		return log_plain(-FIRN_ENOKEY, "only an owner's key may set "
+		    "the tier of the repository");
+	ret = setting_find(r, &before);
+	if (ret < 0)
+		return ret;
+	memset(&t, 0, sizeof(t));
+	memcpy(t.repo_id, r->config.repo_id, REPO_ID_SIZE);
+	snprintf(t.class_name, sizeof(t.class_name), "%s", class_name);
+	clock_gettime(CLOCK_REALTIME, &t.set);
+	if (ret == 1 && t.set.tv_sec <= before.set.tv_sec)
+		t.set.tv_sec = before.set.tv_sec + 1;
+	kdf_random(&random, sizeof(random));
+	timefmt_name(&t.set, time);
+	snprintf(name, sizeof(name), TIER_PREFIX "%s-%016" PRIx64, time,
+	    random);
+	ret = tier_encode(&t, &r->keys, &bytes);
+	if (ret == 0)
+		ret = store_put(r->store, name, bytes.data, bytes.len, NULL,
+		    STORE_UNIQUE);
+	if (ret == 0 && !r->tier_given)
+		ret = store_set_tier(r->store, class_name);
+	buf_release(&bytes);
+	return ret;
+}
+
+int
+repo_tier_use(struct repo *r)
+{
+	struct repo_tier t;
+	int err;
+
+	if (r->tier_given || store_local_path(r->store) != NULL)
+		return 0;
+	err = repo_tier_get(r, &t);
+	if (err == -ECANCELED || err == -ENOMEM)
+		return err;
+	if (err != 0) {
+		memcpy(t.class_name, r->config.data_class,
+		    sizeof(t.class_name));
+		log_warn(0, "cannot find out the repository's tier, so new "
+		    "contents go to %s; let the key list and get '%s', or give "
+		    "--tier", t.class_name[0] != '\0' ? t.class_name :
+		    "STANDARD", TIER_PREFIX);
+	}
+	return t.class_name[0] != '\0' ?
+	    store_set_tier(r->store, t.class_name) : 0;
+}
