@@ -216,6 +216,8 @@ s3_probe(struct store *base, struct probe *p)
 	if (ret == 0)
 		ret = s3_probe_rights(t);
 	if (ret == 0)
+		ret = s3_probe_cold(t);
+	if (ret == 0)
 		leftovers(t);
 out:
 	if (t != NULL)

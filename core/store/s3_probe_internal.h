@@ -3,6 +3,7 @@
  * s3_probe.c		what there is, and the order of all
  * s3_probe_ask.c	one request, and the trial's objects
  * s3_probe_rights.c	what this key may do, in each part of a repository
+ * s3_probe_cold.c	the cold tier: thaws and lifecycle rules
  * s3_probe_put.c	what the bucket does with what is put
  * s3_probe_speed.c	how fast it is
  *
@@ -61,6 +62,7 @@ int trial_clear(struct trial *t, const char *name);
 void trial_name(struct trial *t, const char *step);
 
 /* Findings.  0, or what ends it. */
+int s3_probe_cold(struct trial *t);
 int s3_probe_rights(struct trial *t);
 int s3_probe_put(struct trial *t);	/* t->name stays, where t->put */
 int s3_probe_speed(struct trial *t);	/* reads t->name, where t->got */

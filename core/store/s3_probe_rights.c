@@ -84,6 +84,9 @@ may_get(struct trial *t, const struct part *part, const char *there)
 		snprintf(name, sizeof(name), "%s", there);
 	else
 		snprintf(name, sizeof(name), "%s%s", part->name, t->nonce);
+	/* The same right, and it asks nothing of an archive. */
+	if (strcmp(part->name, "data/") == 0)
+		return may(t, part, s3_head(t->s, name, &t->rp, &t->no));
 	return may(t, part, trial_get(t, name, &byte, 1));
 }
 

@@ -7,7 +7,6 @@
  * s3_absent.c	putting only where there is nothing yet
  * s3_lifecycle.c	the one rule of ours among the bucket's
  * s3_probe.c	what `firn doctor` asks
- * s3_probe_cold.c	the same of the cold tier
  */
 #ifndef FIRN_STORE_STORE_S3_INTERNAL_H
 #define FIRN_STORE_STORE_S3_INTERNAL_H
@@ -99,10 +98,6 @@ int s3_lifecycle_set(struct store *base, const char *class_name,
 /* The same as get, with what the server had against it in *no, unlogged. */
 int s3_lifecycle_ask(struct s3 *s, struct store_lifecycle *out,
     struct s3_refusal *no);
-
-/* s3_probe_cold.c: thaws and lifecycle rules; `nonce` names nothing. */
-struct probe;
-int s3_probe_cold(struct s3 *s, struct probe *p, const char *nonce);
 
 /* s3_probe.c */
 int s3_probe(struct store *base, struct probe *p);
