@@ -50,6 +50,13 @@ void index_close(struct index *ix);
 /* Find a block.  1 found, 0 not, or -errno.  Any thread. */
 int index_find(struct index *ix, enum pack_kind kind,
     const uint8_t id[BLOCK_ID_SIZE], struct index_place *out);
+/*
+ * The same for each place that is known of, index_find()'s first: how many of
+ * at most `max` there are.  A block lies in several packs when hosts stored it
+ * at the same time; merging runs forgets all but one of its places.
+ */
+int index_find_all(struct index *ix, enum pack_kind kind,
+    const uint8_t id[BLOCK_ID_SIZE], struct index_place *out, unsigned max);
 /* Is it there; the same without reading the place. */
 int index_has(struct index *ix, enum pack_kind kind,
     const uint8_t id[BLOCK_ID_SIZE]);

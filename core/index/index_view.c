@@ -365,43 +365,83 @@ run_find(struct index *ix, const struct run_dir *d, uint32_t i,
 	}
 }
 
+/* Where an id would lie in each run, and the line of its filter there, or NULL
+ * where any id may be. */
+struct spot {
+	const uint8_t *block;
+	uint32_t at;
+};
+
+static void
+view_spots(const struct view *v, const uint8_t id[BLOCK_ID_SHORT],
+    struct spot spot[INDEX_RUNS_MAX])
+{
+	uint64_t key = be64_load(id);
+	const struct run_dir *d;
+	uint32_t i, at, blocks;
+
+	for (i = 0; i < v->nruns; i++) {
+		d = v->run[i];
+		spot[i].at = at = run_dir_find(d, key);
+		blocks = at + 1 < d->n ? SLAB_FILTER : d->last_filter;
+		/* Without a filter, or where a neighbour may have it too, any
+		 * test must pass. */
+		if (blocks == 0 || d->first[at] == key) {
+			spot[i].block = NULL;
+			continue;
+		}
+		spot[i].block = filter_block(d->slab[at] + SLAB_HEADER,
+		    blocks, id);
+		__builtin_prefetch(spot[i].block);
+		__builtin_prefetch(d->slab[at]);
+	}
+}
+
+static int
+spot_find(struct index *ix, const struct run_dir *d, const struct spot *spot,
+    const uint8_t id[BLOCK_ID_SHORT], struct segment_entry *out)
+{
+	return spot->block == NULL || filter_test(spot->block, id) ?
+	    run_find(ix, d, spot->at, id, out) : 0;
+}
+
 static int
 view_find(struct index *ix, const struct view *v,
     const uint8_t id[BLOCK_ID_SHORT], struct segment_entry *out)
 {
-	const uint8_t *block[INDEX_RUNS_MAX];
-	uint32_t at[INDEX_RUNS_MAX], i, blocks;
-	uint64_t key = be64_load(id);
-	const struct run_dir *d;
+	struct spot spot[INDEX_RUNS_MAX];
+	uint32_t i;
 	int ret = 0;
 
-	for (i = 0; i < v->nruns; i++) {
-		d = v->run[i];
-		at[i] = run_dir_find(d, key);
-		blocks = at[i] + 1 < d->n ? SLAB_FILTER : d->last_filter;
-		/* Without a filter, or where a neighbour may have it too, any
-		 * test must pass. */
-		if (blocks == 0 || d->first[at[i]] == key) {
-			block[i] = NULL;
-			continue;
-		}
-		block[i] = filter_block(d->slab[at[i]] + SLAB_HEADER, blocks,
-		    id);
-		__builtin_prefetch(block[i]);
-		__builtin_prefetch(d->slab[at[i]]);
-	}
-	for (i = 0; i < v->nruns && ret == 0; i++) {
-		if (block[i] == NULL || filter_test(block[i], id))
-			ret = run_find(ix, v->run[i], at[i], id, out);
-	}
+	view_spots(v, id, spot);
+	for (i = 0; i < v->nruns && ret == 0; i++)
+		ret = spot_find(ix, v->run[i], &spot[i], id, out);
 	return ret;
+}
+
+static int
+place_of(struct index *ix, struct slot *s, enum pack_kind kind,
+    const struct segment_entry *e, struct index_place *out)
+{
+	struct segment_pack pack;
+	int err;
+
+	err = pack_get(ix, s->txn, half_of(kind), e->pack, &pack);
+	if (err != 0)
+		return err;
+	memcpy(out->pack, pack.id, OBJECT_ID_SIZE);
+	out->pack_size = pack.size;
+	out->frame_off = e->frame_off;
+	out->frame_len = e->frame_len;
+	out->off = e->off;
+	out->len = e->len;
+	return 0;
 }
 
 int
 index_find(struct index *ix, enum pack_kind kind,
     const uint8_t id[BLOCK_ID_SIZE], struct index_place *out)
 {
-	struct segment_pack pack;
 	struct segment_entry e;
 	const struct view *v;
 	struct slot *s;
@@ -413,19 +453,37 @@ index_find(struct index *ix, enum pack_kind kind,
 	ret = slot_view(ix, s, half_of(kind), &v);
 	if (ret == 0)
 		ret = view_find(ix, v, id, &e);
-	if (ret == 1) {
-		err = pack_get(ix, s->txn, half_of(kind), e.pack, &pack);
-		if (err == 0) {
-			memcpy(out->pack, pack.id, OBJECT_ID_SIZE);
-			out->pack_size = pack.size;
-		}
-		out->frame_off = e.frame_off;
-		out->frame_len = e.frame_len;
-		out->off = e.off;
-		out->len = e.len;
-	}
+	if (ret == 1)
+		err = place_of(ix, s, kind, &e, out);
 	slot_put(s);
 	return err != 0 ? err : ret;
+}
+
+int
+index_find_all(struct index *ix, enum pack_kind kind,
+    const uint8_t id[BLOCK_ID_SIZE], struct index_place *out, unsigned max)
+{
+	struct spot spot[INDEX_RUNS_MAX];
+	struct segment_entry e;
+	const struct view *v;
+	struct slot *s;
+	unsigned n = 0;
+	uint32_t i;
+	int ret;
+
+	ret = slot_get(ix, &s);
+	if (ret != 0)
+		return ret;
+	ret = slot_view(ix, s, half_of(kind), &v);
+	if (ret == 0)
+		view_spots(v, id, spot);
+	for (i = 0; ret == 0 && i < v->nruns && n < max; i++) {
+		ret = spot_find(ix, v->run[i], &spot[i], id, &e);
+		if (ret == 1)
+			ret = place_of(ix, s, kind, &e, &out[n++]);
+	}
+	slot_put(s);
+	return ret != 0 ? ret : (int)n;
 }
 
 int

@@ -17,6 +17,8 @@
 #include "repo/reader_run.h"
 #include "repo/repo_internal.h"
 
+#define PLACES_MAX	4	/* of a block that are tried */
+
 int
 reader_new(struct repo *repo, const struct reader_conf *conf,
     struct reader **out)
@@ -128,6 +130,33 @@ local_get(struct reader *rd, enum block_type type,
 	return 0;
 }
 
+/* The pack is archived: the block may lie in others too, of which one can be
+ * read.  -FIRN_ECOLD when none can. */
+static int
+frame_elsewhere(struct reader *rd, enum pack_kind kind,
+    const uint8_t id[BLOCK_ID_SIZE], enum cells_how how,
+    struct index_place *at, struct lru_node **out)
+{
+	struct index_place place[PLACES_MAX];
+	int n, i, err;
+
+	n = index_find_all(repo_index(rd->repo), kind, id, place, PLACES_MAX);
+	if (n < 0)
+		return n;
+	for (i = 0; i < n; i++) {
+		if (memcmp(place[i].pack, at->pack, OBJECT_ID_SIZE) == 0)
+			continue;
+		err = frame_get(rd, kind, &place[i], how, out);
+		if (err == 0) {
+			*at = place[i];
+			return 0;
+		}
+		if (err == -ECANCELED || err == -ENOMEM)
+			return err;
+	}
+	return -FIRN_ECOLD;
+}
+
 /*
  * The frame of a block.  Where its pack is gone, the block may have been stored
  * again in another one.
@@ -146,6 +175,8 @@ block_frame(struct reader *rd, enum block_type type,
 		err = frame_get(rd, kind, at, how, out);
 	else
 		return err;
+	if (err == -FIRN_ECOLD)
+		return frame_elsewhere(rd, kind, id, how, at, out);
 	if (err != -FIRN_EMISSING && err != -FIRN_ECORRUPT)
 		return err;
 	memcpy(first, at->pack, OBJECT_ID_SIZE);

@@ -57,7 +57,8 @@ struct blockref {
 
 /*
  * Get a block.  -FIRN_EMISSING when neither index nor store know it (logged),
- * -FIRN_ECORRUPT, -FIRN_ECOLD, -ECANCELED, or the store's error.  Blocks; no
+ * -FIRN_ECORRUPT, -FIRN_ECOLD when all packs known to have it are archived and
+ * the caches do not have it, -ECANCELED, or the store's error.  Blocks; no
  * lock is held meanwhile.
  */
 int reader_get(struct reader *rd, enum block_type type,
