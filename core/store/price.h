@@ -118,6 +118,9 @@ int price_thaw(const struct price_table *t, const struct price_class *c,
     enum price_tier tier, uint64_t objects, uint64_t bytes, uint64_t days,
     uint64_t *out);
 
+/* An amount as a person writes it, "12", "0.0025": up to nine digits behind the
+ * point.  -EINVAL. */
+int price_parse(const char *text, uint64_t *out);
 /* "0.0025", "12.30": two digits behind the point at least, nine at most. */
 const char *price_text(uint64_t nano, char out[PRICE_TEXT]);
 

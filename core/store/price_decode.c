@@ -63,8 +63,8 @@ fail(struct decoding *d, const char *what, const char *of)
 }
 
 /* "0.0004", "10": up to nine digits behind a point, no sign, no exponent. */
-static int
-money_parse(const char *text, uint64_t *out)
+int
+price_parse(const char *text, uint64_t *out)
 {
 	uint64_t v = 0, unit = 1;
 	int digits = 0, seen = 0;
@@ -140,7 +140,7 @@ table_value(struct decoding *d, const char *name, const char *value)
 		return fail(d, "in [table] there is no", name);
 	if (d->egress_set++)
 		return fail(d, "a second", name);
-	return money_parse(value, &t->egress) == 0 ? 0 :
+	return price_parse(value, &t->egress) == 0 ? 0 :
 	    fail(d, "egress: not a price:", value);
 }
 
@@ -172,16 +172,16 @@ key_value(const struct key *k, const char *value, struct price_class *c)
 
 	switch (k->kind) {
 	case MONEY:
-		return money_parse(value, field);
+		return price_parse(value, field);
 	case NUMBER_DAYS:
 		return number_parse(value, DAYS_MAX, field);
 	case NUMBER_BYTES:
 		return number_parse(value, BYTES_MAX, field);
 	case THAW:
 		thaw->offered = 1;
-		return money_parse(value, &thaw->gb);
+		return price_parse(value, &thaw->gb);
 	case THAW_REQUESTS:
-		return money_parse(value, &thaw->requests);
+		return price_parse(value, &thaw->requests);
 	}
 	return -EINVAL;
 }

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Job files: their text, and their directory. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "repo/repo.h"
+#include "repo/thaw_job.h"
+
+#define MAGIC		"firn-thaw 1\n"
+#define DIR_NAME	"thaw"
+#define LOCK_NAME	"lock"
+#define LOCK_MS		100
+
+void
+thaw_job_init(struct thaw_job *j, const struct thaw_wish *wish,
+    const char *what)
+{
+	uint8_t id[8];
+	char *p;
+
+	memset(j, 0, sizeof(*j));
+	packset_init(&j->packs);
+	j->wish = *wish;
+	j->made = time(NULL);
+	snprintf(j->what, sizeof(j->what), "%s", what);
+	for (p = j->what; *p != '\0'; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '?';
+	if (getrandom(id, sizeof(id), 0) == sizeof(id))
+		hex_encode(id, sizeof(id), j->name);
+}
+
+void
+thaw_job_release(struct thaw_job *j)
+{
+	packset_release(&j->packs);
+}
+
+/* --- the text ----------------------------------------------------------- */
+
+int
+thaw_job_encode(const struct thaw_job *j, struct buf *out)
+{
+	char hex[2 * OBJECT_ID_SIZE + 1];
+	size_t i;
+
+	buf_printf(out, MAGIC "tier %s\ndays %u\nmade %lld\nwhat %s\n"
+	    "packs %zu\n", store_thaw_tier_name(j->wish.tier), j->wish.days,
+	    (long long)j->made, j->what, j->packs.n);
+	for (i = 0; i < j->packs.n; i++) {
+		hex_encode(j->packs.v[i].id, OBJECT_ID_SIZE, hex);
+		buf_printf(out, "%s %u\n", hex, j->packs.v[i].size);
+	}
+	return buf_err(out);
+}
+
+struct text {
+	const char *p, *end;
+};
+
+/* The value of the next line, which begins with `name` and a space: into out,
+ * or -FIRN_ECORRUPT. */
+static int
+line(struct text *t, const char *name, char *out, size_t room)
+{
+	size_t len = strlen(name), left = (size_t)(t->end - t->p);
+	const char *nl = memchr(t->p, '\n', left);
+
+	if (nl == NULL || (size_t)(nl - t->p) < len + 1 ||
+	    memcmp(t->p, name, len) != 0 || t->p[len] != ' ')
+		return -FIRN_ECORRUPT;
+	t->p += len + 1;
+	len = (size_t)(nl - t->p);
+	if (len >= room || memchr(t->p, '\0', len) != NULL)
+		return -FIRN_ECORRUPT;
+	memcpy(out, t->p, len);
+	out[len] = '\0';
+	t->p = nl + 1;
+	return 0;
+}
+
+/* Digits alone, at most max. */
+static int
+digits(const char *text, uint64_t max, uint64_t *out)
+{
+	size_t n = strspn(text, "0123456789");
+
+	if (n == 0 || n > 18 || text[n] != '\0')
+		return -FIRN_ECORRUPT;
+	*out = strtoull(text, NULL, 10);
+	return *out <= max ? 0 : -FIRN_ECORRUPT;
+}
+
+static int
+number(struct text *t, const char *name, uint64_t max, uint64_t *out)
+{
+	char value[24];
+	int err = line(t, name, value, sizeof(value));
+
+	return err == 0 ? digits(value, max, out) : err;
+}
+
+static int
+head_decode(struct text *t, struct thaw_job *j, uint64_t *packs)
+{
+	size_t len = strlen(MAGIC);
+	uint64_t days = 0, made = 0;
+	char tier[16];
+	int err = 0;
+
+	if ((size_t)(t->end - t->p) < len || memcmp(t->p, MAGIC, len) != 0)
+		return -FIRN_ECORRUPT;
+	t->p += len;
+	err = line(t, "tier", tier, sizeof(tier));
+	if (err == 0 && store_thaw_tier_parse(tier, &j->wish.tier) != 0)
+		err = -FIRN_ECORRUPT;
+	if (err == 0)
+		err = number(t, "days", THAW_DAYS_MAX, &days);
+	if (err == 0)
+		err = number(t, "made", INT64_MAX, &made);
+	if (err == 0)
+		err = line(t, "what", j->what, sizeof(j->what));
+	if (err == 0)
+		err = number(t, "packs", UINT32_MAX / 4, packs);
+	j->wish.days = (unsigned)days;
+	j->made = (time_t)made;
+	return err == 0 && days == 0 ? -FIRN_ECORRUPT : err;
+}
+
+static int
+pack_decode(struct text *t, struct packset *s)
+{
+	uint8_t id[OBJECT_ID_SIZE];
+	char hex[2 * OBJECT_ID_SIZE + 1];
+	uint64_t size;
+	size_t n;
+	int ret;
+
+	if ((size_t)(t->end - t->p) < sizeof(hex))
+		return -FIRN_ECORRUPT;
+	memcpy(hex, t->p, sizeof(hex) - 1);
+	hex[sizeof(hex) - 1] = '\0';
+	if (hex_decode(hex, id, OBJECT_ID_SIZE) != 0)
+		return -FIRN_ECORRUPT;
+	ret = number(t, hex, FORMAT_PACK_MAX, &size);
+	if (ret == 0)
+		ret = packset_add(s, id, (uint32_t)size, &n);
+	if (ret != 1)
+		return ret < 0 ? ret : -FIRN_ECORRUPT;
+	s->v[n].flags |= PACK_NEEDED;
+	return 0;
+}
+
+int
+thaw_job_decode(const void *data, size_t len, struct thaw_job *out)
+{
+	struct text t = { data, (const char *)data + len };
+	uint64_t packs, i;
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	packset_init(&out->packs);
+	err = head_decode(&t, out, &packs);
+	for (i = 0; err == 0 && i < packs; i++)
+		err = pack_decode(&t, &out->packs);
+	if (err == 0 && t.p != t.end)
+		err = -FIRN_ECORRUPT;
+	if (err != 0)
+		thaw_job_release(out);
+	return err;
+}
+
+/* --- the directory ------------------------------------------------------ */
+
+/* DIR/thaw/NAME; NULL without local state or memory. */
+static char *
+path_of(struct repo *r, const char *name)
+{
+	const char *dir = repo_state_dir(r);
+	char *path;
+
+	if (dir == NULL || asprintf(&path, "%s/" DIR_NAME "%s%s", dir,
+	    *name != '\0' ? "/" : "", name) < 0)
+		return NULL;
+	return path;
+}
+
+static int
+dir_make(struct repo *r)
+{
+	char *dir = path_of(r, "");
+	int err;
+
+	if (dir == NULL)
+		return -ENOENT;
+	err = file_mkdirs(dir, 0700);
+	if (err != 0)
+		log_err(err, "cannot make directory '%s'", dir);
+	free(dir);
+	return err;
+}
+
+int
+thaw_job_save(struct repo *r, struct thaw_job *j)
+{
+	struct buf text = BUF_INIT(THAW_JOB_MAX);
+	char *path;
+	int err;
+
+	if (j->name[0] == '\0' || repo_state_dir(r) == NULL) {
+		j->name[0] = '\0';
+		return 0;
+	}
+	err = dir_make(r);
+	if (err != 0)
+		return err;
+	path = path_of(r, j->name);
+	err = path == NULL ? -ENOMEM : thaw_job_encode(j, &text);
+	if (err == 0)
+		err = file_save(AT_FDCWD, path, text.data, text.len, 0600);
+	if (err != 0)
+		log_err(err, "cannot note the thaw in '%s'",
+		    path != NULL ? path : DIR_NAME);
+	buf_release(&text);
+	free(path);
+	return err;
+}
+
+int
+thaw_job_remove(struct repo *r, const char *name)
+{
+	char *path = path_of(r, name);
+	int err = 0;
+
+	if (path != NULL && *name != '\0' && unlink(path) != 0 &&
+	    errno != ENOENT)
+		err = log_err(-errno, "cannot remove '%s'", path);
+	free(path);
+	return err;
+}
+
+int
+thaw_job_exists(struct repo *r, const struct thaw_job *j)
+{
+	char *path;
+	int yes;
+
+	if (j->name[0] == '\0')
+		return 1;
+	path = path_of(r, j->name);
+	yes = path == NULL || access(path, F_OK) == 0;
+	free(path);
+	return yes;
+}
+
+static int
+is_job_name(const char *name)
+{
+	return strlen(name) == THAW_JOB_NAME - 1 &&
+	    strspn(name, "0123456789abcdef") == THAW_JOB_NAME - 1;
+}
+
+/* One file: 0 and a job, 1 when it is none. */
+static int
+job_load(struct repo *r, const char *name, struct thaw_job *j)
+{
+	struct buf text = BUF_INIT(THAW_JOB_MAX);
+	char *path = path_of(r, name);
+	int err;
+
+	err = path == NULL ? -ENOMEM : file_load(AT_FDCWD, path, &text);
+	if (err == 0)
+		err = thaw_job_decode(text.data, text.len, j);
+	if (err == 0)
+		memcpy(j->name, name, THAW_JOB_NAME);
+	buf_release(&text);
+	if (err == -FIRN_ECORRUPT || err == -FIRN_ETOOBIG) {
+		log_warn(err, "cannot read '%s', which noted a thaw; removing "
+		    "it", path);
+		unlink(path);
+	} else if (err != 0 && err != -ENOENT && err != -ENOMEM) {
+		log_warn(err, "cannot read '%s'", path);
+	}
+	free(path);
+	return err == 0 || err == -ENOMEM ? err : 1;
+}
+
+static int
+by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+int
+thaw_job_each(struct repo *r, int (*fn)(void *ctx, struct thaw_job *j),
+    void *ctx)
+{
+	struct dirent **v = NULL;
+	struct thaw_job j;
+	char *dir = path_of(r, "");
+	int n, i, ret = 0;
+
+	if (dir == NULL)
+		return 0;
+	n = scandir(dir, &v, NULL, by_name);
+	if (n < 0 && errno != ENOENT)
+		ret = log_err(-errno, "cannot look into '%s'", dir);
+	free(dir);
+	for (i = 0; i < n; i++) {
+		if (ret == 0 && is_job_name(v[i]->d_name)) {
+			ret = job_load(r, v[i]->d_name, &j);
+			if (ret == 0) {
+				ret = fn(ctx, &j);
+				thaw_job_release(&j);
+			} else if (ret == 1) {
+				ret = 0;
+			}
+		}
+		free(v[i]);
+	}
+	free(v);
+	return ret;
+}
+
+static int
+recall_one(void *ctx, struct thaw_job *j)
+{
+	struct packset *s = ctx;
+	struct pack_info *p;
+	size_t i;
+
+	for (i = 0; i < j->packs.n; i++) {
+		p = packset_find(s, j->packs.v[i].id);
+		if (p == NULL || p->tier <= j->wish.tier)
+			continue;
+		p->tier = (uint8_t)j->wish.tier;
+		p->days = (uint16_t)j->wish.days;
+	}
+	return 0;
+}
+
+int
+thaw_job_recall(struct repo *r, struct packset *s)
+{
+	return thaw_job_each(r, recall_one, s);
+}
+
+int
+thaw_lock(struct repo *r, const volatile int *stop, int *fd)
+{
+	const struct timespec pause = { 0, LOCK_MS * 1000000L };
+	char *path;
+	int err = 0;
+
+	*fd = -1;
+	if (repo_state_dir(r) == NULL)
+		return 0;
+	err = dir_make(r);
+	if (err != 0)
+		return err;
+	path = path_of(r, LOCK_NAME);
+	if (path == NULL)
+		return -ENOMEM;
+	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (*fd < 0)
+		err = log_err(-errno, "cannot open '%s'", path);
+	while (err == 0 && flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			err = log_err(-errno, "cannot lock '%s'", path);
+		else if (stop != NULL && *stop != 0)
+			err = -ECANCELED;
+		else
+			nanosleep(&pause, NULL);
+	}
+	if (err != 0) {
+		thaw_unlock(*fd);
+		*fd = -1;
+	}
+	free(path);
+	return err;
+}
+
+void
+thaw_unlock(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}

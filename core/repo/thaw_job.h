@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Thaws that were asked for on this host: one file each, in the directory
+ * "thaw" of the local state, so that others of this host see what is under way,
+ * and what was killed goes on.
+ *
+ * A job says which packs are wanted and how; never how far it is, which the
+ * store knows.  So it is written once for each change of what is wanted, and
+ * when it is lost, no more is lost than this host's memory of the wish: asking
+ * again finds what is in progress, and pays for none of it again.  A job ends
+ * when its file is removed: by who finds all its packs readable, or by who
+ * cancels it.
+ *
+ *	firn-thaw 1
+ *	tier bulk
+ *	days 2
+ *	made 1764302400		(seconds since 1970)
+ *	what 788218a0b1ce2eea /etc	(for people)
+ *	packs 1
+ *	64 hex digits, a space, the size; a line each
+ */
+#ifndef FIRN_REPO_THAW_JOB_H
+#define FIRN_REPO_THAW_JOB_H
+
+#include "base/buf.h"
+#include "repo/packset.h"
+#include "repo/thaw_quote.h"
+
+struct repo;
+
+#define THAW_JOB_NAME	17	/* 16 hex digits, a NUL */
+#define THAW_JOB_WHAT	1024
+#define THAW_JOB_MAX	(256u << 20)	/* bytes of a file */
+
+struct thaw_job {
+	char name[THAW_JOB_NAME];	/* "": it has no file */
+	struct thaw_wish wish;
+	time_t made;
+	char what[THAW_JOB_WHAT];
+	struct packset packs;		/* all of them PACK_NEEDED */
+};
+
+/* A new one, by a random name, made now; `what` is cut and cleaned. */
+void thaw_job_init(struct thaw_job *j, const struct thaw_wish *wish,
+    const char *what);
+void thaw_job_release(struct thaw_job *j);
+
+/* Pure.  What is no job is -FIRN_ECORRUPT. */
+int thaw_job_encode(const struct thaw_job *j, struct buf *out);
+int thaw_job_decode(const void *data, size_t len, struct thaw_job *out);
+
+/* Write or replace its file, which survives a crash.  Without local state it
+ * loses its name, and is known to this process alone: 0. */
+int thaw_job_save(struct repo *r, struct thaw_job *j);
+/* 0 also when there was none. */
+int thaw_job_remove(struct repo *r, const char *name);
+/* 1 while its file is there, and of one that has none. */
+int thaw_job_exists(struct repo *r, const struct thaw_job *j);
+
+/*
+ * Each job, oldest name first; fn may remove it.  One that cannot be read is
+ * removed with a warning.  What fn returns but 0 ends it and is returned.
+ */
+int thaw_job_each(struct repo *r, int (*fn)(void *ctx, struct thaw_job *j),
+    void *ctx);
+
+/* Note for packs in progress which tier and days jobs of this host asked for;
+ * of several the fastest. */
+int thaw_job_recall(struct repo *r, struct packset *s);
+
+/*
+ * One of this host's processes asks for thaws at a time, so that none asks for
+ * what another has just asked for.  Blocks; -ECANCELED by *stop, which may be
+ * NULL.  *fd is -1 where there is no local state.
+ */
+int thaw_lock(struct repo *r, const volatile int *stop, int *fd);
+void thaw_unlock(int fd);
+
+#endif

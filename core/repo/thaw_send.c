@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Threads take one pack after the other and wait for their turn, which comes
+ * every 1/rate of a second; the store's window keeps fewer in flight where the
+ * server wants that.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/pool.h"
+#include "repo/repo.h"
+#include "repo/thaw_job.h"
+#include "repo/thaw_look.h"
+#include "repo/thaw_send.h"
+
+#define THREADS_DEFAULT	16
+#define NANO		1000000000l
+#define JOB_LOOK	64	/* requests between looks at the job's file */
+#define FAULTS_MAX	3	/* in a row, and it is the store's fault */
+#define INTERVAL_MAX	900
+#define GROWTH		8
+
+struct send {
+	struct repo *repo;
+	struct packset *set;
+	const struct thaw_send_conf *conf;
+	struct thaw_sent *out;
+	pthread_mutex_t lock;		/* of all below, the set, and *out */
+	uint32_t *pack;			/* numbers of what is to be asked */
+	size_t npacks, next, done;
+	struct timespec turn;		/* monotonic: the next request's */
+	unsigned faults;		/* in a row */
+	int err;
+};
+
+unsigned
+thaw_interval(unsigned first, time_t followed)
+{
+	uint64_t n = followed > 0 ? (uint64_t)followed / GROWTH : 0;
+
+	if (n > INTERVAL_MAX)
+		n = INTERVAL_MAX;
+	return n > first ? (unsigned)n : first;
+}
+
+static int
+is_stopped(const struct send *s)
+{
+	return s->conf->stop != NULL && *s->conf->stop != 0;
+}
+
+/* Until this request's turn. */
+static void
+turn_wait(struct send *s)
+{
+	unsigned rate = s->conf->rate > 0 ? s->conf->rate : THAW_RATE;
+	struct timespec now, mine;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	pthread_mutex_lock(&s->lock);
+	if (s->turn.tv_sec < now.tv_sec || (s->turn.tv_sec == now.tv_sec &&
+	    s->turn.tv_nsec < now.tv_nsec))
+		s->turn = now;
+	mine = s->turn;
+	s->turn.tv_nsec += NANO / (long)rate;
+	s->turn.tv_sec += s->turn.tv_nsec / NANO;
+	s->turn.tv_nsec %= NANO;
+	pthread_mutex_unlock(&s->lock);
+	while (!is_stopped(s) && clock_nanosleep(CLOCK_MONOTONIC,
+	    TIMER_ABSTIME, &mine, NULL) == EINTR)
+		continue;
+}
+
+static void
+count(struct thaw_count *c, const struct pack_info *p)
+{
+	c->packs++;
+	c->bytes += p->size;
+}
+
+/* What an answer makes of a pack; under the lock.  -errno ends all. */
+static int
+settle(struct send *s, struct pack_info *p, const char *name, int ret)
+{
+	switch (ret) {
+	case 0:
+		count(&s->out->asked, p);
+		p->flags |= PACK_ASKED;
+		p->state = STORE_THAWING;
+		p->tier = (uint8_t)s->conf->wish.tier;
+		p->days = (uint16_t)s->conf->wish.days;
+		break;
+	case 1:
+		count(&s->out->renewed, p);
+		p->state = STORE_THAWED;
+		p->expires = 0;		/* the next look tells */
+		break;
+	case -EALREADY:
+		s->out->running++;
+		p->state = STORE_THAWING;
+		break;
+	case -EINVAL:		/* it is not archived, as S3 sees it */
+		p->state = STORE_HOT;
+		break;
+	case -ENOENT:
+		p->flags &= ~(unsigned)PACK_SEEN;
+		log_err(-FIRN_EMISSING, "cannot thaw '%s'", name);
+		break;
+	case -EAGAIN:
+		s->out->no_capacity = 1;
+		return -EAGAIN;
+	case -EACCES:
+	case -EOPNOTSUPP:
+	case -ECANCELED:
+	case -ENOMEM:
+		return ret;
+	default:
+		s->out->failed++;
+		return ++s->faults >= FAULTS_MAX ? ret : 0;
+	}
+	s->faults = 0;
+	return 0;
+}
+
+/* The next pack to be asked for: 1, or 0 at the end. */
+static int
+take(struct send *s, size_t *number, struct pack_info *p)
+{
+	int more;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->err == 0 && is_stopped(s))
+		s->err = -ECANCELED;
+	if (s->err == 0 && s->conf->job != NULL && s->next % JOB_LOOK == 0 &&
+	    !thaw_job_exists(s->repo, s->conf->job)) {
+		s->out->cancelled = 1;
+		s->err = -ECANCELED;
+	}
+	more = s->err == 0 && s->next < s->npacks;
+	if (more) {
+		*number = s->pack[s->next++];
+		*p = s->set->v[*number];
+	}
+	pthread_mutex_unlock(&s->lock);
+	return more;
+}
+
+static void
+send_run(void *ctx)
+{
+	struct send *s = ctx;
+	const struct thaw_wish *w = &s->conf->wish;
+	char name[STORE_NAME_MAX + 1];
+	struct pack_info p;
+	enum thaw_need need;
+	unsigned days;
+	size_t number;
+	int ret;
+
+	while (take(s, &number, &p)) {
+		turn_wait(s);
+		repo_pack_name(PACK_DATA, p.id, name);
+		need = thaw_need(s->set, &p, w, time(NULL));
+		/* A running thaw is hastened for the days it has. */
+		days = need == THAW_HASTEN && p.days != 0 ? p.days : w->days;
+		if (thaw_is_for_good(s->set, &p))
+			days = 0;
+		ret = store_thaw(repo_store(s->repo), name, w->tier, days);
+		pthread_mutex_lock(&s->lock);
+		ret = settle(s, &s->set->v[number], name, ret);
+		if (s->err == 0)
+			s->err = ret;
+		s->done++;
+		if (s->conf->progress != NULL)
+			s->conf->progress(s->conf->ctx, s->done, s->npacks);
+		pthread_mutex_unlock(&s->lock);
+	}
+}
+
+/* Who is to be asked for, by what was just looked up. */
+static int
+choose(struct send *s)
+{
+	time_t now = time(NULL);
+	size_t i;
+
+	s->pack = malloc((s->set->n + 1) * sizeof(*s->pack));
+	if (s->pack == NULL)
+		return -ENOMEM;
+	for (i = 0; i < s->set->n; i++) {
+		if (!(s->set->v[i].flags & PACK_NEEDED))
+			continue;
+		switch (thaw_need(s->set, &s->set->v[i], &s->conf->wish,
+		    now)) {
+		case THAW_ASK:
+		case THAW_RENEW:
+		case THAW_HASTEN:
+			s->pack[s->npacks++] = (uint32_t)i;
+			break;
+		default:
+			break;
+		}
+	}
+	return 0;
+}
+
+static int
+send_all(struct send *s)
+{
+	unsigned threads = s->conf->threads > 0 ? s->conf->threads :
+	    THREADS_DEFAULT, i;
+	struct pool *pool = NULL;
+	int err;
+
+	if (s->npacks < threads)
+		threads = (unsigned)s->npacks;
+	if (threads == 0)
+		return 0;
+	err = pool_new("firn-thaw", threads, threads, &pool);
+	for (i = 0; i < threads && err == 0; i++)
+		err = pool_submit(pool, send_run, s);
+	pool_free(pool);	/* waits for all */
+	return err != 0 ? err : s->err == -EAGAIN ? 0 : s->err;
+}
+
+int
+thaw_send(struct repo *r, struct packset *set,
+    const struct thaw_send_conf *conf, struct thaw_sent *out)
+{
+	struct send s = { .repo = r, .set = set, .conf = conf, .out = out };
+	int fd, err;
+
+	memset(out, 0, sizeof(*out));
+	err = thaw_lock(r, conf->stop, &fd);
+	if (err != 0)
+		return err;
+	pthread_mutex_init(&s.lock, NULL);
+	err = thaw_look(r, set, 1);
+	if (err == 0)
+		err = choose(&s);
+	if (err == 0)
+		err = send_all(&s);
+	thaw_unlock(fd);
+	pthread_mutex_destroy(&s.lock);
+	free(s.pack);
+	return err;
+}

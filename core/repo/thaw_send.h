@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Asking the store for thaws.
+ *
+ * What was asked for is never asked for again while it is in progress: states
+ * are looked up under the lock of this host (repo/thaw_job.h) right before, and
+ * where another host was faster by a moment, the store refuses the second
+ * request, which costs no more than that.
+ */
+#ifndef FIRN_REPO_THAW_SEND_H
+#define FIRN_REPO_THAW_SEND_H
+
+#include "repo/thaw_quote.h"
+
+struct repo;
+struct thaw_job;
+
+/* Requests a second.  S3 takes 1,000 of an account, in all its buckets. */
+#define THAW_RATE	250
+
+struct thaw_send_conf {
+	struct thaw_wish wish;
+	const struct thaw_job *job;	/* ends when its file goes; or NULL */
+	unsigned rate;			/* 0: THAW_RATE */
+	unsigned threads;		/* 0: 16 */
+	const volatile int *stop;	/* or NULL */
+	/* From any thread, one at a time; may be NULL. */
+	void (*progress)(void *ctx, uint64_t done, uint64_t of);
+	void *ctx;
+};
+
+struct thaw_sent {
+	struct thaw_count asked;	/* accepted, what was hastened too */
+	struct thaw_count renewed;
+	uint64_t running;		/* another host had asked meanwhile */
+	uint64_t failed;		/* by the store, logged; ask again */
+	int no_capacity;		/* expedited ones are refused now: what
+					   is left can be asked for at another
+					   tier */
+	int cancelled;			/* the job is gone */
+};
+
+/*
+ * For each pack of the set that is PACK_NEEDED and that thaw_need() finds
+ * something to be asked for: ask.  Brings their states up to date, before and
+ * by the answers.  0 also with some failed; -EACCES when the credentials may
+ * not, which ends it at the first; -EOPNOTSUPP; -ECANCELED; or what the store
+ * fails with several times in a row.  What is in *out was done in any case.
+ */
+int thaw_send(struct repo *r, struct packset *s,
+    const struct thaw_send_conf *conf, struct thaw_sent *out);
+
+/*
+ * Seconds until the next look at thaws that have been followed for this long:
+ * an eighth of that, but `first` at least and 15 minutes at most.
+ */
+unsigned thaw_interval(unsigned first, time_t followed);
+
+#endif
