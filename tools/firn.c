@@ -12,8 +12,9 @@
 
 static const struct command *const commands[] = {
 	&command_init, &command_backup, &command_generations, &command_ls,
-	&command_cat, &command_restore, &command_mount, &command_check,
-	&command_key, &command_doctor, &command_tier, &command_cost, NULL
+	&command_cat, &command_restore, &command_thaw, &command_mount,
+	&command_check, &command_key, &command_doctor, &command_tier,
+	&command_cost, NULL
 };
 
 volatile int tool_stop;

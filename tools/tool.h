@@ -147,7 +147,7 @@ struct json *tool_generation_json(const struct generation *g);
 
 extern const struct command command_init, command_backup,
     command_generations, command_ls, command_cat, command_restore,
-    command_mount, command_check, command_key, command_doctor,
-    command_tier, command_cost;
+    command_thaw, command_mount, command_check, command_key,
+    command_doctor, command_tier, command_cost;
 
 #endif

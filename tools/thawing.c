@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The steps of a thaw; how it is shown is in thawing_show.c. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "repo/reader.h"
+#include "repo/thaw_look.h"
+#include "repo/thaw_send.h"
+#include "tools/thawing.h"
+
+#define TREE_MEMORY	(16u << 20)
+#define KEEP_SECONDS	3600	/* a copy that others wait for lasts at least */
+
+static time_t
+monotonic(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+int
+thawing_option(struct thawing *w, int c, const char *arg)
+{
+	uint64_t n;
+
+	switch (c) {
+	case THAWING_TIER:
+		if (store_thaw_tier_parse(arg, &w->wish.tier) == 0)
+			return 1;
+		tool_usage(w->t, "--tier '%s': want expedited, standard or "
+		    "bulk", arg);
+		return -1;
+	case THAWING_DAYS_OPT:
+		if (tool_parse_uint(arg, THAW_DAYS_MAX, &n) == 0 && n > 0) {
+			w->wish.days = (unsigned)n;
+			return 1;
+		}
+		tool_usage(w->t, "--days '%s': want a number from 1 to %d",
+		    arg, THAW_DAYS_MAX);
+		return -1;
+	case THAWING_BUDGET:
+		if (price_parse(arg, &w->budget) == 0)
+			return 1;
+		tool_usage(w->t, "--budget '%s': want an amount, such as 2.50",
+		    arg);
+		return -1;
+	case THAWING_POLL_OPT:
+		if (tool_parse_uint(arg, 86400, &n) == 0 && n > 0) {
+			w->poll = (unsigned)n;
+			return 1;
+		}
+		tool_usage(w->t, "--poll '%s': want seconds, 1 to 86400", arg);
+		return -1;
+	case THAWING_YES:
+		w->yes = 1;
+		return 1;
+	case THAWING_HASTEN:
+		w->wish.hasten = 1;
+		return 1;
+	}
+	return 0;
+}
+
+int
+thawing_begin(struct thawing *w)
+{
+	int err;
+
+	err = progress_begin(w->t, &w->progress);
+	if (err == 0)
+		err = reader_new(w->t->repo, NULL, &w->rd);
+	if (err == 0)
+		err = tree_new(w->rd, TREE_MEMORY, &w->tree);
+	if (err == 0)
+		err = thaw_plan_new(w->t->repo, &tool_stop, &w->plan);
+	if (err == 0)
+		w->set = thaw_plan_packs(w->plan);
+	return tool_exit(err);
+}
+
+int
+thawing_take_job(struct thawing *w, struct thaw_job *j)
+{
+	w->job = *j;
+	packset_init(&j->packs);
+	w->wish = w->job.wish;
+	w->set = &w->job.packs;
+	return tool_exit(progress_begin(w->t, &w->progress));
+}
+
+void
+thawing_end(struct thawing *w)
+{
+	progress_end(w->progress);
+	thaw_job_release(&w->job);
+	thaw_plan_free(w->plan);
+	tree_free(w->tree);
+	reader_free(w->rd);
+}
+
+int
+thawing_want(struct thawing *w, const struct generation *g, const char *path)
+{
+	int err;
+
+	err = thaw_plan_path(w->plan, w->tree, g->rec.root, path);
+	if (err == -ENOENT || err == -ENOTDIR)
+		log_err(err, "cannot find '%s' in the generation", path);
+	return tool_exit(err);
+}
+
+static int
+look(struct thawing *w, int pending)
+{
+	int err;
+
+	err = thaw_look(w->t->repo, w->set, pending);
+	if (err == 0 && w->plan != NULL && !pending)
+		err = thaw_plan_choose(w->plan);
+	return err;
+}
+
+static void
+reckon(struct thawing *w)
+{
+	thaw_quote(w->set, w->t->price, &w->wish, time(NULL), &w->quote);
+}
+
+int
+thawing_quote(struct thawing *w)
+{
+	int err;
+
+	err = look(w, 0);
+	if (err == 0)
+		err = thaw_job_recall(w->t->repo, w->set);
+	if (err == 0)
+		reckon(w);
+	return tool_exit(err);
+}
+
+int
+thawing_asks(const struct thawing *w)
+{
+	struct thaw_quote q;
+
+	thaw_quote(w->set, NULL, &w->wish, time(NULL), &q);
+	return q.need[THAW_ASK].packs + q.need[THAW_RENEW].packs +
+	    q.need[THAW_HASTEN].packs > 0;
+}
+
+static int
+is_over(const struct thawing *w, uint64_t sum)
+{
+	return w->budget != UINT64_MAX && (!w->quote.priced ||
+	    price_add(w->spent, sum) > w->budget);
+}
+
+/* Would this, with what was spent, go over the budget: status. */
+static int
+budget_check(const struct thawing *w, uint64_t sum)
+{
+	char have[PRICE_TEXT], want[PRICE_TEXT];
+	const char *currency;
+
+	if (!is_over(w, sum))
+		return 0;
+	if (!w->quote.priced) {
+		log_err(0, "cannot keep to --budget: nobody knows what this "
+		    "store asks for a thaw; name its prices with --prices "
+		    "FILE");
+		return EXIT_FAILED;
+	}
+	currency = w->t->price->currency;
+	sum = price_add(w->spent, sum);
+	log_err(0, "the thaw would cost %s %s and the budget is %s; nothing "
+	    "more was asked for: try --tier bulk, fewer --days or fewer PATHs",
+	    price_text(sum, want), currency, price_text(w->budget, have));
+	return EXIT_FAILED;
+}
+
+int
+thawing_agree(const struct thawing *w)
+{
+	const struct thaw_quote_tier *q = &w->quote.tier[w->wish.tier];
+	int status;
+
+	if (!q->offered) {
+		log_err(0, "not all of these packs can be thawed at the tier "
+		    "%s, which their storage class does not have; give "
+		    "another --tier", store_thaw_tier_name(w->wish.tier));
+		return EXIT_FAILED;
+	}
+	status = budget_check(w, q->sum);
+	return status != 0 ? status : tool_agree(w->t, w->yes,
+	    "a thaw is paid for");
+}
+
+/* --- asking ------------------------------------------------------------- */
+
+static void
+on_sent(void *ctx, uint64_t done, uint64_t of)
+{
+	struct thawing *w = ctx;
+
+	if (progress_due(w->progress))
+		progress_draw(w->progress, "asked for %llu of %llu packs",
+		    (unsigned long long)done, (unsigned long long)of);
+}
+
+/* The job as a file: what is needed, of the plan. */
+static int
+job_note(struct thawing *w, const char *what)
+{
+	const struct pack_info *p;
+	size_t i, n;
+	int ret = 0;
+
+	if (w->plan == NULL)
+		return 0;
+	if (w->job.name[0] != '\0')
+		return thaw_job_save(w->t->repo, &w->job);
+	thaw_job_init(&w->job, &w->wish, what);
+	for (i = 0; i < w->set->n && ret >= 0; i++) {
+		p = &w->set->v[i];
+		if (!(p->flags & PACK_NEEDED))
+			continue;
+		ret = packset_add(&w->job.packs, p->id, p->size, &n);
+		if (ret == 1)
+			w->job.packs.v[n].flags = PACK_NEEDED;
+	}
+	return ret < 0 ? ret : thaw_job_save(w->t->repo, &w->job);
+}
+
+static int
+send_once(struct thawing *w, struct thaw_sent *sent)
+{
+	struct thaw_send_conf conf = { .wish = w->wish, .job = &w->job,
+	    .stop = &tool_stop, .progress = on_sent, .ctx = w };
+	uint64_t before;
+	int err;
+
+	reckon(w);
+	before = w->quote.tier[w->wish.tier].sum;
+	err = thaw_send(w->t->repo, w->set, &conf, sent);
+	progress_clear(w->progress);
+	reckon(w);
+	/* What is not to be asked for any more has been paid for. */
+	if (before > w->quote.tier[w->wish.tier].sum)
+		w->spent = price_add(w->spent, before -
+		    w->quote.tier[w->wish.tier].sum);
+	if (sent->cancelled) {
+		log_warn(0, "the thaw was cancelled by another command; what "
+		    "was asked for until then goes on");
+		return -ECANCELED;
+	}
+	if (err == 0 && sent->failed > 0)
+		err = log_err(-EIO, "%llu packs could not be asked for; run "
+		    "the same command again for those",
+		    (unsigned long long)sent->failed);
+	return err;
+}
+
+/* Expedited retrievals are refused for now: the rest at the next tier, if the
+ * budget allows it. */
+static int
+fall_back(struct thawing *w, struct thaw_sent *sent)
+{
+	char sum[PRICE_TEXT];
+	int status;
+
+	w->wish.tier = STORE_THAW_STANDARD;
+	reckon(w);
+	price_text(w->quote.tier[w->wish.tier].sum, sum);
+	log_warn(0, "S3 has no capacity for expedited retrievals now; asking "
+	    "for the rest at the tier standard (%s%s%s)",
+	    w->quote.priced ? sum : "price unknown",
+	    w->quote.priced ? " " : "",
+	    w->quote.priced ? w->t->price->currency : "");
+	status = budget_check(w, w->quote.tier[w->wish.tier].sum);
+	if (status != 0)
+		return status;
+	w->job.wish = w->wish;
+	thaw_job_save(w->t->repo, &w->job);
+	return tool_exit(send_once(w, sent));
+}
+
+int
+thawing_ask(struct thawing *w, const char *what)
+{
+	struct thaw_sent sent;
+	int err, status;
+
+	if (w->begun == 0)
+		w->begun = monotonic();
+	err = job_note(w, what);
+	if (err != 0)
+		return tool_exit(err);
+	err = send_once(w, &sent);
+	status = tool_exit(err);
+	if (err == 0 && sent.no_capacity)
+		status = fall_back(w, &sent);
+	if (err == -EACCES)
+		log_err(0, "thaws need the permission s3:RestoreObject; see "
+		    "firn-policy(7)");
+	return status;
+}
+
+/* --- following ---------------------------------------------------------- */
+
+void
+thawing_left(const struct thawing *w, struct thaw_count *left,
+    struct thaw_count *gone)
+{
+	const struct pack_info *p;
+	struct thaw_count *c;
+	size_t i;
+
+	memset(left, 0, sizeof(*left));
+	memset(gone, 0, sizeof(*gone));
+	for (i = 0; i < w->set->n; i++) {
+		p = &w->set->v[i];
+		if (!(p->flags & PACK_NEEDED) || pack_is_readable(p))
+			continue;
+		c = p->flags & (PACK_SEEN | PACK_UNSURE) ? left : gone;
+		c->packs++;
+		c->bytes += p->size;
+	}
+}
+
+int
+thawing_sleep(const struct thawing *w, unsigned seconds)
+{
+	const struct timespec second = { 1, 0 };
+	struct thaw_count left, gone;
+	char size[16];
+
+	for (; seconds > 0 && !tool_stop; seconds--) {
+		if (progress_due(w->progress)) {
+			thawing_left(w, &left, &gone);
+			progress_draw(w->progress, "waiting for %llu packs, "
+			    "%s; next look in %u s",
+			    (unsigned long long)left.packs,
+			    tool_size(left.bytes, size), seconds);
+		}
+		nanosleep(&second, NULL);	/* a signal ends it */
+	}
+	return tool_stop ? EXIT_INTERRUPTED : 0;
+}
+
+/* Prolong copies that end before the last pack is there, and ask again for what
+ * ended: as little as keeps it all readable. */
+static int
+keep(struct thawing *w)
+{
+	struct thaw_wish wish = w->wish;
+	unsigned twice = 2 * thaw_interval(w->poll, monotonic() - w->begun);
+	struct thaw_sent sent;
+	int status = 0;
+
+	w->wish.keep = twice > KEEP_SECONDS ? twice : KEEP_SECONDS;
+	w->wish.hasten = 0;
+	if (thawing_asks(w)) {
+		reckon(w);
+		if (!is_over(w, w->quote.tier[wish.tier].sum))
+			status = tool_exit(send_once(w, &sent));
+		else if (w->warned++ == 0)
+			log_warn(0, "the budget is used up: what ends before "
+			    "the last pack is there is not asked for again");
+	}
+	w->wish = wish;
+	return status;
+}
+
+int
+thawing_round(struct thawing *w)
+{
+	int status;
+
+	if (w->begun == 0)
+		w->begun = monotonic();
+	status = thawing_sleep(w, thaw_interval(w->poll, monotonic() -
+	    w->begun));
+	if (status == 0)
+		status = tool_exit(thaw_look(w->t->repo, w->set, 0));
+	return status == 0 ? keep(w) : status;
+}
+
+void
+thawing_done(struct thawing *w)
+{
+	thaw_job_remove(w->t->repo, w->job.name);
+}
