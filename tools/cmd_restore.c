@@ -4,9 +4,10 @@
 #include "backup/restore.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "tools/tool.h"
+#include "tools/restore_thaw.h"
 
-enum { O_OVERWRITE = 256, O_DELETE, O_VERIFY, O_THREADS };
+enum { O_OVERWRITE = 256, O_DELETE, O_VERIFY, O_THREADS, O_THAW,
+    O_THEN_CACHE };
 
 static const struct option options[] = {
 	{ "overwrite", required_argument, NULL, O_OVERWRITE },
@@ -14,6 +15,14 @@ static const struct option options[] = {
 	{ "verify", no_argument, NULL, O_VERIFY },
 	{ "dry-run", no_argument, NULL, 'n' },
 	{ "threads", required_argument, NULL, O_THREADS },
+	{ "thaw", no_argument, NULL, O_THAW },
+	{ "then-cache", no_argument, NULL, O_THEN_CACHE },
+	{ "tier", required_argument, NULL, THAWING_TIER },
+	{ "days", required_argument, NULL, THAWING_DAYS_OPT },
+	{ "budget", required_argument, NULL, THAWING_BUDGET },
+	{ "yes", no_argument, NULL, THAWING_YES },
+	{ "poll", required_argument, NULL, THAWING_POLL_OPT },
+	{ "hasten", no_argument, NULL, THAWING_HASTEN },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -36,7 +45,14 @@ struct job {
 	struct tool *t;
 	int dry_run;
 	struct progress *progress;
+	struct restore_thaw *thaw;	/* or NULL */
 };
+
+static int
+job_ready(void *ctx, const struct entry *e)
+{
+	return restore_thaw_ready(((struct job *)ctx)->thaw, e);
+}
 
 static void
 job_progress(void *ctx, uint64_t files, uint64_t bytes)
@@ -110,6 +126,11 @@ report(const struct job *j, const struct restore_result *r)
 		    (unsigned long long)r->failed,
 		    progress_seconds(j->progress));
 	}
+	if (r->cold > 0)
+		log_err(0, "%llu files are archived; `firn restore --thaw` "
+		    "makes them readable and restores them, `firn thaw "
+		    "--dry-run` tells what that costs",
+		    (unsigned long long)r->cold);
 	if (r->skipped_owners > 0)
 		log_warn(0, "%u files keep your owner and group: only root "
 		    "can give files to others", r->skipped_owners);
@@ -117,11 +138,12 @@ report(const struct job *j, const struct restore_result *r)
 
 static int
 restore(struct tool *t, const struct generation *g, const char *path,
-    const char *target, struct restore_conf *conf)
+    const char *target, struct restore_conf *conf, struct restore_thaw *thaw)
 {
-	struct job j = { .t = t, .dry_run = conf->dry_run };
+	struct job j = { .t = t, .dry_run = conf->dry_run, .thaw = thaw };
 	struct restore_result r = { 0 };
 	struct reader *rd = NULL;
+	int status = 0;
 	struct tree *tree = NULL;
 	struct entry root;
 	int err;
@@ -133,6 +155,8 @@ restore(struct tool *t, const struct generation *g, const char *path,
 	conf->progress = job_progress;
 	conf->ctx = &j;
 	conf->stop = &tool_stop;
+	if (thaw != NULL)
+		conf->ready = job_ready;
 	if (conf->dry_run || t->verbose > 0)
 		conf->file = job_file;
 	err = progress_begin(t, &j.progress);
@@ -142,6 +166,9 @@ restore(struct tool *t, const struct generation *g, const char *path,
 		err = tree_new(rd, 16u << 20, &tree);
 	if (err == 0)
 		err = restore_run(tree, g->rec.root, path, target, conf, &r);
+	if (err == 0 && thaw != NULL)
+		status = restore_thaw_rest(thaw, tree, g, path, target, conf,
+		    &r);
 	if (err == 0)
 		progress_clear(j.progress);
 	if (err == 0)
@@ -149,21 +176,54 @@ restore(struct tool *t, const struct generation *g, const char *path,
 	progress_end(j.progress);
 	tree_free(tree);
 	reader_free(rd);
+	if (err == 0 && status != 0)
+		return status;
 	return err == 0 && r.failed > 0 ? EXIT_FAILED : tool_exit(err);
+}
+
+/* The same, and before it the thaw. */
+static int
+thaw_and_restore(struct tool *t, const struct generation *g, const char *path,
+    const char *target, struct restore_conf *conf, struct restore_thaw *thaw)
+{
+	int status;
+
+	status = restore_thaw_begin(thaw, g, path, conf->dry_run);
+	if (status == 0)
+		status = restore(t, g, path, target, conf,
+		    conf->dry_run ? NULL : thaw);
+	if (status == 0 && thaw->then_cache && !conf->dry_run)
+		status = thaw_fill_cache(&thaw->w, g, &path, 1);
+	thawing_end(&thaw->w);
+	return status;
 }
 
 static int
 run(struct tool *t, int argc, char **argv)
 {
 	struct restore_conf conf = { 0 };
+	struct restore_thaw thaw = { .w = THAWING_INIT(t) };
 	struct generation_list gens;
 	const struct generation *g;
 	uint64_t n;
 	const char *path;
-	int c, status = 0;
+	int c, status = 0, ret, thaws = 0, of_thaw = 0;
 
 	while ((c = tool_option(t, argc, argv, "n", options)) != -1) {
+		ret = thawing_option(&thaw.w, c, optarg);
+		if (ret < 0)
+			return EXIT_USAGE;
+		of_thaw |= ret;
+		if (ret == 1)
+			continue;
 		switch (c) {
+		case O_THAW:
+			thaws = 1;
+			break;
+		case O_THEN_CACHE:
+			thaw.then_cache = 1;
+			of_thaw = 1;
+			break;
 		case O_OVERWRITE:
 			status = overwrite_option(t, optarg, &conf);
 			break;
@@ -192,10 +252,14 @@ run(struct tool *t, int argc, char **argv)
 		return tool_usage(t, "want GENERATION[:PATH] and DIR");
 	if (*argv[optind + 1] == '\0')
 		return tool_usage(t, "DIR is empty");
+	if (of_thaw && !thaws)
+		return tool_usage(t, "--tier, --days, --budget, --yes, --poll, "
+		    "--hasten and --then-cache belong to --thaw");
 	status = tool_generation(t, argv[optind], &gens, &g, &path);
 	if (status != 0)
 		return status;
-	status = restore(t, g, path, argv[optind + 1], &conf);
+	status = thaws ? thaw_and_restore(t, g, path, argv[optind + 1], &conf,
+	    &thaw) : restore(t, g, path, argv[optind + 1], &conf, NULL);
 	generation_list_release(&gens);
 	return status;
 }
@@ -213,6 +277,14 @@ const struct command command_restore = { "restore", run,
 	"      --verify        read every file back and compare\n"
 	"  -n, --dry-run       show what would be done\n"
 	"      --threads N     files written at once; default, and 0: 4\n"
+	"\n"
+	"      --thaw          of what is archived, ask S3 for readable copies, "
+	"restore what\n"
+	"                      can be read, and the rest as it arrives; takes "
+	"--tier, --days,\n"
+	"                      --budget, --yes, --hasten and --poll as `firn "
+	"thaw` does\n"
+	"      --then-cache    and leave it in the disk cache\n"
 	"\n"
 	"Without PATH the full source paths appear below DIR; with the PATH of "
 	"a\ndirectory its contents do.\n"

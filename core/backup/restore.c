@@ -218,6 +218,24 @@ name_ok(const struct entry *e)
 	    (e->namelen == 2 && e->name[1] == '.')));
 }
 
+/* Is it to be restored in this run? */
+static int
+is_now(struct restore *r, const struct entry *e)
+{
+	int ret;
+
+	if (r->conf->ready == NULL || !S_ISREG(e->mode))
+		return 1;
+	ret = r->conf->ready(r->conf->ctx, e);
+	pthread_mutex_lock(&r->lock);
+	if (ret == RESTORE_LATER)
+		r->result->left++;
+	if (ret < 0 && r->fatal == 0)
+		r->fatal = ret;
+	pthread_mutex_unlock(&r->lock);
+	return ret == RESTORE_NOW;
+}
+
 static void
 one_entry(struct restore *r, struct rdir *d, const struct entry *e)
 {
@@ -231,7 +249,7 @@ one_entry(struct restore *r, struct rdir *d, const struct entry *e)
 		restore_failed(r);
 	} else if (S_ISDIR(e->mode)) {
 		rdir_enter(r, e);
-	} else {
+	} else if (is_now(r, e)) {
 		restore_job_submit(r, d, e);
 	}
 }

@@ -19,6 +19,7 @@
 #include "format/format.h"
 #include "repo/tree_read.h"
 
+enum { RESTORE_NOW, RESTORE_LATER, RESTORE_PAST };
 enum restore_overwrite { RESTORE_IF_CHANGED, RESTORE_ALWAYS, RESTORE_NEVER };
 
 struct restore_conf {
@@ -36,6 +37,13 @@ struct restore_conf {
 	int dry_run;
 	int verify;		/* read each file back and compare */
 	unsigned threads;	/* files written at once; 0: 4 */
+	/*
+	 * Asked of each regular file: RESTORE_NOW; RESTORE_LATER, it is left
+	 * out and counted in `left`; RESTORE_PAST, it was dealt with in a run
+	 * before this one; or -errno, logged, which ends the run.  NULL:
+	 * all are restored now.  By the one thread that walks.
+	 */
+	int (*ready)(void *ctx, const struct entry *e);
 	/* Progress and reports, from any thread, may be NULL.  Paths are
 	 * those below the target; e is NULL with "deleted". */
 	void (*progress)(void *ctx, uint64_t files, uint64_t bytes);
@@ -51,6 +59,8 @@ struct restore_result {
 	uint64_t failed;		/* each was logged; also files whose
 					   contents are there and metadata
 					   in part */
+	uint64_t cold;			/* of failed: archived */
+	uint64_t left;
 	unsigned skipped_owners;
 };
 

@@ -202,8 +202,14 @@ restore_file_outcome(struct restore_job *j, const char *path, int outcome,
 	struct restore *r = j->r;
 
 	if (outcome < 0) {
-		if (outcome != -ECANCELED)
-			restore_failed(r);
+		if (outcome == -ECANCELED)
+			return;
+		restore_failed(r);
+		if (outcome == -FIRN_ECOLD) {
+			pthread_mutex_lock(&r->lock);
+			r->result->cold++;
+			pthread_mutex_unlock(&r->lock);
+		}
 		return;
 	}
 	pthread_mutex_lock(&r->lock);

@@ -7,7 +7,7 @@ requests fail; a fault marked as before the commit changes no state.
 
 | kind           | committed | the client sees                               |
 | 500, 503-slowdown, 403, expired-token, 409-conflict, no-expedited (503),    |
-| throttling (400 ThrottlingException)                                        |
+| throttling (400 ThrottlingException), archived (403 InvalidObjectState)     |
 |                | no        | that error                                    |
 | 500-after-commit | yes     | 500 InternalError                             |
 | skew           | no        | 403 RequestTimeTooSkewed, of a server whose   |
@@ -51,7 +51,7 @@ ERRORS = {"500": "InternalError", "503-slowdown": "SlowDown", "403": "AccessDeni
           "expired-token": "ExpiredToken", "redirect": "PermanentRedirect",
           "409-conflict": "ConditionalRequestConflict", "quota": "QuotaExceeded",
           "501": "NotImplemented", "skew": "RequestTimeTooSkewed",
-          "throttling": "ThrottlingException",
+          "throttling": "ThrottlingException", "archived": "InvalidObjectState",
           "no-expedited": "GlacierExpeditedRetrievalNotAvailable"}
 NOT_OF_S3 = {"html", "login", "portal", "elsewhere"}	# nothing in it says S3
 REFUSALS = {*ERRORS, "200-error", "html", "login", "elsewhere", "portal",

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`firn restore --thaw`: what can be read first, the rest as it arrives."""
+import os
+import signal
+
+import pytest
+
+from cold import PRICES, Cold
+from firn_tool import assert_same, wait_for
+
+
+@pytest.fixture
+def cold(sim):
+    sim.env["FIRN_PRICES"] = str(PRICES)
+    return Cold(sim)
+
+
+def spent_once(cold):
+    return all(sum(counts.values()) == 1 for counts in cold.restores().values())
+
+
+def test_as_it_arrives(cold, work):
+    names = "abcdef"
+    for name in names:
+        cold.add(name, files=2)
+    os.link(cold.src / "a" / "file0", cold.src / "a" / "again")
+    (cold.src / "a" / "small").write_bytes(b"inline")
+    cold.backup()
+    cold.thaw("latest", cold.src / "a")
+    cold.all_ready()
+    cold.firn("thaw", "--status")		# which sees that the job is done
+    out = work / "out"
+    job = cold.firn.start("restore", "--thaw", "--yes", "--poll", "1",
+                          f"latest:{cold.src}", out)
+    # What is readable is restored while all else is on its way.
+    wait_for((out / "a" / "file1").exists, "the first files")
+    wait_for(lambda: len(cold.asked()) == len(names), "the requests")
+    assert not (out / "b" / "file0").exists()
+    for name in "fdbce":
+        assert job.poll() is None
+        cold.ready(*cold.needed(cold.src / name))
+        wait_for((out / name / "file1").exists, f"files of {name}")
+    stdout, stderr = job.communicate()
+    assert job.returncode == 0, stderr
+    assert b"14 files" in stdout, stdout
+    assert_same(cold.src, out)
+    assert (out / "a" / "again").stat().st_ino == (out / "a" / "file0").stat().st_ino
+    assert spent_once(cold)
+    assert cold.firn.json("thaw", "--list") == []
+
+
+def test_quote_first(cold, work):
+    cold.add("a")
+    r = cold.firn("restore", "--thaw", "latest", work / "out", status=2)
+    assert "--yes" in r.err and cold.asked() == set()
+    r = cold.firn("restore", "--thaw", "--dry-run", "latest", work / "out")
+    assert "USD" in r.out and cold.asked() == set()
+    r = cold.firn("restore", "--thaw", "--yes", "--budget", "0.000001", "latest",
+                  work / "out", status=1)
+    assert "budget" in r.err and cold.asked() == set()
+    r = cold.firn("restore", "--yes", "latest", work / "out", status=2)
+    assert "--thaw" in r.err
+    r = cold.firn("restore", "latest", work / "out", status=1)
+    assert "firn restore --thaw" in r.err and cold.asked() == set()
+
+
+def test_killed_and_again(cold, work):
+    """The same command goes on, and asks for nothing twice."""
+    for name in "abc":
+        cold.add(name)
+    args = ["restore", "--thaw", "--yes", "--poll", "1", f"latest:{cold.src}", work / "out"]
+    job = cold.firn.start(*args)
+    wait_for(lambda: len(cold.asked()) == 3, "the requests")
+    job.send_signal(signal.SIGKILL)
+    job.wait()
+    cold.all_ready()
+    cold.firn(*args)
+    assert_same(cold.src, work / "out")
+    assert spent_once(cold)
+
+
+def test_then_cache(cold, work):
+    """What was restored is in the disk cache, and needs no thaw again."""
+    cold.add("a", files=4, size=700_000)
+    job = cold.firn.start("restore", "--thaw", "--yes", "--poll", "1", "--then-cache",
+                          "--days", "1", "latest", work / "out")
+    wait_for(cold.asked, "the request")
+    cold.all_ready()
+    assert job.wait() == 0, job.communicate()
+    cold.expire(*cold.asked())
+    quote = cold.quote("latest")
+    assert quote["needed"]["packs"] == 0 and quote["cached"] == 2_800_000
+    cold.firn("restore", f"latest:{cold.src}", work / "second")
+    assert_same(cold.src, work / "second")
+
+
+def test_ends_after_it_was_read(cold, work):
+    """What is done is not kept: its copy may end while others are waited for."""
+    for name in "ab":
+        cold.add(name, files=1)
+    a, b = (cold.needed(cold.src / name).pop() for name in "ab")
+    cold.thaw("latest")
+    cold.ready(a)
+    job = cold.firn.start("restore", "--thaw", "--yes", "--poll", "1",
+                          f"latest:{cold.src}", work / "out")
+    wait_for((work / "out" / "a" / "file0").exists, "the first file")
+    cold.expire(a)
+    cold.ready(b)
+    assert job.wait() == 0, job.communicate()
+    assert_same(cold.src, work / "out")
+    assert spent_once(cold)
+
+
+def test_ends_while_it_is_read(cold, work):
+    """What is archived again when it comes to be read is thawed again."""
+    cold.add("a", files=1)
+    pack = cold.needed(cold.src / "a").pop()
+    cold.thaw("latest")
+    cold.ready(pack)
+    # By the listing it can be read; the first try to do so finds it archived.
+    cold.sim.faults.add(kind="archived", verb="GetObject", prefix=f"some/prefix/{pack}",
+                        times=1)
+    job = cold.firn.start("restore", "--thaw", "--yes", "--poll", "1",
+                          f"latest:{cold.src}", work / "out")
+    assert job.wait() == 0, job.communicate()
+    assert_same(cold.src, work / "out")
+
+
+def test_gone_pack(cold, work):
+    for name in "ab":
+        cold.add(name)
+    cold.firn.objects.delete(cold.needed(cold.src / "a").pop())
+    job = cold.firn.start("restore", "--thaw", "--yes", "--poll", "1",
+                          f"latest:{cold.src}", work / "out")
+    wait_for(cold.asked, "the request")
+    cold.all_ready()
+    assert job.wait() == 1
+    assert_same(cold.src / "b", work / "out" / "b")
+
+
+def test_hot(sim, work):
+    """Where nothing is archived it is a restore."""
+    hot = Cold(sim, tier="STANDARD")
+    hot.add("a")
+    hot.firn("restore", "--thaw", f"latest:{hot.src}", work / "out")
+    assert_same(hot.src, work / "out")
