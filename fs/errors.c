@@ -12,7 +12,6 @@
 #define RING_SIZE	128
 #define LINE_MAX_LEN	1536
 #define SEEN_SIZE	256	/* a power of two */
-#define SEEN_SECONDS	10
 
 struct note {
 	struct timespec first, last;
@@ -82,7 +81,7 @@ errors_note(struct errors *e, const char *line)
 }
 
 int
-errors_fresh(struct errors *e, const char *text)
+errors_fresh(struct errors *e, const char *text, unsigned seconds)
 {
 	uint64_t h = 0xcbf29ce484222325u;
 	struct timespec now;
@@ -95,7 +94,7 @@ errors_fresh(struct errors *e, const char *text)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	pthread_mutex_lock(&e->lock);
 	fresh = e->seen[slot] != h ||
-	    now.tv_sec - e->seen_at[slot] >= SEEN_SECONDS;
+	    now.tv_sec - e->seen_at[slot] >= (time_t)seconds;
 	if (fresh) {
 		e->seen[slot] = h;
 		e->seen_at[slot] = now.tv_sec;

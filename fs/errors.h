@@ -21,9 +21,9 @@ void errors_free(struct errors *e);
  * the log's hook. */
 void errors_note(struct errors *e, const char *line);
 
-/* 1 when this text was not asked about in the last ten seconds: to keep a
- * failure that repeats from flooding the log. */
-int errors_fresh(struct errors *e, const char *text);
+/* 1 when this text was not asked about in so many seconds, as far as that is
+ * remembered: to keep a failure that repeats from flooding the log. */
+int errors_fresh(struct errors *e, const char *text, unsigned seconds);
 
 /* Oldest first: "TIME  LINE" or "TIME  LINE (N times since TIME)". */
 int errors_text(struct errors *e, struct buf *out);

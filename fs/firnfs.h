@@ -19,6 +19,7 @@
 #include "repo/repo.h"
 #include "repo/tree_read.h"
 
+struct cold;
 struct fuse_session;
 struct price_table;
 struct push;
@@ -40,6 +41,7 @@ struct firnfs {
 	struct status *status;
 	struct refresh *refresh;
 	struct watch *watch;		/* interrupted requests */
+	struct cold *cold;		/* what is read of the archive */
 	struct price_table *price;	/* or NULL */
 	struct timespec since;		/* wall clock of the mount */
 	uid_t uid;			/* owner of the virtual part */

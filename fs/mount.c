@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/pool.h"
+#include "fs/cold.h"
 #include "fs/files.h"
 #include "fs/firnfs.h"
 #include "fs/loop.h"
@@ -178,6 +179,8 @@ open_parts(struct firnfs *fs)
 		err = watch_new(&fs->watch);
 	if (err == 0)
 		err = push_new(&fs->push);
+	if (err == 0)
+		err = cold_new(fs, &fs->cold);
 	if (err != 0)
 		return err;
 	if (interval == OPTIONS_REFRESH_AUTO)
@@ -344,9 +347,14 @@ session_end(struct mount *m)
 	atomic_store(&m->fs.ending, 1);
 	if (m->fs.repo != NULL)
 		store_cancel(repo_store(m->fs.repo));
+	/* Before the loop: a worker may wait in the kernel for a page that one
+	 * of those who are parked is reading. */
+	cold_stop(m->fs.cold);
 	push_stop(m->fs.push);
 	if (m->loop != NULL)
 		err = loop_stop(m->loop);
+	cold_free(m->fs.cold);
+	m->fs.cold = NULL;
 	if (m->mounted)
 		fuse_session_unmount(m->se);
 	if (m->se != NULL)

@@ -10,7 +10,13 @@
 #include "fs/refresh.h"
 #include "fs/status.h"
 
-#define BACKGROUND_MAX	64	/* read-ahead requests the kernel may queue */
+/*
+ * Requests that read ahead, and all reads through the page cache are such: from
+ * so many on the kernel reads ahead no more.  That many more may be waiting for
+ * archived data (fs/cold.h), which must not keep others from being asked.
+ */
+#define READ_AHEAD_MAX	48
+#define BACKGROUND_MAX	1024
 
 void
 ops_reply_err(struct request *r, int error)
@@ -37,7 +43,7 @@ op_init(void *userdata, struct fuse_conn_info *conn)
 	conn->want |= want & conn->capable;
 	conn->want &= ~refuse;
 	conn->max_background = BACKGROUND_MAX;
-	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
+	conn->congestion_threshold = READ_AHEAD_MAX;
 	fs->no_open = (conn->capable & FUSE_CAP_NO_OPEN_SUPPORT) != 0;
 	fs->no_opendir = (conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT) != 0;
 	eventfd_write(fs->ready_fd, 1);
@@ -289,6 +295,7 @@ ops_table(void)
 		.lseek = ops_lseek,
 		.getxattr = ops_getxattr,
 		.listxattr = ops_listxattr,
+		.ioctl = ops_ioctl,
 	};
 
 	return &ops;

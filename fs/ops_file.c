@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "fs/cold.h"
 #include "fs/files.h"
 #include "fs/loop.h"
 #include "fs/ops_internal.h"
@@ -117,6 +118,9 @@ ops_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t off,
 	} else if (err == -E2BIG) {
 		err = read_copied(fs, &r, node, size, off);
 	}
+	if (err == -FIRN_ECOLD &&
+	    cold_read(fs, &r, node, size, (uint64_t)off))
+		err = 0;
 	if (err != 0)
 		ops_reply_err(&r, resolve_failed(fs, node, "read", err));
 	push_end(fs->push, node);
@@ -208,7 +212,14 @@ ops_getxattr(fuse_req_t req, fuse_ino_t node, const char *name, size_t size)
 	int err, found = 0;
 
 	request_begin(&r, fs->watch, req);
-	err = xattrs_load(fs, node, &all);
+	err = cold_xattr(fs, node, name, &all);
+	if (err == 1) {
+		reply_sized(&r, size, all.data, all.len);
+		buf_release(&all);
+		return;
+	}
+	if (err == 0)
+		err = xattrs_load(fs, node, &all);
 	rd = rd_init(all.data, all.len);
 	while (err == 0 && !found && rd_left(&rd) > 0) {
 		err = xattr_decode(&rd, &x);
@@ -223,6 +234,44 @@ ops_getxattr(fuse_req_t req, fuse_ino_t node, const char *name, size_t size)
 	else
 		ops_reply_err(&r, ENODATA);
 	buf_release(&all);
+}
+
+/* The one control that there is: of .firn/cold, by who owns the mount. */
+void
+ops_ioctl(fuse_req_t req, fuse_ino_t node, unsigned cmd, void *arg,
+    struct fuse_file_info *fi, unsigned flags, const void *in, size_t insize,
+    size_t outsize)
+{
+	struct firnfs *fs = fuse_req_userdata(req);
+	uid_t uid = fuse_req_ctx(req)->uid;
+	struct vnode_info info;
+	uint32_t mode;
+
+	(void)arg;
+	(void)fi;
+	(void)flags;
+	(void)outsize;
+	if (cmd != (unsigned)COLD_IOCTL || node_dir(node) != 0 ||
+	    !vtree_info(fs->vtree, (uint32_t)node, &info) ||
+	    info.kind != VNODE_TEXT || info.text != VTEXT_COLD) {
+		fuse_reply_err(req, ENOTTY);
+		return;
+	}
+	if (uid != 0 && uid != fs->uid) {
+		fuse_reply_err(req, EPERM);
+		return;
+	}
+	if (insize != sizeof(mode)) {
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
+	memcpy(&mode, in, sizeof(mode));
+	if (mode >= COLD_MODES) {
+		fuse_reply_err(req, EINVAL);
+		return;
+	}
+	cold_set_mode(fs->cold, (enum cold_mode)mode);
+	fuse_reply_ioctl(req, 0, NULL, 0);
 }
 
 void

@@ -36,6 +36,9 @@ void ops_lseek(fuse_req_t req, fuse_ino_t node, off_t off, int whence,
     struct fuse_file_info *fi);
 void ops_getxattr(fuse_req_t req, fuse_ino_t node, const char *name,
     size_t size);
+void ops_ioctl(fuse_req_t req, fuse_ino_t node, unsigned cmd, void *arg,
+    struct fuse_file_info *fi, unsigned flags, const void *in, size_t insize,
+    size_t outsize);
 void ops_listxattr(fuse_req_t req, fuse_ino_t node, size_t size);
 
 #endif

@@ -13,11 +13,16 @@
 #include "base/log.h"
 #include "cache/cache.h"
 #include "fs/options.h"
+#include "repo/thaw_quote.h"
+#include "store/price.h"
 
 #define MEMORY_MIN	(8u << 20)
 #define MEMORY_MAX	(1ull << 40)
+#define THAW_DAYS	2
+#define THAW_POLL	60
 
-enum action { ACT_IGNORE, ACT_PASS, ACT_STR, ACT_SECONDS, ACT_SIZE, ACT_FLAG };
+enum action { ACT_IGNORE, ACT_PASS, ACT_STR, ACT_SECONDS, ACT_SIZE, ACT_FLAG,
+    ACT_COLD, ACT_TIER, ACT_DAYS, ACT_MONEY };
 
 struct known {
 	const char *name;	/* a "*" at its end stands for any rest */
@@ -46,6 +51,11 @@ static const struct known known[] = {
 	{ "path-style", ACT_FLAG, 0, FIELD(path_style) },
 	{ "bucket-owner", ACT_STR, 1, FIELD(bucket_owner) },
 	{ "requester-pays", ACT_FLAG, 0, FIELD(requester_pays) },
+	{ "cold", ACT_COLD, 1, FIELD(cold) },
+	{ "thaw-tier", ACT_TIER, 1, FIELD(thaw_tier) },
+	{ "thaw-days", ACT_DAYS, 1, FIELD(thaw_days) },
+	{ "thaw-budget", ACT_MONEY, 1, FIELD(thaw_budget) },
+	{ "thaw-poll", ACT_SECONDS, 1, FIELD(thaw_poll) },
 	{ "nonempty", ACT_FLAG, 0, FIELD(nonempty) },
 	{ "debug", ACT_FLAG, 0, FIELD(debug) },
 	{ "allow_other", ACT_PASS, 0, 0 },
@@ -154,6 +164,34 @@ parse_size(const char *text, uint64_t *out)
 }
 
 static int
+apply_thaw(const struct known *k, void *field, const char *value)
+{
+	uint64_t n;
+
+	switch (k->action) {
+	case ACT_COLD:
+		return cold_mode_parse(value, field) == 0 ? 0 :
+		    log_plain(-EINVAL, "option 'cold=%s': want fail, thaw or "
+		    "wait", value);
+	case ACT_TIER:
+		return store_thaw_tier_parse(value, field) == 0 ? 0 :
+		    log_plain(-EINVAL, "option 'thaw-tier=%s': want "
+		    "expedited, standard or bulk", value);
+	case ACT_DAYS:
+		if (parse_number(value, &n) != 0 || n == 0 ||
+		    n > THAW_DAYS_MAX)
+			return log_plain(-EINVAL, "option '%s=%s': want 1 to "
+			    "%d", k->name, value, THAW_DAYS_MAX);
+		*(uint32_t *)field = (uint32_t)n;
+		return 0;
+	default:
+		return price_parse(value, field) == 0 ? 0 :
+		    log_plain(-EINVAL, "option '%s=%s': want an amount, such "
+		    "as 2.50", k->name, value);
+	}
+}
+
+static int
 apply(struct options *o, const struct known *k, const char *raw,
     const char *value)
 {
@@ -174,9 +212,9 @@ apply(struct options *o, const struct known *k, const char *raw,
 		if (parse_number(value, &n) != 0 || n > 86400u * 365)
 			return log_plain(-EINVAL, "option '%s=%s': not a number "
 			    "of seconds", k->name, value);
-		if (n == 0 && k->field == FIELD(timeout))
-			return log_plain(-EINVAL, "option 'timeout=0': want "
-			    "1 second or more");
+		if (n == 0 && k->field != FIELD(refresh))
+			return log_plain(-EINVAL, "option '%s=0': want "
+			    "1 second or more", k->name);
 		*(uint32_t *)field = (uint32_t)n;
 		return 0;
 	case ACT_SIZE:
@@ -189,8 +227,9 @@ apply(struct options *o, const struct known *k, const char *raw,
 	case ACT_FLAG:
 		*(int *)field = 1;
 		return 0;
+	default:
+		return apply_thaw(k, field, value);
 	}
-	return -EINVAL;
 }
 
 /* raw is as written, with its backslashes; text without. */
@@ -325,6 +364,11 @@ options_parse(struct options *o, int argc, char **argv)
 	buf_init(&o->pass, 1u << 16);
 	o->refresh = OPTIONS_REFRESH_AUTO;
 	o->path_style = -1;
+	o->cold = COLD_FAIL;
+	o->thaw_tier = STORE_THAW_STANDARD;
+	o->thaw_days = THAW_DAYS;
+	o->thaw_poll = THAW_POLL;
+	o->thaw_budget = UINT64_MAX;
 	opterr = 0;
 	while (err == 0 && (c = getopt_long(argc, argv, ":o:fdhVrwsnvt:",
 	    longs, NULL)) != -1) {
@@ -397,6 +441,14 @@ options_usage(void)
 	    "S3 60; 0 never\n"
 	    "  timeout=SECONDS        until a read that the store does not "
 	    "answer fails; default 300\n"
+	    "  cold=fail|thaw|wait    reading archived data: an error (default);"
+	    " ask for\n"
+	    "                         its thaw and an error; or wait for it\n"
+	    "  thaw-tier=TIER         expedited, standard (default) or bulk\n"
+	    "  thaw-days=N            that thawed copies last; default 2\n"
+	    "  thaw-budget=AMOUNT     ask for nothing more than that costs\n"
+	    "  thaw-poll=SECONDS      between the first looks at thaws; default "
+	    "60\n"
 	    "  prices=FILE            what S3 asks for, for .firn/stats; else "
 	    "FIRN_PRICES\n"
 	    "  region=NAME, endpoint=URL, path-style\n"

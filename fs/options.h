@@ -9,6 +9,8 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "repo/coldmode.h"
+#include "store/store.h"
 
 #define OPTIONS_REFRESH_AUTO	UINT32_MAX
 
@@ -36,6 +38,11 @@ struct options {
 	int path_style;		/* as store_conf, and the next two */
 	char *bucket_owner;
 	int requester_pays;
+	enum cold_mode cold;
+	enum store_thaw_tier thaw_tier;
+	uint32_t thaw_days;
+	uint32_t thaw_poll;	/* seconds; the first interval of looks */
+	uint64_t thaw_budget;	/* nano of the prices; UINT64_MAX: none */
 	struct buf pass;	/* options for libfuse, "a,b=c", escaped */
 };
 

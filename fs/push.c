@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "fs/cold.h"
 #include "fs/firnfs.h"
 #include "fs/lowlevel.h"
 #include "fs/push.h"
@@ -250,7 +251,7 @@ push_after(struct firnfs *fs, uint64_t node)
 	struct dir_rec dir;
 
 	if (!dirs_get(fs->dirs, node_dir(node), &dir) ||
-	    !walk_step(p, &dir, place) ||
+	    !walk_step(p, &dir, place) || cold_is_waited_for(fs->cold) ||
 	    pthread_mutex_trylock(&p->busy) != 0)
 		return;
 	/* Held, so that its number stays its own meanwhile. */

@@ -14,6 +14,8 @@
  * by force.  So files are pushed before the read of the one before them is
  * answered, when who walks cannot be reading them; by one thread at a time;
  * none that another reads just now; and not any more once the mount ends.
+ * While somebody waits for archived data, which may be for hours, nothing is
+ * pushed.
  */
 #ifndef FIRN_FS_PUSH_H
 #define FIRN_FS_PUSH_H

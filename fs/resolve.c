@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/hex.h"
 #include "base/log.h"
+#include "fs/cold.h"
 #include "fs/resolve.h"
 #include "fs/status.h"
 
@@ -17,6 +18,9 @@
 #define BLKSIZE		4096
 #define BLOCK		512	/* unit of st_blocks */
 #define DEPTH_MAX	256	/* of paths in messages */
+/* So long a failure that repeats is not news, and a file that is archived. */
+#define SEEN_SECONDS	10
+#define SEEN_COLD_SECONDS 3600
 
 int
 resolve_entry(struct firnfs *fs, uint64_t node, struct tree_pos *pos,
@@ -223,20 +227,32 @@ path_name(struct firnfs *fs, uint64_t node, struct buf *out)
 	tree_pos_release(fs->tree, &pos);
 }
 
+/* The nodes from this one up to the virtual part, which is returned; 0 when the
+ * way there is not known. */
+static uint64_t
+way_up(struct firnfs *fs, uint64_t node, uint64_t up[DEPTH_MAX],
+    size_t *depth)
+{
+	struct dir_rec dir;
+
+	*depth = 0;
+	while (node_dir(node) != 0 && *depth < DEPTH_MAX) {
+		up[(*depth)++] = node;
+		if (!dirs_get(fs->dirs, node_dir(node), &dir))
+			return 0;
+		node = dir.node;
+	}
+	return node_dir(node) == 0 ? node : 0;
+}
+
 void
 resolve_path(struct firnfs *fs, uint64_t node, struct buf *out)
 {
 	uint64_t up[DEPTH_MAX];
-	struct dir_rec dir;
-	size_t depth = 0;
+	size_t depth;
 
-	while (node_dir(node) != 0 && depth < DEPTH_MAX) {
-		up[depth++] = node;
-		if (!dirs_get(fs->dirs, node_dir(node), &dir))
-			break;
-		node = dir.node;
-	}
-	if (node_dir(node) == 0)
+	node = way_up(fs, node, up, &depth);
+	if (node != 0)
 		vtree_path(fs->vtree, (uint32_t)node, out);
 	else
 		buf_add(out, "/?", 2);
@@ -245,6 +261,25 @@ resolve_path(struct firnfs *fs, uint64_t node, struct buf *out)
 	if (out->len == 0)
 		buf_add(out, "/", 1);
 	buf_cstr(out);
+}
+
+const struct vgen *
+resolve_inner(struct firnfs *fs, uint64_t node, struct buf *out)
+{
+	uint64_t up[DEPTH_MAX];
+	struct vnode_info info;
+	size_t depth;
+
+	node = way_up(fs, node, up, &depth);
+	if (node == 0 || !vtree_info(fs->vtree, (uint32_t)node, &info) ||
+	    info.kind != VNODE_GEN)
+		return NULL;
+	while (depth > 0)
+		path_name(fs, up[--depth], out);
+	if (out->len == 0)
+		buf_add(out, "/", 1);
+	buf_cstr(out);
+	return info.gen;
 }
 
 static int
@@ -272,19 +307,23 @@ resolve_failed(struct firnfs *fs, uint64_t node, const char *what, int err)
 {
 	struct buf path = BUF_INIT(16384), text = BUF_INIT(20000);
 	const char *block;
+	unsigned seconds = SEEN_SECONDS;
 
 	if (is_answer(err) || err == -ECANCELED || atomic_load(&fs->ending))
 		return errors_errno(err);
 	resolve_path(fs, node, &path);
 	block = status_failed_block();
+	if (err == -FIRN_ECOLD)
+		block = "";		/* once a file, not a block */
 	buf_printf(&text, "cannot %s '%s'%s%s", what,
 	    path.data != NULL ? (char *)path.data : "?",
 	    *block != '\0' ? ", " : "", block);
-	if (err == -FIRN_ECOLD)
-		buf_printf(&text, "; it is archived: `firn thaw` fetches it "
-		    "back");
+	if (err == -FIRN_ECOLD) {
+		cold_advice(fs, node, &text);
+		seconds = SEEN_COLD_SECONDS;
+	}
 	if (buf_cstr(&text) != NULL &&
-	    errors_fresh(fs->errors, (char *)text.data))
+	    errors_fresh(fs->errors, (char *)text.data, seconds))
 		log_err(err, "%s", (char *)text.data);
 	buf_release(&path);
 	buf_release(&text);

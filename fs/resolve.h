@@ -37,6 +37,11 @@ int resolve_stat_node(struct firnfs *fs, uint64_t node, struct stat *st,
  * NUL-terminated. */
 void resolve_path(struct firnfs *fs, uint64_t node, struct buf *out);
 
+/* Its path in its generation, "/" for the root, NUL-terminated, and which that
+ * is; NULL for what is in none. */
+const struct vgen *resolve_inner(struct firnfs *fs, uint64_t node,
+    struct buf *out);
+
 /*
  * Note that a request failed: "cannot WHAT 'PATH': reason", once for a failure
  * that repeats.  Returns the errno for the kernel.  What is an answer (no such

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/hex.h"
 #include "base/timefmt.h"
+#include "fs/cold.h"
 #include "fs/firnfs.h"
 #include "fs/push.h"
 #include "fs/status.h"
@@ -33,6 +34,8 @@ struct status {
 /* Set in reader_conf.failed, read where the request fails, by the same
  * thread. */
 static _Thread_local char failed_block[80];
+static _Thread_local uint8_t failed_id[BLOCK_ID_SIZE];
+static _Thread_local int failed_is_data;
 
 int
 status_new(struct status **out)
@@ -90,6 +93,8 @@ status_block_failed(void *fs, enum block_type type,
 
 	(void)fs;
 	(void)err;
+	memcpy(failed_id, id, sizeof(failed_id));
+	failed_is_data = type == BLOCK_DATA;
 	hex_encode(id, BLOCK_ID_SIZE, hex);
 	snprintf(failed_block, sizeof(failed_block), "%s %.16s",
 	    type <= BLOCK_XATTR ? names[type] : "block", hex);
@@ -103,6 +108,16 @@ status_failed_block(void)
 	memcpy(text, failed_block, sizeof(text));
 	failed_block[0] = '\0';
 	return text;
+}
+
+int
+status_failed_id(uint8_t id[BLOCK_ID_SIZE])
+{
+	int yes = failed_is_data;
+
+	memcpy(id, failed_id, sizeof(failed_id));
+	failed_is_data = 0;
+	return yes;
 }
 
 __attribute__((format(printf, 3, 4)))
@@ -274,6 +289,11 @@ text_update(struct firnfs *fs, enum vnode_text which)
 		make_status(fs, &fresh);
 	else if (which == VTEXT_STATS)
 		make_stats(fs, &fresh);
+	else if (which == VTEXT_COLD)
+		buf_printf(&fresh, "%s\n",
+		    cold_mode_name(cold_mode(fs->cold)));
+	else if (which == VTEXT_THAW)
+		cold_text(fs, &fresh);
 	else
 		errors_text(fs->errors, &fresh);
 	if (t->mtime.tv_sec != 0 && same_bytes(&t->bytes, &fresh)) {

@@ -35,6 +35,9 @@ void status_block_failed(void *fs, enum block_type type,
 /* The block that failed this thread, "data block 0123456789abcdef", or "";
  * asking forgets it.  Valid until the thread's next call. */
 const char *status_failed_block(void);
+/* The id of the data block that failed this thread last: 1; 0 when that was
+ * none of data, or was asked already. */
+int status_failed_id(uint8_t id[BLOCK_ID_SIZE]);
 
 /* What the refresh thread knows, for status. */
 struct status_refresh {

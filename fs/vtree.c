@@ -128,6 +128,8 @@ fixed_make(struct vtree *v)
 		{ V_FIRN, "status", VNODE_TEXT, VTEXT_STATUS },
 		{ V_FIRN, "stats", VNODE_TEXT, VTEXT_STATS },
 		{ V_FIRN, "errors", VNODE_TEXT, VTEXT_ERRORS },
+		{ V_FIRN, "cold", VNODE_TEXT, VTEXT_COLD },
+		{ V_FIRN, "thaw", VNODE_TEXT, VTEXT_THAW },
 	};
 	struct vnode *n;
 	size_t i;

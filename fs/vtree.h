@@ -8,7 +8,7 @@
  *	ids/ID			-> ../hosts/HOST/SERIES/NAME
  *	tags/TAG/NAME		-> ../../hosts/HOST/SERIES/NAME
  *	tags/TAG/latest		-> NAME of its newest
- *	.firn/status, stats, errors
+ *	.firn/status, stats, errors, cold, thaw
  *
  * NAME is the generation's end, 2026-11-20T115739Z, and where an older one of
  * the same directory has that already, the same with "-" and its id.  Each
@@ -55,7 +55,8 @@ struct vgen {
 };
 
 enum vnode_kind { VNODE_DIR, VNODE_LINK, VNODE_TEXT, VNODE_GEN };
-enum vnode_text { VTEXT_STATUS, VTEXT_STATS, VTEXT_ERRORS, VTEXT_COUNT };
+enum vnode_text { VTEXT_STATUS, VTEXT_STATS, VTEXT_ERRORS, VTEXT_COLD,
+    VTEXT_THAW, VTEXT_COUNT };
 
 struct vnode_info {
 	uint32_t number;

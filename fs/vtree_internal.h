@@ -9,7 +9,7 @@
 
 /* Numbers that vtree_new() gives. */
 enum { V_ROOT = 1, V_HOSTS, V_IDS, V_TAGS, V_FIRN, V_STATUS, V_STATS, V_ERRORS,
-    V_FIXED };
+    V_COLD, V_THAW, V_FIXED };
 
 struct numbers {
 	uint32_t *v;		/* ascending, but while an update collects */

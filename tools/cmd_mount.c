@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* firn mount: hands over to firnfs, which does the work. */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "repo/coldmode.h"
 #include "tools/tool.h"
 
+enum { O_COLD = 256 };
+
 static const struct option options[] = {
+	{ "cold", required_argument, NULL, O_COLD },
 	{ "foreground", no_argument, NULL, 'f' },
 	{ "options", required_argument, NULL, 'o' },
 	{ NULL, 0, NULL, 0 }
@@ -93,18 +99,47 @@ firnfs_exec(char **argv)
 	return EXIT_FAILED;
 }
 
+/* Tell a mount that is there what to do where archived data is read. */
+static int
+set_cold(const char *dir, enum cold_mode mode)
+{
+	char path[4096];
+	uint32_t value = (uint32_t)mode;
+	int fd, err = 0;
+
+	snprintf(path, sizeof(path), "%s/" COLD_FILE, dir);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		log_err(-errno, "cannot open '%s'; is a repository mounted "
+		    "there", path);
+		return EXIT_FAILED;
+	}
+	if (ioctl(fd, COLD_IOCTL, &value) != 0)
+		err = log_err(-errno, errno == EPERM ? "cannot change the "
+		    "mount on '%s'; only root and who mounted it may" :
+		    "cannot change the mount on '%s'", dir);
+	close(fd);
+	return tool_exit(err);
+}
+
 static int
 run(struct tool *t, int argc, char **argv)
 {
 	struct buf o = BUF_INIT(1u << 16);
 	char *args[8];
-	int c, status, foreground = 0, n = 0;
+	int c, status, foreground = 0, n = 0, cold = 0;
+	enum cold_mode mode = COLD_FAIL;
 
 	while ((c = tool_option(t, argc, argv, "fo:", options)) != -1) {
 		if (c == 'f')
 			foreground = 1;
 		else if (c == 'o')
 			buf_printf(&o, "%s%s", o.len > 0 ? "," : "", optarg);
+		else if (c == O_COLD && cold_mode_parse(optarg, &mode) == 0)
+			cold = 1;
+		else if (c == O_COLD)
+			return tool_usage(t, "--cold '%s': want fail, thaw or "
+			    "wait", optarg);
 		else
 			return tool_usage_status(t);
 	}
@@ -112,6 +147,8 @@ run(struct tool *t, int argc, char **argv)
 		return tool_usage(t, "want one DIR to mount at");
 	if (*argv[optind] == '\0')
 		return tool_usage(t, "DIR is empty");
+	if (cold)
+		return set_cold(argv[optind], mode);
 	status = tool_need_repo(t);
 	if (status != 0)
 		return status;
@@ -146,6 +183,10 @@ const struct command command_mount = { "mount", run, "DIR",
 	"  -o, --options LIST  mount options, as for mount(8): allow_other,\n"
 	"                      refresh=SECONDS, timeout=SECONDS and more; see "
 	"firnfs(8)\n"
+	"      --cold fail|thaw|wait\n"
+	"                      change a mount that is there: what reading "
+	"archived data\n"
+	"                      does\n"
 	"\n"
 	"In /etc/fstab:\n"
 	"  /srv/backup  /mnt  fuse.firnfs  noauto,password-file=/etc/firn/password "

@@ -392,7 +392,9 @@ test_options(void **state)
 	static const char *const bad[] = { "bogus", "bogus=1", "refresh=x",
 	    "refresh=-1", "refresh=", "memory=1", "memory=5Q",
 	    "cache-size=99999999999T", "cache-size=1M", "no-cache=1",
-	    "password-file", "password-file=a,password-command=b" };
+	    "password-file", "password-file=a,password-command=b", "cold=",
+	    "cold=often", "thaw-tier=slow", "thaw-days=0", "thaw-days=99999",
+	    "thaw-budget=-1", "thaw-budget=1.", "thaw-poll=0" };
 	struct options o;
 	size_t i;
 
@@ -407,6 +409,17 @@ test_options(void **state)
 	assert_true(o.cache_size == 2ull << 30);
 	assert_string_equal(o.region, "a,b");
 	assert_string_equal(buf_cstr(&o.pass), "nosuid,context=x\\,y");
+	assert_int_equal(o.cold, COLD_FAIL);
+	assert_int_equal(o.thaw_tier, STORE_THAW_STANDARD);
+	assert_true(o.thaw_budget == UINT64_MAX);
+	options_release(&o);
+	assert_int_equal(parse(&o, "cold=wait,thaw-tier=bulk,thaw-days=3,"
+	    "thaw-budget=2.5,thaw-poll=9"), 0);
+	assert_int_equal(o.cold, COLD_WAIT);
+	assert_int_equal(o.thaw_tier, STORE_THAW_BULK);
+	assert_int_equal(o.thaw_days, 3);
+	assert_int_equal(o.thaw_poll, 9);
+	assert_true(o.thaw_budget == 2500000000u);
 	options_release(&o);
 	for (i = 0; i < COUNT(bad); i++) {
 		if (parse(&o, bad[i]) != -EINVAL)
@@ -434,9 +447,9 @@ test_errors(void **state)
 	assert_non_null(buf_cstr(&b));
 	assert_null(strstr((char *)b.data, "line 1."));
 	assert_non_null(strstr((char *)b.data, "line 199. (2 times since"));
-	assert_int_equal(errors_fresh(e, "a"), 1);
-	assert_int_equal(errors_fresh(e, "a"), 0);
-	assert_int_equal(errors_fresh(e, "b"), 1);
+	assert_int_equal(errors_fresh(e, "a", 10), 1);
+	assert_int_equal(errors_fresh(e, "a", 10), 0);
+	assert_int_equal(errors_fresh(e, "b", 10), 1);
 	buf_release(&b);
 	errors_free(e);
 	assert_int_equal(errors_errno(-FIRN_ECORRUPT), EIO);

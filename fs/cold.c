@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Policy, and who waits.  Lock order: libfuse's, the watch's, ours; no answer
+ * is sent with ours held. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "base/hex.h"
+#include "base/log.h"
+#include "base/timefmt.h"
+#include "fs/cold_internal.h"
+#include "fs/files.h"
+#include "fs/lowlevel.h"
+#include "fs/resolve.h"
+#include "fs/status.h"
+
+#define AGAIN_THREADS	4
+#define AGAIN_BACKLOG	4096
+
+time_t
+cold_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+int
+cold_new(struct firnfs *fs, struct cold **out)
+{
+	struct cold *c = calloc(1, sizeof(*c));
+	struct thaw_wish wish = { .tier = fs->opt->thaw_tier,
+	    .days = fs->opt->thaw_days };
+	pthread_condattr_t attr;
+	int err;
+
+	if (c == NULL)
+		return -ENOMEM;
+	c->fs = fs;
+	atomic_init(&c->mode, (int)fs->opt->cold);
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	thaw_job_init(&c->job, &wish, "read through the mount");
+	err = pool_new("firn-thawed", AGAIN_THREADS, AGAIN_BACKLOG,
+	    &c->again);
+	if (err == 0)
+		err = -pthread_create(&c->thread, NULL, cold_run, c);
+	if (err != 0) {
+		pool_free(c->again);
+		free(c);
+		return err;
+	}
+	*out = c;
+	return 0;
+}
+
+enum cold_mode
+cold_mode(struct cold *c)
+{
+	return (enum cold_mode)atomic_load(&c->mode);
+}
+
+/* Have the thread look at who waits. */
+static void
+stir(struct cold *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->stirred = 1;
+	pthread_cond_signal(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void
+cold_set_mode(struct cold *c, enum cold_mode mode)
+{
+	atomic_store(&c->mode, (int)mode);
+	atomic_store(&c->refused, 0);	/* somebody may have seen to that */
+	log_info("archived data that is read: cold=%s", cold_mode_name(mode));
+	stir(c);
+}
+
+/* --- parking ------------------------------------------------------------ */
+
+/* Where the block is that failed this thread. */
+static void
+places(struct cold *c, struct parked *p)
+{
+	struct index_place at[COLD_PLACES];
+	uint8_t id[BLOCK_ID_SIZE];
+	int i;
+
+	p->packs = 0;
+	if (!status_failed_id(id))
+		return;
+	p->packs = index_find_all(repo_index(c->fs->repo), PACK_DATA, id, at,
+	    COLD_PLACES);
+	for (i = 0; i < p->packs; i++)
+		memcpy(p->pack[i], at[i].pack, OBJECT_ID_SIZE);
+	if (p->packs < 0)
+		p->packs = 0;
+}
+
+/* With the lock held: this file is wanted; the number of the want. */
+static uint64_t
+want(struct cold *c, uint64_t node)
+{
+	struct want *w;
+
+	for (w = c->wants; w != NULL; w = w->next)
+		if (w->node == node)
+			return c->wanted;
+	w = malloc(sizeof(*w));
+	if (w != NULL) {
+		w->node = node;
+		w->next = c->wants;
+		c->wants = w;
+	}
+	pthread_cond_signal(&c->changed);
+	return ++c->wanted;
+}
+
+/* Onto the list, unless the mount ends. */
+static int
+park(struct cold *c, struct parked *p)
+{
+	int ok;
+
+	pthread_mutex_lock(&c->lock);
+	ok = !c->ending;
+	if (ok) {
+		p->wanted = want(c, p->node);
+		p->next = c->parked;
+		c->parked = p;
+		c->nparked++;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return ok;
+}
+
+int
+cold_read(struct firnfs *fs, struct request *r, uint64_t node, size_t size,
+    uint64_t off)
+{
+	struct cold *c = fs->cold;
+	enum cold_mode mode = cold_mode(c);
+	struct fuse_req *req = r->req;
+	struct parked *p;
+
+	if (mode == COLD_FAIL || c->ending || atomic_load(&c->refused) ||
+	    cold_clock() < (time_t)atomic_load(&c->deaf))
+		return 0;
+	p = mode == COLD_WAIT ? calloc(1, sizeof(*p)) : NULL;
+	if (p == NULL) {
+		pthread_mutex_lock(&c->lock);
+		want(c, node);
+		pthread_mutex_unlock(&c->lock);
+		return 0;
+	}
+	p->cold = c;
+	p->node = node;
+	p->off = off;
+	p->size = size;
+	places(c, p);
+	/* From the thread's stack to the list; a signal that comes in between
+	 * is told of when it begins again. */
+	if (!request_end(r)) {
+		free(p);
+		return 1;
+	}
+	request_begin(&p->r, fs->watch, req);
+	if (!park(c, p)) {
+		if (request_end(&p->r))
+			fuse_reply_err(req, EIO);
+		free(p);
+	}
+	return 1;
+}
+
+static void
+answer_err(struct parked *p, int error)
+{
+	if (request_end(&p->r))
+		fuse_reply_err(p->r.req, error);
+	free(p);
+}
+
+/* Its pack was seen readable: read again.  Runs in the pool. */
+static void
+read_again(void *ctx)
+{
+	struct parked *p = ctx;
+	struct cold *c = p->cold;
+	uint8_t before[OBJECT_ID_SIZE];
+	char *buf = malloc(p->size);
+	size_t got = 0;
+	int err;
+
+	memcpy(before, p->pack[0], sizeof(before));
+	err = buf == NULL ? -ENOMEM : files_read(c->fs, p->node, p->off, buf,
+	    p->size, &got);
+	if (err == -FIRN_ECOLD && cold_mode(c) == COLD_WAIT) {
+		places(c, p);
+		/* What was to be readable is not: not again at once. */
+		if (p->packs > 0 && memcmp(before, p->pack[0],
+		    sizeof(before)) == 0)
+			p->not_before = cold_clock() +
+			    (time_t)c->fs->opt->thaw_poll;
+		free(buf);
+		if (!park(c, p))
+			answer_err(p, EIO);
+		return;
+	}
+	if (err != 0)
+		answer_err(p, resolve_failed(c->fs, p->node, "read", err));
+	else if (request_end(&p->r)) {
+		fuse_reply_buf(p->r.req, buf, got);
+		free(p);
+	} else {
+		free(p);
+	}
+	free(buf);
+}
+
+/* --- waking ------------------------------------------------------------- */
+
+/* For the thread alone, which owns the job. */
+static enum fate
+fate(struct cold *c, const struct parked *p)
+{
+	const struct pack_info *info;
+	int i, hope = 0;
+
+	if (atomic_load(&p->r.done))
+		return FATE_GONE;
+	if (cold_mode(c) != COLD_WAIT)
+		return FATE_HOPELESS;
+	if (p->wanted > c->planned || p->not_before > cold_clock())
+		return FATE_WAITS;
+	for (i = 0; i < p->packs; i++) {
+		info = packset_find(&c->job.packs, p->pack[i]);
+		if (info != NULL && pack_is_readable(info))
+			return FATE_READABLE;
+		hope |= info != NULL && (info->flags & PACK_NEEDED) != 0;
+	}
+	return hope ? FATE_WAITS : FATE_HOPELESS;
+}
+
+void
+cold_wake(struct cold *c)
+{
+	struct parked *p, **at, *out = NULL;
+
+	pthread_mutex_lock(&c->lock);
+	c->stirred = 0;
+	for (at = &c->parked; (p = *at) != NULL;) {
+		p->fate = c->ending ? FATE_HOPELESS : fate(c, p);
+		if (p->fate == FATE_WAITS) {
+			at = &p->next;
+			continue;
+		}
+		*at = p->next;
+		c->nparked--;
+		p->next = out;
+		out = p;
+	}
+	pthread_mutex_unlock(&c->lock);
+	while ((p = out) != NULL) {
+		out = p->next;
+		if (p->fate == FATE_GONE)
+			free(p);
+		else if (p->fate == FATE_HOPELESS)
+			answer_err(p, c->ending ? EIO : resolve_failed(c->fs,
+			    p->node, "read", -FIRN_ECOLD));
+		else if (pool_submit(c->again, read_again, p) != 0)
+			answer_err(p, ENOMEM);
+	}
+}
+
+void
+cold_stop(struct cold *c)
+{
+	if (c == NULL)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->ending = 1;
+	pthread_cond_signal(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+	pthread_join(c->thread, NULL);
+	pool_free(c->again);
+	c->again = NULL;
+	cold_wake(c);
+}
+
+void
+cold_free(struct cold *c)
+{
+	struct want *w;
+
+	if (c == NULL)
+		return;
+	while ((w = c->wants) != NULL) {
+		c->wants = w->next;
+		free(w);
+	}
+	thaw_job_release(&c->job);
+	pthread_mutex_destroy(&c->lock);
+	pthread_cond_destroy(&c->changed);
+	free(c);
+}
+
+int
+cold_is_waited_for(struct cold *c)
+{
+	int yes;
+
+	pthread_mutex_lock(&c->lock);
+	yes = c->parked != NULL;
+	pthread_mutex_unlock(&c->lock);
+	return yes;
+}
+
+/* --- what people see ---------------------------------------------------- */
+
+void
+cold_advice(struct firnfs *fs, uint64_t node, struct buf *out)
+{
+	char hex[2 * GEN_ID_SIZE + 1];
+	struct buf inner = BUF_INIT(16384);
+	struct cold *c = fs->cold;
+	const struct vgen *gen;
+	int over;
+
+	pthread_mutex_lock(&c->lock);
+	over = c->shown.over;
+	pthread_mutex_unlock(&c->lock);
+	if (cold_mode(c) != COLD_FAIL && !atomic_load(&c->refused) && !over) {
+		buf_printf(out, "; its thaw has been asked for, .firn/thaw "
+		    "tells how far it is");
+		return;
+	}
+	gen = resolve_inner(fs, node, &inner);
+	if (gen != NULL) {
+		hex_encode(gen->id, GEN_ID_SIZE, hex);
+		buf_printf(out, "; `firn thaw %s '%s'` makes it readable", hex,
+		    inner.data != NULL ? (char *)inner.data : "/");
+	}
+	buf_release(&inner);
+}
+
+static void
+text_count(struct buf *b, const char *name, const struct thaw_count *n)
+{
+	buf_printf(b, "%-24s%llu packs, %llu bytes\n", name,
+	    (unsigned long long)n->packs, (unsigned long long)n->bytes);
+}
+
+void
+cold_text(struct firnfs *fs, struct buf *out)
+{
+	struct cold *c = fs->cold;
+	const struct options *o = fs->opt;
+	char text[TIMEFMT_SIZE], money[PRICE_TEXT];
+	struct timespec looked;
+
+	pthread_mutex_lock(&c->lock);
+	looked = (struct timespec){ c->shown.looked, 0 };
+	buf_printf(out, "%-24s%s\n", "cold", cold_mode_name(cold_mode(c)));
+	buf_printf(out, "%-24s%s\n%-24s%u\n", "tier",
+	    store_thaw_tier_name(o->thaw_tier), "days", o->thaw_days);
+	text_count(out, "asked-for", &c->shown.thawing);
+	text_count(out, "to-be-asked-for", &c->shown.waiting);
+	text_count(out, "readable", &c->shown.readable);
+	buf_printf(out, "%-24s%u\n", "readers-waiting", c->nparked);
+	timefmt_name(&looked, text);
+	buf_printf(out, "%-24s%s\n", "looked", c->shown.looked != 0 ? text :
+	    "never");
+	if (fs->price != NULL)
+		buf_printf(out, "%-24s%s %s\n", "spent",
+		    price_text(c->shown.spent, money), fs->price->currency);
+	if (c->shown.over)
+		buf_printf(out, "%-24sused up\n", "budget");
+	pthread_mutex_unlock(&c->lock);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside: who waits (cold.c), the thread that thaws (cold_queue.c). */
+#ifndef FIRN_FS_COLD_INTERNAL_H
+#define FIRN_FS_COLD_INTERNAL_H
+
+#include <pthread.h>
+
+#include "base/pool.h"
+#include "fs/cold.h"
+#include "fs/watch.h"
+#include "index/index.h"
+#include "repo/thaw_job.h"
+
+#define COLD_PLACES	4	/* of a block that would do */
+
+/* What becomes of a request that waits. */
+enum fate {
+	FATE_WAITS,
+	FATE_READABLE,	/* read again */
+	FATE_HOPELESS,	/* nobody thaws its pack */
+	FATE_GONE	/* its waiter was killed, and told so */
+};
+
+/* A request that waits. */
+struct parked {
+	struct parked *next;
+	struct cold *cold;
+	struct request r;
+	uint64_t node, off;
+	size_t size;
+	uint64_t wanted;	/* counts as this want of its file's */
+	time_t not_before;	/* monotonic; it was woken in vain */
+	uint8_t pack[COLD_PLACES][OBJECT_ID_SIZE];
+	int packs;
+	enum fate fate;		/* off the list */
+};
+
+/* A file that is wanted. */
+struct want {
+	struct want *next;
+	uint64_t node;
+};
+
+struct cold {
+	struct firnfs *fs;
+	atomic_int mode;
+	volatile int ending;
+	pthread_t thread;
+	struct pool *again;		/* reads again what was parked */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct parked *parked;		/* protected by lock, as below */
+	struct want *wants;
+	uint64_t wanted;		/* counts files that were wanted */
+	unsigned nparked;
+	int stirred;			/* look at parked ones again */
+	/* For .firn/thaw: */
+	struct {
+		struct thaw_count waiting, thawing, readable;
+		uint64_t spent;
+		time_t looked;		/* wall clock */
+		int over;		/* the budget is used up */
+	} shown;
+	/* The thread's own: */
+	struct thaw_job job;		/* what is wanted and not read yet */
+	uint64_t planned;		/* wants up to this one are in it */
+	int noted;			/* the job has a file */
+	uint64_t spent;			/* nano */
+	time_t begun, looked;		/* monotonic */
+	int failed;			/* the last round was for nothing */
+	atomic_int refused;		/* the store does not let us thaw */
+	atomic_llong deaf;		/* monotonic: until then reads just
+					   fail, since it was cancelled */
+};
+
+/* cold_queue.c: the thread. */
+void *cold_run(void *cold);
+/* cold.c, for it: wake whose pack is readable, answer who waits in vain. */
+void cold_wake(struct cold *c);
+
+time_t cold_clock(void);
+
+#endif

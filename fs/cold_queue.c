@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The thread that thaws for a mount.  A round: plan what became wanted, ask for
+ * it, look how far all is, wake who can read.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "fs/cold_internal.h"
+#include "fs/resolve.h"
+#include "repo/thaw_look.h"
+#include "repo/thaw_plan.h"
+#include "repo/thaw_send.h"
+
+#define DEAF_SECONDS	5
+#define EXPEDITED_POLL	10	/* seconds; what takes minutes */
+
+/* --- planning ----------------------------------------------------------- */
+
+static void
+plan_one(struct cold *c, struct thaw_plan *plan, uint64_t node)
+{
+	struct tree_pos pos = TREE_POS_INIT;
+	struct dir_rec dir;
+	int err;
+
+	err = resolve_entry(c->fs, node, &pos, &dir);
+	if (err == 0) {
+		err = thaw_plan_entry(plan, c->fs->tree, tree_entry(&pos));
+		tree_pos_release(c->fs->tree, &pos);
+	}
+	/* Its reader will hear of it when it reads again. */
+	if (err != 0 && err != -ESTALE && err != -ECANCELED)
+		log_warn(err, "cannot find out which packs a file needs");
+}
+
+/* Into the job what a plan has chosen.  It failed to be read just now, so what
+ * was known of it counts no more. */
+static int
+job_add(struct cold *c, const struct packset *chosen)
+{
+	const struct pack_info *p;
+	size_t i, n;
+	int ret;
+
+	for (i = 0; i < chosen->n; i++) {
+		p = &chosen->v[i];
+		if (!(p->flags & PACK_NEEDED))
+			continue;
+		ret = packset_add(&c->job.packs, p->id, p->size, &n);
+		if (ret < 0)
+			return ret;
+		c->job.packs.v[n].flags |= PACK_NEEDED;
+		c->job.packs.v[n].flags &= ~(unsigned)PACK_SEEN;
+	}
+	return 0;
+}
+
+/* All files that were wanted since. */
+static int
+plan(struct cold *c, struct want *wants, uint64_t upto)
+{
+	struct thaw_plan *p = NULL;
+	struct want *w;
+	int err;
+
+	err = thaw_plan_new(c->fs->repo, &c->ending, &p);
+	for (w = wants; w != NULL && err == 0; w = w->next)
+		plan_one(c, p, w->node);
+	if (err == 0)
+		err = thaw_look(c->fs->repo, thaw_plan_packs(p), 0);
+	if (err == 0)
+		err = thaw_plan_choose(p);
+	if (err == 0)
+		err = job_add(c, thaw_plan_packs(p));
+	thaw_plan_free(p);
+	if (err == 0)
+		c->planned = upto;
+	return err;
+}
+
+/* Files to be planned: a list, and up to which want it goes. */
+static struct want *
+wants_take(struct cold *c, uint64_t *upto)
+{
+	struct want *w;
+
+	pthread_mutex_lock(&c->lock);
+	w = c->wants;
+	c->wants = NULL;
+	*upto = c->wanted;
+	pthread_mutex_unlock(&c->lock);
+	return w;
+}
+
+/* What could not be planned is wanted still. */
+static void
+wants_back(struct cold *c, struct want *list)
+{
+	struct want **end;
+
+	pthread_mutex_lock(&c->lock);
+	for (end = &list; *end != NULL; end = &(*end)->next)
+		continue;
+	*end = c->wants;
+	c->wants = list;
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void
+wants_free(struct want *w)
+{
+	struct want *next;
+
+	for (; w != NULL; w = next) {
+		next = w->next;
+		free(w);
+	}
+}
+
+/* --- asking ------------------------------------------------------------- */
+
+/* Nobody will ask for these any more; who waits for them is let go. */
+static void
+give_up(struct cold *c)
+{
+	struct pack_info *p;
+	size_t i;
+
+	for (i = 0; i < c->job.packs.n; i++) {
+		p = &c->job.packs.v[i];
+		if (!pack_is_readable(p) && p->state != STORE_THAWING)
+			p->flags &= ~(unsigned)PACK_NEEDED;
+	}
+}
+
+static uint64_t
+price_of_rest(struct cold *c, int *asks, int *priced)
+{
+	struct thaw_quote q;
+
+	thaw_quote(&c->job.packs, c->fs->price, &c->job.wish, time(NULL), &q);
+	*asks = q.need[THAW_ASK].packs + q.need[THAW_HASTEN].packs +
+	    q.need[THAW_RENEW].packs > 0;
+	*priced = q.priced;
+	return q.tier[c->job.wish.tier].sum;
+}
+
+/* Is there something to be asked for that the budget allows? */
+static int
+may_ask(struct cold *c, uint64_t *sum)
+{
+	uint64_t budget = c->fs->opt->thaw_budget;
+	int asks, priced, over;
+
+	*sum = price_of_rest(c, &asks, &priced);
+	over = asks && budget != UINT64_MAX &&
+	    (!priced || price_add(c->spent, *sum) > budget);
+	pthread_mutex_lock(&c->lock);
+	if (over && !c->shown.over)
+		log_warn(0, "thaw-budget is used up: archived data that is "
+		    "read now is not asked for; remount with a larger one");
+	c->shown.over = over;
+	pthread_mutex_unlock(&c->lock);
+	if (over)
+		give_up(c);
+	return asks && !over;
+}
+
+static int
+send_once(struct cold *c, struct thaw_sent *sent)
+{
+	struct thaw_send_conf conf = { .wish = c->job.wish, .job = &c->job,
+	    .stop = &c->ending };
+	uint64_t before, after;
+	int asks, priced, err;
+
+	before = price_of_rest(c, &asks, &priced);
+	err = thaw_send(c->fs->repo, &c->job.packs, &conf, sent);
+	after = price_of_rest(c, &asks, &priced);
+	if (before > after)
+		c->spent = price_add(c->spent, before - after);
+	if (sent->asked.packs > 0)
+		c->begun = cold_clock();
+	return err;
+}
+
+/* Somebody has removed the job's file. */
+static int
+cancelled(struct cold *c)
+{
+	log_warn(0, "the thaw of what is read through this mount was "
+	    "cancelled");
+	c->noted = 0;
+	/* The kernel reads once more where it had read ahead in vain, which is
+	 * no new wish. */
+	atomic_store(&c->deaf, cold_clock() + DEAF_SECONDS);
+	give_up(c);
+	return 0;
+}
+
+static int
+ask(struct cold *c)
+{
+	struct thaw_sent sent = { 0 };
+	uint64_t sum;
+	int err, refused;
+
+	err = thaw_look(c->fs->repo, &c->job.packs, 1);
+	if (err != 0 || !may_ask(c, &sum))
+		return err;
+	if (c->noted && !thaw_job_exists(c->fs->repo, &c->job))
+		return cancelled(c);
+	err = thaw_job_save(c->fs->repo, &c->job);
+	if (err != 0)
+		return err;
+	c->noted = 1;
+	err = send_once(c, &sent);
+	if (err == 0 && sent.no_capacity) {
+		log_warn(0, "S3 has no capacity for expedited retrievals now; "
+		    "asking for the rest at the tier standard");
+		c->job.wish.tier = STORE_THAW_STANDARD;
+		thaw_job_save(c->fs->repo, &c->job);
+		if (may_ask(c, &sum))
+			err = send_once(c, &sent);
+	}
+	if (sent.cancelled)
+		return cancelled(c);
+	refused = err == -EACCES || err == -EOPNOTSUPP;
+	atomic_store(&c->refused, refused);
+	if (err == -EACCES)
+		log_err(0, "thaws need the permission s3:RestoreObject; see "
+		    "firn-policy(7)");
+	if (refused)
+		give_up(c);
+	return refused ? 0 : err;
+}
+
+/* --- rounds ------------------------------------------------------------- */
+
+/* Count, for .firn/thaw; 1 when something is not readable yet. */
+static int
+show(struct cold *c)
+{
+	struct thaw_count n[3] = { { 0, 0 }, { 0, 0 }, { 0, 0 } }, *one;
+	const struct pack_info *p;
+	size_t i;
+
+	for (i = 0; i < c->job.packs.n; i++) {
+		p = &c->job.packs.v[i];
+		if (!(p->flags & PACK_NEEDED))
+			continue;
+		one = pack_is_readable(p) ? &n[2] :
+		    p->state == STORE_THAWING ? &n[1] : &n[0];
+		one->packs++;
+		one->bytes += p->size;
+	}
+	pthread_mutex_lock(&c->lock);
+	c->shown.waiting = n[0];
+	c->shown.thawing = n[1];
+	c->shown.readable = n[2];
+	c->shown.spent = c->spent;
+	pthread_mutex_unlock(&c->lock);
+	return n[0].packs + n[1].packs > 0;
+}
+
+/* What another mount noted, and is readable as well by what is known here. */
+static int
+forget_done(void *ctx, struct thaw_job *j)
+{
+	struct cold *c = ctx;
+	const struct pack_info *p;
+	size_t i;
+
+	if (strcmp(j->what, c->job.what) != 0)
+		return 0;
+	for (i = 0; i < j->packs.n; i++) {
+		p = packset_find(&c->job.packs, j->packs.v[i].id);
+		if (p == NULL || !pack_is_readable(p))
+			return 0;
+	}
+	return thaw_job_remove(c->fs->repo, j->name);
+}
+
+/* All is readable, or given up: the job is done, and begins anew with the next
+ * read. */
+static void
+job_reset(struct cold *c)
+{
+	const struct thaw_wish wish = { .tier = c->fs->opt->thaw_tier,
+	    .days = c->fs->opt->thaw_days };
+
+	thaw_job_each(c->fs->repo, forget_done, c);
+	thaw_job_remove(c->fs->repo, c->job.name);
+	thaw_job_release(&c->job);
+	thaw_job_init(&c->job, &wish, "read through the mount");
+	c->begun = 0;
+	c->noted = 0;
+}
+
+static unsigned
+interval(const struct cold *c)
+{
+	unsigned first = c->fs->opt->thaw_poll;
+
+	if (c->job.wish.tier == STORE_THAW_EXPEDITED && first > EXPEDITED_POLL)
+		first = EXPEDITED_POLL;
+	return thaw_interval(first, c->looked - c->begun);
+}
+
+static void
+note_look(struct cold *c)
+{
+	c->looked = cold_clock();
+	if (c->begun == 0)
+		c->begun = c->looked;
+	pthread_mutex_lock(&c->lock);
+	c->shown.looked = time(NULL);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* One round. */
+static void
+work(struct cold *c)
+{
+	uint64_t upto;
+	struct want *wants = wants_take(c, &upto);
+	int err = 0, pending;
+
+	if (wants != NULL)
+		err = plan(c, wants, upto);
+	if (err == 0 && c->job.packs.n > 0)
+		err = ask(c);
+	note_look(c);
+	if (err != 0 && !c->ending)
+		log_warn(err, "cannot ask for thaws now; trying again");
+	if (err != 0 && wants != NULL && c->planned < upto)
+		wants_back(c, wants);
+	else
+		wants_free(wants);
+	c->failed = err != 0;
+	pending = show(c);
+	cold_wake(c);
+	if (!pending && c->job.packs.n > 0 && !cold_is_waited_for(c))
+		job_reset(c);
+}
+
+/* A mount that was killed left a job: what it wanted is wanted still.  It may
+ * be that of another mount that is there, so its file stays until all of it is
+ * readable. */
+static int
+take_over(void *ctx, struct thaw_job *j)
+{
+	struct cold *c = ctx;
+
+	return strcmp(j->what, c->job.what) == 0 ? job_add(c, &j->packs) : 0;
+}
+
+/* Until something is to be done: 1 for a round, 0 to look at who waits. */
+static int
+sleep_until(struct cold *c)
+{
+	struct timespec until = { 0, 0 };
+	int rc = 0, due = 0;
+
+	pthread_mutex_lock(&c->lock);
+	until.tv_sec = c->looked + (time_t)interval(c);
+	/* After a failure what is wanted waits for the interval, too. */
+	while (!c->ending && !c->stirred && rc == 0 &&
+	    (c->wants == NULL || c->failed)) {
+		if (c->job.packs.n == 0 && c->parked == NULL && !c->failed)
+			pthread_cond_wait(&c->changed, &c->lock);
+		else
+			rc = pthread_cond_timedwait(&c->changed, &c->lock,
+			    &until);
+	}
+	due = rc == ETIMEDOUT || (c->wants != NULL && !c->failed);
+	pthread_mutex_unlock(&c->lock);
+	return due;
+}
+
+void *
+cold_run(void *ctx)
+{
+	struct cold *c = ctx;
+
+	if (cold_mode(c) != COLD_FAIL) {
+		thaw_job_each(c->fs->repo, take_over, c);
+		if (c->job.packs.n > 0)
+			work(c);
+	}
+	while (!c->ending) {
+		if (sleep_until(c))
+			work(c);
+		else if (!c->ending)
+			cold_wake(c);
+	}
+	return NULL;
+}

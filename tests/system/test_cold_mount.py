@@ -1,0 +1,381 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Archived data through the mount: cold=, who waits, and what is told."""
+import errno
+import os
+import random
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from cold import DAY, PRICES, Cold
+from firn_tool import assert_same, mount_process, unmount_all, wait_for
+
+pytestmark = pytest.mark.usefixtures("fuse")
+POLL = "thaw-poll=1"
+
+
+@pytest.fixture
+def cold(sim):
+    sim.env["FIRN_PRICES"] = str(PRICES)
+    return Cold(sim)
+
+
+def text(mnt, name):
+    return (mnt / ".firn" / name).read_text()
+
+
+def told(mnt, name):
+    """A line of .firn/thaw."""
+    lines = dict(line.split(None, 1) for line in text(mnt, "thaw").splitlines())
+    return lines[name]
+
+
+def cold_read(path, error=errno.EAGAIN):
+    """read(2) fails; open(path).read() would take EAGAIN for want of data."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        with pytest.raises(OSError) as e:
+            os.read(fd, 1000)
+        assert e.value.errno == error
+    finally:
+        os.close(fd)
+
+
+class Reader(threading.Thread):
+    """cat of one file."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.process = subprocess.Popen(["cat", path], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE)
+        self.out = self.err = None
+        self.start()
+
+    def run(self):
+        self.out, self.err = self.process.communicate()
+
+    def waits(self):
+        return self.process.poll() is None
+
+    def data(self):
+        self.join()
+        assert self.process.returncode == 0, self.err
+        return self.out
+
+
+def test_fail(cold):
+    """At once, with the command to run; what needs no thaw is as ever."""
+    cold.add("a")
+    (cold.src / "small").write_bytes(b"x" * 100)
+    cold.add("b")
+    with cold.firn.mount() as mnt:
+        top = mnt / ("latest" + str(cold.src))
+        assert sorted(os.listdir(top)) == ["a", "b", "small"]
+        assert (top / "small").read_bytes() == b"x" * 100
+        assert (top / "a" / "file0").stat().st_size == 100_000
+        assert text(mnt, "cold") == "fail\n"
+        for _ in range(3):
+            cold_read(top / "a" / "file0")
+        lines = [line for line in text(mnt, "errors").splitlines() if "file0" in line]
+        assert len(lines) == 1 and "times since" not in lines[0], lines
+        command = lines[0].split("`")[1].replace("'", "").split()
+        assert command[:2] == ["firn", "thaw"]
+        assert cold.asked() == set()
+        cold.firn(*command[1:], "--yes")
+        assert cold.asked() == cold.needed(cold.src / "a" / "file0")
+        cold.all_ready()
+        assert (top / "a" / "file0").read_bytes() == (cold.src / "a" / "file0").read_bytes()
+        cold_read(top / "b" / "file0")
+
+
+def test_thaw(cold):
+    """Asks for all packs of the file, once, and fails; later it reads."""
+    cold.add("a")
+    cold.add("b")
+    with cold.firn.mount(options=f"cold=thaw,{POLL}") as mnt:
+        path = mnt / ("latest" + str(cold.src)) / "a" / "file1"
+        for _ in range(5):
+            cold_read(path)
+        wait_for(lambda: cold.asked(), "the request")
+        wait_for(lambda: told(mnt, "asked-for").startswith("1 "), ".firn/thaw")
+        assert cold.asked() == cold.needed(cold.src / "a" / "file1")
+        assert cold.firn.json("thaw", "--list")[0]["packs"] == 1
+        cold_read(path)
+        assert cold.accepted_once()
+        cold.all_ready()
+        assert path.read_bytes() == (cold.src / "a" / "file1").read_bytes()
+        wait_for(lambda: cold.firn.json("thaw", "--list") == [], "the job to end")
+
+
+def test_wait(cold):
+    """Twenty readers, packs in any order, one of them interrupted."""
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    dice = random.Random(seed)
+    names = [f"d{i:02}" for i in range(20)]
+    for name in names:
+        cold.add(name, files=1)
+    needed = {name: cold.needed(cold.src / name).pop() for name in names}
+    with cold.firn.mount(options=f"cold=wait,{POLL}") as mnt:
+        top = mnt / ("latest" + str(cold.src))
+        readers = {name: Reader(top / name / "file0") for name in names}
+        wait_for(lambda: len(cold.asked()) == 20, "20 requests")
+        assert all(r.waits() for r in readers.values())
+        assert int(told(mnt, "readers-waiting")) >= 20
+        victim = dice.choice(names)
+        readers[victim].process.send_signal(signal.SIGINT)
+        wait_for(lambda: not readers[victim].waits(), "the one to be interrupted")
+        # What is not cold is served beside them.
+        assert len(os.listdir(top)) == 20
+        rest = [name for name in names if name != victim]
+        dice.shuffle(rest)
+        for i, name in enumerate(rest):
+            assert all(readers[other].waits() for other in rest[i:])
+            cold.ready(needed[name])
+            assert readers[name].data() == (cold.src / name / "file0").read_bytes()
+        assert cold.accepted_once()
+    wait_for(lambda: mount_process(cold.firn.work / "mnt") == 0, "the mount to end")
+
+
+def test_wait_for_many(cold):
+    """More readers than the mount has threads, and than the kernel reads ahead."""
+    cold.add("a", files=400, size=20_000)
+    cold.tier = "STANDARD"
+    cold.add("hot")
+    with cold.firn.mount(options=f"cold=wait,{POLL}") as mnt:
+        top = mnt / ("latest" + str(cold.src))
+        readers = [Reader(top / "a" / f"file{i}") for i in range(300)]
+        wait_for(lambda: int(told(mnt, "readers-waiting")) >= 300, "300 to wait")
+        assert (top / "hot" / "file0").read_bytes() == \
+            (cold.src / "hot" / "file0").read_bytes()
+        cold.all_ready()
+        for i, r in enumerate(readers):
+            assert r.data() == (cold.src / "a" / f"file{i}").read_bytes()
+
+
+def test_ends_with_waiters(cold):
+    """A mount that is told to end lets its waiters go; one whose waiters were
+    killed is unmounted as ever."""
+    cold.add("a")
+    where = cold.firn.work / "mnt"
+    with cold.firn.mount(options=f"cold=wait,{POLL}") as mnt:
+        reader = Reader(mnt / ("latest" + str(cold.src)) / "a" / "file0")
+        wait_for(lambda: cold.asked(), "the request")
+        reader.process.kill()
+        reader.join()
+    cold.firn("mount", where, "-o", f"cold=wait,{POLL}")
+    reader = Reader(where / ("latest" + str(cold.src)) / "a" / "file0")
+    wait_for(lambda: int(told(where, "readers-waiting")) >= 1, "the reader")
+    pid = mount_process(where)
+    os.kill(pid, signal.SIGTERM)
+    reader.join()
+    assert reader.process.returncode != 0
+    wait_for(lambda: mount_process(where) == 0, "the end")
+    unmount_all(where)
+
+
+def test_mode_at_run_time(cold):
+    cold.add("a")
+    with cold.firn.mount(options=POLL) as mnt:
+        path = mnt / ("latest" + str(cold.src)) / "a" / "file0"
+        cold_read(path)
+        assert cold.asked() == set()
+        cold.firn("mount", "--cold", "wait", mnt)
+        wait_for(lambda: text(mnt, "cold") == "wait\n", "the mode to show")
+        reader = Reader(path)
+        wait_for(lambda: cold.asked(), "the request")
+        wait_for(lambda: int(told(mnt, "readers-waiting")) >= 1, "the reader")
+        # Who waits is let go.
+        cold.firn("mount", "--cold", "fail", mnt)
+        reader.join()
+        assert b"temporarily unavailable" in reader.err
+        cold.firn("mount", "--cold", "never", mnt, status=2)
+    r = cold.firn("mount", "--cold", "wait", cold.firn.work, status=1)
+    assert "is a repository mounted" in r.err
+
+
+def test_attributes(cold):
+    """Of files and directories; they are not listed."""
+    cold.add("a", files=2)
+    cold.add("b", files=2)
+    (cold.src / "b" / "small").write_bytes(b"x")
+    cold.backup()
+    size = {name: cold.firn.objects.sizes("data/")[pack] for name in "ab"
+            for pack in cold.needed(cold.src / name)}
+    with cold.firn.mount() as mnt:
+        top = mnt / ("latest" + str(cold.src))
+
+        def attr(path, name):
+            return os.getxattr(path, "user.firn." + name).decode()
+        for path in (top, top / "a", top / "a" / "file0"):
+            assert attr(path, "tier") == "cold"
+            assert os.listxattr(path) == []
+        assert attr(top / "b" / "small", "tier") == "hot"
+        assert attr(top / "b" / "small", "cold-bytes") == "0"
+        assert int(attr(top / "a", "cold-bytes")) == size["a"]
+        assert int(attr(top, "cold-bytes")) == size["a"] + size["b"]
+        assert int(attr(os.path.realpath(mnt / "latest"), "cold-bytes")) == sum(size.values())
+        quote = attr(top / "a", "thaw-quote")
+        assert "USD" in quote and "bulk" in quote and "48 h" in quote
+        told_by_command = cold.quote("latest", cold.src / "a")["tiers"]["bulk"]["sum"]
+        assert told_by_command in quote
+        cold.thaw("latest", cold.src / "a")
+        assert attr(top / "a", "tier") == "thawing"
+        assert attr(top, "tier") == "cold"
+        cold.all_ready()
+        assert attr(top / "a", "tier").startswith("thawed until 20")
+        assert attr(top / "a", "thaw-quote") == "nothing to be thawed"
+        with pytest.raises(OSError) as e:
+            os.getxattr(mnt / ".firn", "user.firn.tier")
+        assert e.value.errno == errno.ENODATA
+
+
+def test_cache_serves_cold(cold):
+    """Cells that the disk cache has are read without asking anybody."""
+    cold.add("a")
+    with cold.firn.mount(options=f"cold=wait,{POLL}") as mnt:
+        path = mnt / ("latest" + str(cold.src)) / "a" / "file0"
+        reader = Reader(path)
+        wait_for(lambda: cold.asked(), "the request")
+        cold.all_ready()
+        data = reader.data()
+    cold.expire(*cold.asked())
+    cold.sim.stats.reset()
+    with cold.firn.mount() as mnt:
+        assert (mnt / ("latest" + str(cold.src)) / "a" / "file0").read_bytes() == data
+        assert os.getxattr(mnt / ("latest" + str(cold.src)) / "a", "user.firn.tier") == b"hot"
+    assert cold.refused_gets() == 0
+
+
+def test_expires_while_it_is_read(cold):
+    """The read goes on when its data was thawed again; never other data."""
+    cold.add("a", files=1, size=9_000_000)
+    with cold.firn.mount(options=f"cold=wait,no-cache,memory=8M,{POLL}") as mnt:
+        path = mnt / ("latest" + str(cold.src)) / "a" / "file0"
+        want = (cold.src / "a" / "file0").read_bytes()
+        first = Reader(path)
+        wait_for(lambda: cold.asked(), "the request")
+        cold.all_ready()
+        assert first.data() == want
+        subprocess.run(["sh", "-c", "echo 3 > /proc/sys/vm/drop_caches"], check=False)
+        with open(path, "rb", buffering=0) as f:
+            os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+            os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            assert f.read(4096) == want[:4096]
+            cold.expire(*cold.asked())
+            second = Reader(path)
+            wait_for(lambda: sum(sum(c.values()) for c in cold.restores().values()) == 2 or
+                     not second.waits(), "the second request")
+            cold.all_ready()
+            assert second.data() == want
+            f.seek(8_000_000)
+            assert f.read(4096) == want[8_000_000:8_004_096]
+
+
+def test_pack_is_gone(cold):
+    """Nobody waits for what the store does not have."""
+    cold.add("a")
+    cold.firn.objects.delete(cold.needed(cold.src / "a").pop())
+    with cold.firn.mount(options=f"cold=wait,{POLL}") as mnt:
+        cold_read(mnt / ("latest" + str(cold.src)) / "a" / "file0", errno.EIO)
+
+
+def test_may_not_restore(cold):
+    """Permission to read and none to thaw: an error at once, with what is missing."""
+    cold.add("a")
+    cold.sim.faults.add(kind="403", verb="RestoreObject")
+    with cold.firn.mount(options=f"cold=wait,{POLL}") as mnt:
+        cold_read(mnt / ("latest" + str(cold.src)) / "a" / "file0")
+        assert "s3:RestoreObject" in text(mnt, "errors")
+
+
+def test_budget(cold):
+    """What is read beyond it is not asked for."""
+    cold.add("a")
+    cold.add("b")
+    cost = float(cold.quote("latest", cold.src / "a")["tiers"]["standard"]["sum"])
+    with cold.firn.mount(options=f"cold=wait,{POLL},thaw-budget={cost * 1.5:.9f}") as mnt:
+        top = mnt / ("latest" + str(cold.src))
+        reader = Reader(top / "a" / "file0")
+        wait_for(lambda: cold.asked(), "the request")
+        cold_read(top / "b" / "file0")
+        assert cold.asked() == cold.needed(cold.src / "a")
+        assert "thaw-budget" in text(mnt, "errors")
+        assert reader.waits()
+        cold.all_ready()
+        assert reader.data() == (cold.src / "a" / "file0").read_bytes()
+
+
+def test_cancelled(cold):
+    """`firn thaw --cancel` of what a mount could not ask for yet lets its
+    readers go."""
+    cold.add("a")
+    cold.sim.faults.add(kind="throttling", verb="RestoreObject")
+    with cold.firn.mount(options=f"cold=wait,{POLL},timeout=5") as mnt:
+        reader = Reader(mnt / ("latest" + str(cold.src)) / "a" / "file0")
+        wait_for(lambda: cold.firn.json("thaw", "--list"), "the job")
+        assert reader.waits()
+        cold.firn("thaw", "--cancel")
+        reader.join()
+        assert b"temporarily unavailable" in reader.err
+        assert "cancelled" in text(mnt, "errors")
+        # It is wanted again when it is read again.
+        cold.sim.faults.clear()
+        readers = []
+
+        def read_again():
+            if not readers or not readers[-1].waits():
+                readers.append(Reader(mnt / ("latest" + str(cold.src)) / "a" / "file0"))
+            return told(mnt, "asked-for").startswith("1 ")
+        wait_for(read_again, "the request")
+        cold.all_ready()
+        assert readers[-1].data() == (cold.src / "a" / "file0").read_bytes()
+
+
+def test_killed_mount_goes_on(cold):
+    """What a mount had asked for is followed by the next one, and not asked for
+    again."""
+    for name in "abc":
+        cold.add(name, files=1)
+    where = cold.firn.work / "mnt"
+    with cold.firn.mount(options=f"cold=thaw,{POLL}") as mnt:
+        for name in "abc":
+            cold_read(mnt / ("latest" + str(cold.src)) / name / "file0")
+        wait_for(lambda: len(cold.asked()) == 3, "the requests")
+        os.kill(mount_process(where), signal.SIGKILL)
+        wait_for(lambda: mount_process(where) == 0, "its end")
+    with cold.firn.mount(options=f"cold=wait,{POLL}") as mnt:
+        wait_for(lambda: told(mnt, "asked-for").startswith("3 "), "the job")
+        readers = [Reader(mnt / ("latest" + str(cold.src)) / name / "file0")
+                   for name in "abc"]
+        cold.all_ready()
+        for name, reader in zip("abc", readers):
+            assert reader.data() == (cold.src / name / "file0").read_bytes()
+        assert cold.accepted_once()
+        wait_for(lambda: cold.firn.json("thaw", "--list") == [], "the jobs to end")
+
+
+def test_life(cold, work):
+    """Back up, browse, quote, thaw one directory, copy it out while the rest stays
+    cold, let it expire: cold again."""
+    for name in ("a", "b"):
+        cold.add(name)
+        os.symlink("file0", cold.src / name / "link")
+        cold.backup()
+    with cold.firn.mount(options=POLL) as mnt:
+        top = mnt / ("latest" + str(cold.src))
+        assert sorted(os.listdir(top / "b")) == ["file0", "file1", "file2", "link"]
+        assert cold.quote("latest", cold.src / "b")["cold"]["packs"] == 1
+        cold.thaw("--days", "1", "latest", cold.src / "b")
+        assert cold.asked() == cold.needed(cold.src / "b")
+        cold.sim.clock.advance(DAY / 2)
+        subprocess.run(["cp", "-a", top / "b", work / "out"], check=True)
+        assert_same(cold.src / "b", work / "out")
+        cold_read(top / "a" / "file0")
+    cold.sim.clock.advance(3 * DAY)
+    other = cold.firn.client()
+    with other.mount() as mnt:
+        cold_read(mnt / ("latest" + str(cold.src)) / "b" / "file0")
+    assert cold.accepted_once()
