@@ -49,11 +49,11 @@ def s3_environment(url, access="AKIDTEST", secret="SECRETTEST"):
             "AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1"}
 
 
-def in_bucket(work, account, bucket, prefix):
+def in_bucket(work, account, bucket, prefix, *options):
     """An initialised repository in a bucket; account: URL, access and secret key."""
     firn = Firn(work, f"s3://{bucket}/{prefix}", s3_environment(*account))
     firn.objects = BucketObjects(*account, bucket, prefix)
-    firn("init", "--kdf-memory", "1M")
+    firn("init", "--kdf-memory", "1M", *options)
     return firn
 
 
