@@ -85,6 +85,19 @@ def on_rgw(work, rgw):
 
 
 @pytest.fixture
+def gated(work, rgw):
+    """The simulator, which has the archive, in front of Ceph RGW, which has the bytes."""
+    bucket = f"g{uuid.uuid4().hex}"
+    rgw.create_bucket(bucket)
+    behind = (rgw.url, rgw.access_key, rgw.secret_key, bucket, ["GLACIER"])
+    with S3Sim(["bucket"], gate=behind) as server:
+        firn = in_bucket(work, (server.url, "AKIDTEST", "SECRETTEST"), "bucket",
+                         "some/prefix")
+        firn.sim = server
+        yield firn
+
+
+@pytest.fixture
 def on_rgw_versioned(work, rgw):
     """An initialised repository in a versioned bucket of Ceph RGW."""
     bucket = f"v{uuid.uuid4().hex}"

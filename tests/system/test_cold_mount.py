@@ -360,6 +360,31 @@ def test_killed_mount_goes_on(cold):
 def test_life(cold, work):
     """Back up, browse, quote, thaw one directory, copy it out while the rest stays
     cold, let it expire: cold again."""
+    life(cold, work)
+
+
+def test_life_on_a_real_server(gated, work):
+    """The same with the bytes in Ceph RGW, of its class GLACIER."""
+    gated.env["FIRN_PRICES"] = str(PRICES)
+    life(Cold(gated, tier="GLACIER"), work)
+
+
+def test_wait_on_a_real_server(gated):
+    gated.env["FIRN_PRICES"] = str(PRICES)
+    cold = Cold(gated, tier="GLACIER")
+    for name in "abc":
+        cold.add(name, files=1)
+    with gated.mount(options=f"cold=wait,{POLL}") as mnt:
+        readers = {name: Reader(mnt / ("latest" + str(cold.src)) / name / "file0")
+                   for name in "abc"}
+        wait_for(lambda: len(cold.asked()) == 3, "the requests")
+        for name in "cab":
+            assert readers[name].waits()
+            cold.ready(*cold.needed(cold.src / name))
+            assert readers[name].data() == (cold.src / name / "file0").read_bytes()
+
+
+def life(cold, work):
     for name in ("a", "b"):
         cold.add(name)
         os.symlink("file0", cold.src / name / "link")
