@@ -38,9 +38,12 @@ static void
 look(void *p)
 {
 	static const char *const secret[] = { SECRET, SESSION, WEB };
-	size_t len = p != NULL ? malloc_usable_size(p) : 0, i;
+	size_t len, i;
 
 	looked++;
+	if (p == NULL)
+		return;
+	len = malloc_usable_size(p);
 	for (i = 0; i < sizeof(secret) / sizeof(secret[0]); i++)
 		if (memmem(p, len, secret[i], strlen(secret[i])) != NULL) {
 			found++;
