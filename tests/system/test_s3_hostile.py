@@ -2,6 +2,7 @@
 """A server that answers what no S3 answers: nothing hangs, nothing is believed,
 and what is signed goes nowhere else."""
 import contextlib
+import os
 import socket
 import threading
 
@@ -81,7 +82,9 @@ def test_garbage(firn, work, operation):
 def test_garbage_to_a_mount(firn, work, fuse):
     """EIO and nothing else; and it is well again when the server is."""
     source = Source(work / "src", seeded(), files=5)
-    big = max(source.files(), key=lambda p: p.stat().st_size)
+    # Too large to stand in its directory's page.
+    big = source.path / "big"
+    big.write_bytes(os.urandom(300_000))
     firn.backup("--series", "s", source.path)
     with foreground_mount(firn, "timeout=1,no-cache") as (mnt, _, log):
         for kind in GARBAGE[:-1]:
