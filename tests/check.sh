@@ -220,14 +220,13 @@ ok "thread sanitizer build" make_once "$build/tsan" --enable-tsan \
 wait
 unit "unit tests" "$build" &
 unit "unit tests, sanitizers" "$build/asan" &
+python "simulator" "$build" "$stores" tests/s3sim tests/test_rgw.py &
 wait
 ok "fuzz corpora" corpora "$build/asan" &
 for m in man/*.[1-9]; do
 	ok "mandoc $m" mandoc -T lint -W warning "$m"
 done
 ok "install, uninstall" sh tests/install.sh "$build" "$scratch/prefix"
-wait
-python "simulator" "$build" "$stores" tests/s3sim tests/test_rgw.py &
 wait
 python "system" "$build" "$stores" tests/system &
 wait

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "cache_test.h"
+#include "slow.h"
 
 #define THREADS 8
 
@@ -94,7 +95,7 @@ static void
 test_threads(void **state)
 {
 	(void)state;
-	run_threads(1, 120, 300);
+	run_threads(1, 120, ROUNDS(300));
 }
 
 /* Few keys, so that they meet. */
@@ -102,14 +103,14 @@ static void
 test_threads_same_cells(void **state)
 {
 	(void)state;
-	run_threads(1, 6, 500);
+	run_threads(1, 6, ROUNDS(500));
 }
 
 static void
 test_threads_without_holes(void **state)
 {
 	(void)state;
-	run_threads(0, 120, 200);
+	run_threads(0, 120, ROUNDS(200));
 }
 
 /* ---------------------------------------------------- second opener */

@@ -3,6 +3,7 @@
  * The chunker against its definition: where it cuts, and how that spreads.
  */
 #include "chunker_test.h"
+#include "slow.h"
 
 /* FIPS 197, appendix A.1 and B. */
 static const uint8_t fips_key[16] = { 0x2b, 0x7e, 0x15, 0x16, 0x28, 0xae, 0xd2,
@@ -52,7 +53,7 @@ test_lengths(void **state)
 	uint8_t *data = rnd_new(max + 200);
 
 	(void)state;
-	for (int round = 0; round < 8; round++) {
+	for (int round = 0; round < ROUNDS(8); round++) {
 		struct chunker *c = chunker(target);
 
 		/* A random chunk hardly ever grows to max. */
