@@ -147,6 +147,12 @@ s3_client_bucket(const struct s3_client *c)
 	return c->url.bucket;
 }
 
+unsigned
+s3_client_timeout(const struct s3_client *c)
+{
+	return c->timeout;
+}
+
 /* What the answer's error document says, if it is one. */
 static void
 read_error(struct s3_round *r)
@@ -471,6 +477,15 @@ give_up(struct s3_client *c, const struct s3_round *r)
 	return r->verdict.err;
 }
 
+/* It may go better later. */
+static int
+is_passing(const struct s3_round *r)
+{
+	return r->verdict.action == S3_RETRY ||
+	    r->verdict.action == S3_SLOW_DOWN ||
+	    (r->verdict.action == S3_MOVE && r->rp->status == 307);
+}
+
 /* 1: another round; 0: done; -errno: it ends here. */
 static int
 decide(struct s3_client *c, struct s3_round *r)
@@ -509,10 +524,13 @@ decide(struct s3_client *c, struct s3_round *r)
 	}
 	if (r->rp->stale && r->stale++ < CALL_STALE)
 		again = 1;
+	if (r->call->single) {
+		r->call->unsure = again || is_passing(r);
+		return give_up(c, r);
+	}
 	if (again)
 		return 1;
-	if (v->action == S3_RETRY || v->action == S3_SLOW_DOWN ||
-	    (v->action == S3_MOVE && r->rp->status == 307)) {
+	if (is_passing(r)) {
 		err = s3_client_back_off(c, r);
 		if (err == 0)
 			return 1;

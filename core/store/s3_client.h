@@ -64,6 +64,13 @@ struct s3_call {
 	void *ctx;		/* for check */
 	struct s3_refusal *refusal;	/* failures go here, not to the log */
 	int once;		/* an answer of 4xx is final */
+	/*
+	 * Sent once, whatever comes of it: for what a repetition might undo.
+	 * `unsure` is set where it would have been repeated; it may have been
+	 * carried out.
+	 */
+	int single;
+	int unsure;
 };
 
 /* `base` is told of each request, and may cancel.  Logged. */
@@ -73,6 +80,9 @@ void s3_client_free(struct s3_client *c);
 /* "some/where/" that names begin with in keys, or "". */
 const char *s3_client_prefix(const struct s3_client *c);
 const char *s3_client_bucket(const struct s3_client *c);
+
+/* Seconds that a call may take. */
+unsigned s3_client_timeout(const struct s3_client *c);
 
 /* 1 when no endpoint but Amazon's own is set. */
 int s3_client_is_aws(struct s3_client *c);

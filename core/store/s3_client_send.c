@@ -144,6 +144,7 @@ draft_send(struct s3_client *c, const struct s3_call *call, struct draft *d,
 		.out = call->out,
 		.outlen = call->outlen,
 		.doc = call->doc,
+		.fresh = call->single,
 		.hedge_ms = call->method == S3_HTTP_GET && call->out != NULL ?
 		    s3_hedge_delay(&c->hedge, call->outlen) : 0,
 		.may_hedge = may_hedge,

@@ -122,7 +122,7 @@ s3_http_do(struct s3_http *h, const struct s3_http_request *rq,
 	if (l == NULL)
 		return S3_HTTP_NOMEM;
 	x.curl = l->first;
-	result = exchange_begin(&x, 0);
+	result = exchange_begin(&x, rq->fresh);
 	if (result == S3_HTTP_DONE)
 		result = s3_http_race(l, &x);
 	exchange_end(&x);

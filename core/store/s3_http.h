@@ -51,6 +51,8 @@ struct s3_http_request {
 	void *out;
 	size_t outlen;
 	struct buf *doc;	/* emptied first; its ceiling holds */
+	/* On a new connection; libcurl itself repeats what met a dead one. */
+	int fresh;
 	/*
 	 * GET: when there is no whole answer after so long, ask once more on
 	 * a new connection, and take what is whole first.  0: never.

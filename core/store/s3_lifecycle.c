@@ -2,6 +2,10 @@
 /*
  * Our lifecycle rule in a bucket: read all, change one, put, read back.
  *
+ * A document that is put replaces all rules, also those that others have put
+ * since ours was read.  So it is sent once only, and where nobody knows what
+ * came of it, all begins again with reading.
+ *
  * Our rule is known by its ID, which names the place of the repository in the
  * bucket by a hash: an ID has room for 255 bytes, a prefix for 1,024.
  */
@@ -15,6 +19,8 @@
 #include "store/s3_rules.h"
 #include "store/store_s3_internal.h"
 
+#define PAUSE		500	/* ms between reads */
+#define PAUSE_MAX	20000
 #define READS		20	/* a bucket's rules may lag for a while */
 #define IA_DAYS		30	/* in STANDARD before an infrequent class */
 #define MINIMUM		"x-amz-transition-default-minimum-object-size"
@@ -115,23 +121,26 @@ rules_read(struct s3 *s, struct lifecycle *l)
 	return err == 0 ? 0 : refused(s, err, &no, "read");
 }
 
-/* What S3 answers to a put of rules is empty, with some servers not quite. */
+/*
+ * Once.  -EAGAIN, not logged: it may have been done or not, see *no.  Servers
+ * differ in what they answer; what is read afterwards counts.
+ */
 static int
-rules_put(struct s3 *s, const struct lifecycle *l, const struct buf *text)
+rules_put(struct s3 *s, const struct lifecycle *l, const struct buf *text,
+    struct s3_refusal *no)
 {
 	struct buf doc = BUF_INIT(S3_DOC_MAX);
 	struct s3_document d;
-	struct s3_refusal no;
 	struct s3_call call = {
 		.verb = STORE_PUT, .method = text != NULL ? S3_HTTP_PUT :
 		    S3_HTTP_DELETE,
-		.query = &query, .nquery = 1, .doc = &doc, .refusal = &no,
-		.check = s3_bare_check,
+		.query = &query, .nquery = 1, .doc = &doc, .refusal = no,
+		.single = 1,
 	};
 	struct s3_http_reply rp;
 	int err = 0;
 
-	memset(&no, 0, sizeof(no));
+	memset(no, 0, sizeof(*no));
 	if (text != NULL)
 		err = s3_document_add(&call, text->data, text->len, &d);
 	if (l->minimum[0] != '\0' && text != NULL)
@@ -140,7 +149,9 @@ rules_put(struct s3 *s, const struct lifecycle *l, const struct buf *text)
 	if (err == 0)
 		err = s3_client_do(s->client, &call, &rp);
 	buf_release(&doc);
-	return err == 0 ? 0 : refused(s, err, &no, "write");
+	if (err != 0 && call.unsure && !store_is_canceled(&s->base))
+		return -EAGAIN;
+	return err == 0 ? 0 : refused(s, err, no, "write");
 }
 
 static void
@@ -212,21 +223,38 @@ is_as_wished(const struct lifecycle *l, const char *class_name,
 	    strcmp(r->to, class_name) == 0 && strcmp(r->prefix, l->data) == 0;
 }
 
+static int
+pause_for(struct s3 *s, unsigned ms)
+{
+	const struct timespec slice = { 0, 50 * 1000 * 1000 };
+	unsigned i;
+
+	for (i = 0; i < ms / 50 && !store_is_canceled(&s->base); i++)
+		nanosleep(&slice, NULL);
+	return store_is_canceled(&s->base) ? -ECANCELED : 0;
+}
+
+static int
+others_same(const struct lifecycle *a, const struct lifecycle *b)
+{
+	return s3_rules_same(&a->rules, &b->rules, a->id) &&
+	    (a->minimum[0] == '\0' || b->minimum[0] == '\0' ||
+	    strcmp(a->minimum, b->minimum) == 0);
+}
+
 /* Buckets' settings come into force with some delay, so the old rules may be
  * read for a while. */
 static int
 read_back(struct s3 *s, const struct lifecycle *before,
     const char *class_name, unsigned days, struct lifecycle *after)
 {
-	const struct timespec pause = { 0, 500 * 1000 * 1000 };
 	int err = 0, i;
 
 	for (i = 0; i < READS && err == 0; i++) {
 		if (i > 0)
-			nanosleep(&pause, NULL);
-		if (store_is_canceled(&s->base))
-			return -ECANCELED;
-		err = rules_read(s, after);
+			err = pause_for(s, PAUSE);
+		if (err == 0)
+			err = rules_read(s, after);
 		if (err == 0 && is_as_wished(after, class_name, days))
 			break;
 	}
@@ -236,9 +264,7 @@ read_back(struct s3 *s, const struct lifecycle *before,
 		return log_err(-EIO, "the lifecycle rules of the bucket of "
 		    "'%s' are not what was put; look at them with the tools "
 		    "of the provider", s->base.url);
-	if (!s3_rules_same(&before->rules, &after->rules, before->id) ||
-	    (before->minimum[0] != '\0' && after->minimum[0] != '\0' &&
-	    strcmp(before->minimum, after->minimum) != 0))
+	if (!others_same(before, after))
 		return log_err(-EIO, "other lifecycle rules of the bucket of "
 		    "'%s' have changed at the same time; look at them with "
 		    "the tools of the provider", s->base.url);
@@ -247,7 +273,7 @@ read_back(struct s3 *s, const struct lifecycle *before,
 
 static int
 change(struct s3 *s, const struct lifecycle *l, const char *class_name,
-    unsigned days)
+    unsigned days, struct s3_refusal *no)
 {
 	struct buf text = BUF_INIT(S3_RULES_DOC + 8192);
 	size_t n;
@@ -262,9 +288,40 @@ change(struct s3 *s, const struct lifecycle *l, const char *class_name,
 		    "lifecycle rules, and no room for another", s->base.url,
 		    S3_RULES_MAX);
 	else
-		err = rules_put(s, l, n > 0 ? &text : NULL);
+		err = rules_put(s, l, n > 0 ? &text : NULL, no);
 	buf_release(&text);
 	return err;
+}
+
+/*
+ * Reads, puts, and where that is not known to have been done or refused, reads
+ * again, until it is as wished or the time is up.  1: a put was answered, and
+ * *l is what was there before it; 0: *l is as wished.
+ */
+static int
+set_rounds(struct s3 *s, struct lifecycle *l, const char *class_name,
+    unsigned days)
+{
+	unsigned pause = PAUSE, waited = 0;
+	unsigned most = s3_client_timeout(s->client) * 1000;
+	struct s3_refusal no;
+	int err;
+
+	for (;;) {
+		err = rules_read(s, l);
+		if (err != 0 || is_as_wished(l, class_name, days))
+			return err;
+		err = change(s, l, class_name, days, &no);
+		if (err != -EAGAIN)
+			return err == 0 ? 1 : err;
+		if (waited >= most)
+			return refused(s, -EBUSY, &no, "write");
+		err = pause_for(s, pause);
+		if (err != 0)
+			return err;
+		waited += pause;
+		pause = pause < PAUSE_MAX / 2 ? 2 * pause : PAUSE_MAX;
+	}
 }
 
 int
@@ -286,15 +343,13 @@ s3_lifecycle_set(struct store *base, const char *class_name, unsigned days,
 	if (err != 0)
 		log_err(err, "cannot change the lifecycle rules");
 	else
-		err = rules_read(s, &before);
-	if (err == 0 && !is_as_wished(&before, class_name, days)) {
-		err = change(s, &before, class_name, days);
-		if (err == 0)
-			err = read_back(s, &before, class_name, days, &after);
+		err = set_rounds(s, &before, class_name, days);
+	if (err == 0) {
+		describe(s, &before, out);
+	} else if (err == 1) {
+		err = read_back(s, &before, class_name, days, &after);
 		if (err == 0)
 			describe(s, &after, out);
-	} else if (err == 0) {
-		describe(s, &before, out);
 	}
 	lifecycle_release(&before);
 	lifecycle_release(&after);

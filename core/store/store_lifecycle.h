@@ -6,8 +6,10 @@
  *
  * A bucket has one document for all its rules, which is replaced as a whole.
  * So it is read, the rules of others are put back as they were written, to the
- * byte, and what is there in the end is read and compared.  S3 has no condition
- * for it: who changes rules at the same time may still lose a change.
+ * byte, and what is there in the end is read and compared.  A document is sent
+ * once; where its answer is lost or asks to come again, all is read again first.
+ * S3 has no condition for it: what others put between our reading and our
+ * putting, an instant, is lost, and nobody can tell.
  */
 #ifndef FIRN_STORE_STORE_LIFECYCLE_H
 #define FIRN_STORE_STORE_LIFECYCLE_H

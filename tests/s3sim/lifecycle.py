@@ -65,6 +65,8 @@ def put_lifecycle(request):
     if minimum not in SIZES:
         raise S3Error("InvalidArgument", ArgumentName=MINIMUM)
     request.bucket.lifecycle = (data, minimum)
+    if request.quirk("rules-echoed"):
+        return Response.of(200, b"<LifecycleConfiguration/>", headers=[(MINIMUM, minimum)])
     return Response(200, [(MINIMUM, minimum)])
 
 

@@ -5,11 +5,12 @@ import hashlib
 import json
 import pathlib
 import re
+import threading
 
 import pytest
 
 from conftest import s3_environment
-from firn_tool import Firn, assert_same
+from firn_tool import Firn, assert_same, wait_for
 from objects import BucketObjects
 from s3sim import S3Sim
 from s3sim.client import Client
@@ -225,6 +226,48 @@ def test_rule(bucket, work):
     data, minimum = bucket.sim.bucket("bucket").lifecycle
     assert data.decode() == f"<LifecycleConfiguration>{OTHERS}</LifecycleConfiguration>"
     assert minimum == "varies_by_storage_class"
+
+
+def rule_text(name, prefix, actions):
+    return (f"<Rule><ID>{name}</ID><Filter><Prefix>{prefix}</Prefix></Filter>"
+            f"<Status>Enabled</Status>{actions}</Rule>")
+
+
+EXPIRE = "<Expiration><Days>30</Days></Expiration>"
+
+
+@pytest.mark.parametrize("fault", ["503-slowdown", "500", "lost-reply", "500-after-commit"])
+def test_rule_never_puts_back_what_was(bucket, fault):
+    """Somebody adds a rule while ours meets with failures."""
+    init(bucket)
+    theirs, later = (rule_text(name, f"{name}/", EXPIRE) for name in ("theirs", "later"))
+    put_rules(bucket, theirs)
+    bucket.sim.faults.add(fault, verb="PutBucketLifecycle")
+    place = bucket.sim.bucket("bucket")
+
+    def add():
+        wait_for(lambda: any(r.operation == "PutBucketLifecycle" and r.status != 200
+                             for r in bucket.sim.requests[before:]), "a put of rules")
+        data, minimum = place.lifecycle
+        end = b"</LifecycleConfiguration>"
+        place.lifecycle = (data.replace(end, later.encode() + end), minimum)
+        bucket.sim.faults.clear()
+
+    before = len(bucket.sim.requests)
+    other = threading.Thread(target=add)
+    other.start()
+    bucket("tier", "rule", "GLACIER", "3", "--yes")
+    other.join()
+    text = place.lifecycle[0].decode()
+    assert theirs in text and later in text and text.count("<Rule>") == 3
+
+
+def test_rule_where_the_put_is_answered(bucket):
+    init(bucket)
+    bucket.sim.set_quirks(add=["rules-echoed"])
+    assert shown(bucket, "rule", "GLACIER", "3", "--yes", "--timeout", "20")["rule"] == {
+        "class": "GLACIER", "days": 3}
+    assert bucket.sim.stats.operations["PutBucketLifecycle"] == 1
 
 
 def test_rules_that_do_harm(bucket):
