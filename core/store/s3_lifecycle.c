@@ -31,6 +31,7 @@
 struct lifecycle {
 	struct buf doc;
 	struct s3_rules rules;
+	int other;		/* the answer was of another kind */
 	char minimum[S3_HTTP_FIELD];	/* that goes with them, or "" */
 	char data[S3_KEY_MAX + 1];	/* what our rule is for */
 	char id[64];			/* and its name */
@@ -69,12 +70,14 @@ rules_check(struct s3_call *call, const struct s3_http_reply *rp,
     const char **why)
 {
 	struct lifecycle *l = call->ctx;
+	int err;
 
 	(void)rp;
 	*why = "the answer is no list of lifecycle rules";
 	s3_rules_release(&l->rules);
-	return s3_rules_parse(call->doc->data, call->doc->len, &l->rules) ==
-	    0 ? 0 : -EIO;
+	err = s3_rules_parse(call->doc->data, call->doc->len, &l->rules);
+	l->other = err == -EOPNOTSUPP;
+	return err == 0 || l->other ? 0 : -EIO;
 }
 
 static int
@@ -101,7 +104,13 @@ rules_ask(struct s3 *s, struct lifecycle *l, struct s3_refusal *no)
 	int err;
 
 	memset(no, 0, sizeof(*no));
+	l->other = 0;
 	err = s3_client_do(s->client, &call, &rp);
+	if (err == 0 && l->other) {
+		err = -EOPNOTSUPP;
+		snprintf(no->text, sizeof(no->text), "the server has none (it "
+		    "answers with something else)");
+	}
 	memcpy(l->minimum, rp.minimum, sizeof(l->minimum));
 	if (err == -ENOENT) {
 		s3_rules_release(&l->rules);
@@ -168,11 +177,10 @@ describe(struct s3 *s, const struct lifecycle *l, struct store_lifecycle *out)
 		out->days = ours->days;
 	}
 	for (i = 0; i < l->rules.n; i++) {
-		if (&l->rules.rule[i] == ours)
-			continue;
-		out->others++;
+		/* Others may have changed ours, too. */
+		out->others += &l->rules.rule[i] != ours;
 		if (!s3_rule_harms(&l->rules.rule[i],
-		    s3_client_prefix(s->client), l->data, &harm))
+		    s3_client_prefix(s->client), &harm))
 			continue;
 		if (out->nharmful < STORE_RULES_HARMFUL)
 			out->harmful[out->nharmful] = harm;
@@ -219,7 +227,8 @@ is_as_wished(const struct lifecycle *l, const char *class_name,
 
 	if (class_name == NULL)
 		return r == NULL;
-	return r != NULL && r->enabled && r->days == days &&
+	return r != NULL && r->enabled && !r->more && r->moves == 1 &&
+	    r->days == days &&
 	    strcmp(r->to, class_name) == 0 && strcmp(r->prefix, l->data) == 0;
 }
 

@@ -16,6 +16,7 @@
 #include "store/s3_rules.h"
 
 #define DEPTH		16	/* s3_xml.h: nothing nests deeper */
+#define DATA		"data/"
 #define ROOT		"LifecycleConfiguration"
 #define TRANSITION	ROOT "/Rule/Transition/"
 
@@ -23,7 +24,8 @@ struct parser {
 	struct s3_rules *out;
 	uint64_t sum[DEPTH + 1][HASH_SIZE / 8];	/* of closed children */
 	int children[DEPTH + 1];
-	char text[1024];		/* of the leaf, trimmed */
+	char text[S3_KEY_MAX + 1];	/* of the leaf, trimmed */
+	int other;			/* another kind of document */
 	/* The <Transition> that is open. */
 	char to[STORE_CLASS_SIZE];
 	unsigned days;
@@ -58,12 +60,15 @@ on_open(void *ctx, const struct s3_xml_node *n)
 	p->children[n->depth] = 0;
 	memset(p->sum[n->depth], 0, sizeof(p->sum[0]));
 	if (n->depth == 1) {
-		if (strcmp(n->name, ROOT) != 0)
-			return -FIRN_ECORRUPT;
+		if (strcasecmp(n->name, "html") == 0)
+			return -FIRN_ECORRUPT;	/* a portal's, or a proxy's */
+		p->other = strcmp(n->name, ROOT) != 0;
 		snprintf(p->out->space, sizeof(p->out->space), "%s",
 		    n->space);
 		return 0;
 	}
+	if (p->other)
+		return 0;
 	p->children[n->depth - 1] = 1;
 	if (n->depth == 2 && p->first == 0)
 		p->first = n->start;
@@ -122,8 +127,23 @@ transition_note(struct parser *p, struct s3_rule *rule)
 {
 	memcpy(rule->to, p->to, sizeof(rule->to));
 	rule->days = p->days;
+	rule->moves++;
 	if (p->to[0] != '\0' && !store_class_is_instant(p->to))
 		memcpy(rule->cold, p->to, sizeof(rule->cold));
+}
+
+/* The texts that a rule of ours has. */
+static int
+is_of_ours(const char *in)
+{
+	static const char *const known[] = { "ID", "Status", "Prefix",
+	    "Filter/Prefix", "Transition/Days", "Transition/StorageClass" };
+	size_t i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(in, known[i]) == 0)
+			return 1;
+	return 0;
 }
 
 /* What a closed element in a rule says. */
@@ -156,6 +176,7 @@ rule_note(struct parser *p, const struct s3_xml_node *n, struct s3_rule *rule)
 	} else if (strcmp(in, "Transition") == 0) {
 		transition_note(p, rule);
 	}
+	rule->more |= p->text[0] != '\0' && !is_of_ours(in);
 	return 0;
 }
 
@@ -170,6 +191,8 @@ on_close(void *ctx, const struct s3_xml_node *n)
 	struct s3_rule *rule;
 	int err;
 
+	if (p->other)
+		return 0;
 	while (len > 0 && strchr(" \t\r\n", text[len - 1]) != NULL)
 		len--;
 	if (n->depth == 1) {
@@ -212,6 +235,8 @@ s3_rules_parse(const void *text, size_t len, struct s3_rules *out)
 	p->out = out;
 	err = len > S3_RULES_DOC ? -FIRN_ECORRUPT :
 	    s3_xml_walk(text, len, on_open, on_close, p);
+	if (err == 0 && p->other)
+		err = -EOPNOTSUPP;
 	free(p);
 	return err;
 }
@@ -354,17 +379,40 @@ begins(const char *text, const char *with)
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
+/* What a repository has below its prefix. */
+static const char *const names[] = { "config", "keys/", "meta/", "index/",
+	"gen/", "tier/", DATA };
+
+/* Whether something by the name, or below it, may begin with `with`. */
+static int
+meets(const char *with, const char *prefix, const char *name)
+{
+	const char *rest = with + strlen(prefix);
+
+	if (begins(prefix, with))
+		return 1;
+	return begins(with, prefix) && (begins(name, rest) ||
+	    (strchr(name, '/') != NULL && begins(rest, name)));
+}
+
 int
 s3_rule_harms(const struct s3_rule *r, const char *prefix,
-    const char *data, struct store_rule *out)
+    struct store_rule *out)
 {
+	int met = 0, beyond = 0;
+	size_t i;
+
 	memset(out, 0, sizeof(*out));
-	if (!r->enabled || r->tagged ||
-	    (!begins(prefix, r->prefix) && !begins(r->prefix, prefix)))
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (meets(r->prefix, prefix, names[i])) {
+			met = 1;
+			beyond |= strcmp(names[i], DATA) != 0;
+		}
+	if (!r->enabled || r->tagged || !met)
 		return 0;
 	memcpy(out->id, r->id, sizeof(out->id));
 	out->expires = r->expires;
-	if (!begins(r->prefix, data))
+	if (beyond)
 		memcpy(out->freezes, r->cold, sizeof(out->freezes));
 	return out->expires || out->freezes[0] != '\0';
 }

@@ -27,6 +27,8 @@ struct s3_rule {
 	char prefix[S3_KEY_MAX + 1];
 	int old_form;		/* the prefix stands in the rule itself */
 	int enabled;
+	int more;	/* it says what a rule of ours does not */
+	unsigned moves;	/* transitions */
 	int tagged;		/* only for objects with tags: none of ours */
 	int expires;
 	char to[STORE_CLASS_SIZE];	/* of its last transition, "" none */
@@ -41,7 +43,8 @@ struct s3_rules {
 	size_t inner, outer;	/* offsets: past its start tag; of its end */
 };
 
-/* -FIRN_ECORRUPT, -ENOMEM.  Release in any case. */
+/* -FIRN_ECORRUPT, -ENOMEM, or -EOPNOTSUPP: a document of another kind, and no
+ * page for people.  Release in any case. */
 int s3_rules_parse(const void *text, size_t len, struct s3_rules *out);
 void s3_rules_release(struct s3_rules *r);
 
@@ -61,9 +64,9 @@ int s3_rules_edit(const void *text, const struct s3_rules *r, const char *id,
 int s3_rules_same(const struct s3_rules *a, const struct s3_rules *b,
     const char *id);
 
-/* What an enabled rule would do to objects below `prefix` that are not below
- * `data`: 1 and *out, or 0 for no harm. */
+/* What an enabled rule would do to a repository below `prefix`: 1 and *out, or
+ * 0 for no harm.  That data packs are archived is none. */
 int s3_rule_harms(const struct s3_rule *r, const char *prefix,
-    const char *data, struct store_rule *out);
+    struct store_rule *out);
 
 #endif

@@ -44,7 +44,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (s3_rules_parse(data, size, &r) == 0) {
 		for (i = 0; i < r.n; i++)
-			s3_rule_harms(&r.rule[i], "a/", "a/data/", &harm);
+			s3_rule_harms(&r.rule[i], "a/", &harm);
 		edit(data, &r);
 	}
 	s3_rules_release(&r);

@@ -71,6 +71,9 @@ def put_lifecycle(request):
 
 
 def get_lifecycle(request):
+    if request.quirk("no-rules"):
+        return Response.of(200, b"<ListBucketResult><IsTruncated>false</IsTruncated>"
+                           b"</ListBucketResult>", headers=[])
     if request.bucket.lifecycle is None:
         raise S3Error("NoSuchLifecycleConfiguration", BucketName=request.bucket_name)
     data, minimum = request.bucket.lifecycle

@@ -37,6 +37,7 @@ QUIRKS = {
     "any-class": "unknown storage classes are taken, and can be read at once",
     "ignore-restore-status": "listings never hold RestoreStatus",
     "restore-200": "a restore that is begun is answered with 200 instead of 202",
+    "no-rules": "?lifecycle is not known, so that the bucket is listed",
     "rules-echoed": "a put of lifecycle rules is answered with a body",
     "no-expedited": "every Expedited restore is refused for want of capacity"}
 

@@ -270,6 +270,33 @@ def test_rule_where_the_put_is_answered(bucket):
     assert bucket.sim.stats.operations["PutBucketLifecycle"] == 1
 
 
+def test_rule_of_ours_that_others_changed(bucket):
+    init(bucket)
+    bucket("tier", "rule", "GLACIER", "3", "--yes")
+    place = bucket.sim.bucket("bucket")
+    good, minimum = place.lifecycle
+    for old, new, words in (
+            (b"</Transition>", b"</Transition>" + EXPIRE.encode(), "deletes objects"),
+            (f"{PREFIX}/data/".encode(), b"some/", "moves metadata"),
+            (b"<Transition>", b"<Transition><Days>1</Days><StorageClass>GLACIER_IR"
+             b"</StorageClass></Transition><Transition>", "")):
+        changed = good.replace(old, new)
+        assert changed != good
+        place.lifecycle = (changed, minimum)
+        assert words in bucket("tier").err
+        answer = shown(bucket, "rule", "GLACIER", "3", "--yes")
+        assert answer["harmful_rules"] == [] and answer["other_rules"] == 0
+        assert place.lifecycle[0] == good
+
+
+def test_server_without_rules(bucket):
+    """It takes the question for another."""
+    init(bucket)
+    bucket.sim.set_quirks(add=["no-rules"])
+    assert "the server has none" in bucket("tier").err
+    assert bucket.sim.stats.operations["GetBucketLifecycle"] == 1
+
+
 def test_rules_that_do_harm(bucket):
     init(bucket)
     put_rules(bucket, "<Rule><ID>tidy</ID><Filter><Prefix>some/</Prefix></Filter>"

@@ -145,6 +145,12 @@ test_harm(void **state)
 		    "</ObjectSizeLessThan></And>", FREEZE EXPIRE), 1, 1,
 		    "GLACIER" },
 		{ RULE("<Prefix>ab/</Prefix>", EXPIRE), 0, 0, "" },
+		/* Beside what a repository has. */
+		{ RULE("<Prefix>a/logs/</Prefix>", EXPIRE), 0, 0, "" },
+		{ RULE("<Prefix>a/config/</Prefix>", EXPIRE), 0, 0, "" },
+		{ RULE("<Prefix>a/conf</Prefix>", EXPIRE), 1, 1, "" },
+		{ RULE("<Prefix>a/tier/2</Prefix>", EXPIRE), 1, 1, "" },
+		{ RULE("<Prefix>a/da</Prefix>", FREEZE), 0, 0, "" },
 		{ RULE("<Tag><Key>k</Key><Value>v</Value></Tag>", EXPIRE), 0,
 		    0, "" },
 		{ RULE("<Prefix></Prefix>", "<Transition><StorageClass>"
@@ -169,7 +175,7 @@ test_harm(void **state)
 		print_message("rule %zu\n", i);
 		assert_int_equal(s3_rules_parse(rows[i].text,
 		    strlen(rows[i].text), &r), 0);
-		assert_int_equal(s3_rule_harms(&r.rule[0], "a/", "a/data/",
+		assert_int_equal(s3_rule_harms(&r.rule[0], "a/",
 		    &harm), rows[i].harm);
 		assert_int_equal(harm.expires, rows[i].expires);
 		assert_string_equal(harm.freezes, rows[i].freezes);
@@ -177,10 +183,75 @@ test_harm(void **state)
 	}
 }
 
+/* In the root of a bucket, with others' things beside it. */
+static void
+test_harm_root(void **state)
+{
+	static const char *const rows[][2] = {
+		{ RULE("<Prefix>logs/</Prefix>", EXPIRE), "" },
+		{ RULE("<Prefix>other/data/</Prefix>", EXPIRE), "" },
+		{ RULE("<Prefix></Prefix>", EXPIRE), "harm" },
+		{ RULE("<Prefix>meta/</Prefix>", EXPIRE), "harm" },
+		{ RULE("<Prefix>config</Prefix>", EXPIRE), "harm" },
+	};
+	struct store_rule harm;
+	struct s3_rules r;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		print_message("rule %zu\n", i);
+		assert_int_equal(s3_rules_parse(rows[i][0],
+		    strlen(rows[i][0]), &r), 0);
+		assert_int_equal(s3_rule_harms(&r.rule[0], "", &harm),
+		    rows[i][1][0] != '\0');
+		s3_rules_release(&r);
+	}
+}
+
+/* The longest prefix there is. */
+static void
+test_long_prefix(void **state)
+{
+	char text[4096], prefix[S3_KEY_MAX + 2];
+	struct s3_rules r;
+	int over;
+
+	(void)state;
+	for (over = 0; over < 2; over++) {
+		memset(prefix, 'x', S3_KEY_MAX + (size_t)over);
+		prefix[S3_KEY_MAX + over] = '\0';
+		snprintf(text, sizeof(text), HEAD "<Rule><ID>x</ID><Prefix>%s"
+		    "</Prefix><Status>Enabled</Status></Rule>" TAIL, prefix);
+		assert_int_equal(s3_rules_parse(text, strlen(text), &r),
+		    over ? -FIRN_ECORRUPT : 0);
+		if (!over)
+			assert_string_equal(r.rule[0].prefix, prefix);
+		s3_rules_release(&r);
+	}
+}
+
+static void
+test_other_kind(void **state)
+{
+	static const char *const other[] = { "<Other/>",
+	    "<ListBucketResult><IsTruncated>false</IsTruncated>"
+	    "<Contents><Key>a</Key></Contents></ListBucketResult>" };
+	struct s3_rules r;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(s3_rules_parse(other[i], strlen(other[i]),
+		    &r), -EOPNOTSUPP);
+		s3_rules_release(&r);
+	}
+}
+
 static void
 test_bad(void **state)
 {
-	static const char *const bad[] = { "", "<Other/>", HEAD LOGS,
+	static const char *const bad[] = { "", "<Other>", HEAD LOGS,
 	    HEAD "<Rule/>" TAIL, "<html></html>",
 	    HEAD "<Rule><ID>x</ID>" TAIL };
 	struct s3_rules r;
@@ -202,6 +273,9 @@ main(void)
 		cmocka_unit_test(test_edit_forms),
 		cmocka_unit_test(test_same),
 		cmocka_unit_test(test_harm),
+		cmocka_unit_test(test_harm_root),
+		cmocka_unit_test(test_long_prefix),
+		cmocka_unit_test(test_other_kind),
 		cmocka_unit_test(test_bad),
 	};
 
