@@ -115,9 +115,10 @@ s3_class_restore(const char *value, time_t *expires)
 		return S3_RESTORE_RUNS;
 	if (strncmp(ongoing, "false\"", 6) != 0)
 		return S3_RESTORE_NONE;
+	/* Some servers say "false" of all that is there. */
 	if (date != NULL)
 		*expires = date_of(date);
-	return S3_RESTORE_DONE;
+	return *expires != 0 ? S3_RESTORE_DONE : S3_RESTORE_NONE;
 }
 
 static void

@@ -22,7 +22,7 @@ enum s3_restore { S3_RESTORE_NONE, S3_RESTORE_RUNS, S3_RESTORE_DONE };
  * The value of x-amz-restore, "" for none:
  *	ongoing-request="true"
  *	ongoing-request="false", expiry-date="Fri, 21 Dec 2012 00:00:00 GMT"
- * *expires is 0 where the date is missing or makes no sense.
+ * DONE has a date that makes sense in *expires, or is NONE.
  */
 enum s3_restore s3_class_restore(const char *value, time_t *expires);
 

@@ -379,6 +379,10 @@ list_close(struct reader *r)
 		memcpy(l->token, text_of(r), r->text.len + 1);
 	} else if (at(r, "ListBucketResult", "Contents", NULL)) {
 		r->object.key = r->key;
+		/* Some servers say "false" of all that is there. */
+		if (r->object.restore == S3_RESTORE_DONE &&
+		    r->object.expires == 0)
+			r->object.restore = S3_RESTORE_NONE;
 		return r->key_ok ? l->fn(l->ctx, &r->object) : 0;
 	}
 	return contents_close(r);

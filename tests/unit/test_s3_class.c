@@ -28,15 +28,15 @@ test_restore(void **state)
 		    1356048000 },
 		{ "expiry-date=\"Thu, 29 Feb 2024 23:59:58 GMT\", "
 		    "ongoing-request=\"false\"", S3_RESTORE_DONE, 1709251198 },
-		{ "ongoing-request=\"false\"", S3_RESTORE_DONE, 0 },
+		{ "ongoing-request=\"false\"", S3_RESTORE_NONE, 0 },
 		{ "ongoing-request=\"false\", expiry-date=\"soon\"",
-		    S3_RESTORE_DONE, 0 },
+		    S3_RESTORE_NONE, 0 },
 		{ "ongoing-request=\"false\", expiry-date="
-		    "\"Fri, 31 Feb 2012 00:00:00 GMT\"", S3_RESTORE_DONE, 0 },
+		    "\"Fri, 31 Feb 2012 00:00:00 GMT\"", S3_RESTORE_NONE, 0 },
 		{ "ongoing-request=\"false\", expiry-date="
-		    "\"Fri, 21 Dez 2012 00:00:00 GMT\"", S3_RESTORE_DONE, 0 },
+		    "\"Fri, 21 Dez 2012 00:00:00 GMT\"", S3_RESTORE_NONE, 0 },
 		{ "ongoing-request=\"false\", expiry-date="
-		    "\"Fri, 21 Dec 2012 00:00\"", S3_RESTORE_DONE, 0 },
+		    "\"Fri, 21 Dec 2012 00:00\"", S3_RESTORE_NONE, 0 },
 	};
 	time_t expires;
 	size_t i;
@@ -72,6 +72,8 @@ test_head(void **state)
 		    STORE_THAWING },
 		{ "INTELLIGENT_TIERING", DONE, "", STORE_HOT },
 		{ "OTHERS_OWN", "", "", STORE_HOT },
+		{ "OTHERS_OWN", "ongoing-request=\"false\"", "", STORE_HOT },
+		{ "GLACIER", "ongoing-request=\"false\"", "", STORE_COLD },
 		{ "OTHERS_OWN", RUNS, "", STORE_THAWING },
 	};
 	struct store_stat st;

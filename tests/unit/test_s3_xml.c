@@ -161,9 +161,13 @@ test_list_restores(void **state)
 	    "2012-12-21T00:00:00.000Z</RestoreExpiryDate><IsRestoreInProgress>"
 	    "false</IsRestoreInProgress></RestoreStatus></Contents><Contents>"
 	    "<Key>c</Key><Size>1</Size><StorageClass>A&#9;B</StorageClass>"
-	    "</Contents></ListBucketResult>", &l, &s), 0);
+	    "</Contents><Contents><Key>d</Key><Size>1</Size><RestoreStatus>"
+	    "<IsRestoreInProgress>false</IsRestoreInProgress></RestoreStatus>"
+	    "<StorageClass>GLACIER</StorageClass></Contents>"
+	    "</ListBucketResult>", &l, &s), 0);
 	assert_string_equal(s.text, "[a 1 0 GLACIER runs 0]"
-	    "[b 1 0 DEEP_ARCHIVE done 1356048000][c 1 0 A?B]");
+	    "[b 1 0 DEEP_ARCHIVE done 1356048000][c 1 0 A?B]"
+	    "[d 1 0 GLACIER]");
 }
 
 static void
