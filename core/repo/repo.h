@@ -148,7 +148,8 @@ int block_id(struct mac *mac, enum block_type type, const void *data,
 /*
  * The storage class of new data packs that the repository keeps: what was set
  * last, else what init said, else "".  What was set is read as it is in the
- * store now; damaged settings are logged and passed over.
+ * store now; settings that are damaged, too big, of another
+ * version or archived are logged and passed over.
  */
 struct repo_tier {
 	char class_name[CONFIG_CLASS_SIZE];

@@ -20,11 +20,28 @@
 
 #define LATEST	8	/* settings that are tried, newest first */
 
-/* The names of the newest settings, in a ring. */
+/* The names of the newest settings, in a ring, and the time of the newest. */
 struct latest {
 	char name[LATEST][STORE_NAME_MAX + 1];
 	size_t n;
+	struct timespec time;
 };
+
+/* "tier/TIME-RANDOM"; one that is named otherwise has no time. */
+static void
+time_note(struct latest *l, const char *name)
+{
+	const char *start = name + strlen(TIER_PREFIX);
+	const char *end = strrchr(start, '-');
+	char text[TIMEFMT_SIZE];
+	struct timespec t;
+
+	if (end == NULL || (size_t)(end - start) >= sizeof(text))
+		return;
+	snprintf(text, sizeof(text), "%.*s", (int)(end - start), start);
+	if (timefmt_parse(text, &t) == 0 && t.tv_sec > l->time.tv_sec)
+		l->time = t;
+}
 
 static int
 on_setting(void *ctx, const char *name, const struct store_stat *st)
@@ -33,6 +50,7 @@ on_setting(void *ctx, const char *name, const struct store_stat *st)
 
 	(void)st;
 	snprintf(l->name[l->n++ % LATEST], sizeof(l->name[0]), "%s", name);
+	time_note(l, name);
 	return 0;
 }
 
@@ -54,9 +72,34 @@ setting_load(struct repo *r, const char *name, struct tier *out)
 	return err;
 }
 
-/* 1 and the setting that counts, 0 when there is none. */
+/* Whoever may put there could end all backups with one such object. */
 static int
-setting_find(struct repo *r, struct tier *out)
+is_passed_over(int err, const char *name)
+{
+	static const struct {
+		int err;
+		const char *what;
+	} rows[] = {
+		{ -FIRN_ECORRUPT, "is damaged" },
+		{ -FIRN_ETOOBIG, "is too big for a setting" },
+		{ -FIRN_EVERSION, "is of a newer version of firn" },
+		{ -FIRN_ECOLD, "is archived" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (err == rows[i].err) {
+			log_warn(0, "'%s' %s; going by the setting before it",
+			    name, rows[i].what);
+			return 1;
+		}
+	return err == -ENOENT;
+}
+
+/* 1 and the setting that counts, 0 when there is none.  *last: the time in the
+ * newest name. */
+static int
+setting_find(struct repo *r, struct tier *out, struct timespec *last)
 {
 	struct latest *l = calloc(1, sizeof(*l));
 	size_t i, tries;
@@ -74,14 +117,10 @@ setting_find(struct repo *r, struct tier *out)
 			err = 1;
 			break;
 		}
-		if (err == -FIRN_ECORRUPT) {
-			log_warn(0, "'%s' is damaged; going by the setting "
-			    "before it", name);
+		if (is_passed_over(err, name))
 			err = 0;
-		} else if (err == -ENOENT) {
-			err = 0;
-		}
 	}
+	*last = l->time;
 	free(l);
 	return err;
 }
@@ -89,8 +128,9 @@ setting_find(struct repo *r, struct tier *out)
 int
 repo_tier_get(struct repo *r, struct repo_tier *out)
 {
+	struct timespec last;
 	struct tier t;
-	int ret = setting_find(r, &t);
+	int ret = setting_find(r, &t, &last);
 
 	memset(out, 0, sizeof(*out));
 	if (ret < 0)
@@ -112,21 +152,22 @@ repo_tier_set(struct repo *r, const char *class_name)
 	struct buf bytes = BUF_INIT(TIER_MAX);
 	char name[STORE_NAME_MAX + 1], time[TIMEFMT_SIZE];
 	struct tier t, before;
+	struct timespec last;
 	uint64_t random;
 	int ret;
 
 	if (r->slot.role != KEY_OWNER)
 		return log_plain(-FIRN_ENOKEY, "only an owner's key may set "
 		    "the tier of the repository");
-	ret = setting_find(r, &before);
+	ret = setting_find(r, &before, &last);
 	if (ret < 0)
 		return ret;
 	memset(&t, 0, sizeof(t));
 	memcpy(t.repo_id, r->config.repo_id, REPO_ID_SIZE);
 	snprintf(t.class_name, sizeof(t.class_name), "%s", class_name);
 	clock_gettime(CLOCK_REALTIME, &t.set);
-	if (ret == 1 && t.set.tv_sec <= before.set.tv_sec)
-		t.set.tv_sec = before.set.tv_sec + 1;
+	if (t.set.tv_sec <= last.tv_sec)
+		t.set.tv_sec = last.tv_sec + 1;
 	kdf_random(&random, sizeof(random));
 	timefmt_name(&t.set, time);
 	snprintf(name, sizeof(name), TIER_PREFIX "%s-%016" PRIx64, time,

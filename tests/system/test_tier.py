@@ -117,6 +117,31 @@ def test_damaged_setting_is_passed_over(bucket, work):
     assert "is damaged" in answer.err
 
 
+def test_setting_that_cannot_be_read_is_passed_over(bucket, work):
+    init(bucket)
+    bucket("tier", "set", "STANDARD_IA")
+    last = sorted(classes(bucket, "tier/"))[-1]
+    good = bucket.objects.get(last)
+    far = "tier/2099-01-01T000000Z-"
+    bucket.objects.put(far + "0" * 16, b"x" * 5000)
+    bucket.objects.put(far + "1" * 16, good.replace(b"firntier", b"firntire", 1))
+    bucket.objects.put(far + "2" * 16, good)
+    bucket.sim.bucket("bucket").matching(
+        keys=[f"{PREFIX}/{far}{'2' * 16}"])[0].storage_class = "GLACIER"
+    newer = bytearray(good)
+    newer[8] ^= 0x40		# the version, behind the magic
+    bucket.objects.put(far + "3" * 16, bytes(newer))
+    answer = bucket("tier", "--json")
+    assert json.loads(answer.out)["default"]["class"] == "STANDARD_IA"
+    for word in ("too big", "damaged", "archived", "newer version"):
+        assert word in answer.err, answer.err
+    # Nor do they hold up the next one.
+    bucket("tier", "set", "GLACIER_IR")
+    assert sorted(classes(bucket, "tier/"))[-1].startswith("tier/2099-01-01T000001Z-")
+    bucket.backup(make_files(work / "src"))
+    assert set(classes(bucket, "data/").values()) == {"GLACIER_IR"}
+
+
 def test_who_may_set(bucket, work):
     init(bucket)
     (work / "writer").write_text("another password\n")
