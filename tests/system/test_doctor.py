@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """firn doctor: what it finds in directories, in the simulator, in Ceph RGW."""
 import contextlib
+import json
 import os
 import stat
 
@@ -8,6 +9,7 @@ import pytest
 
 from conftest import s3_environment
 from firn_tool import Firn
+from policies import policy
 from s3sim import S3Sim
 
 VERB = {"list": "s3:ListBucket", "get": "s3:GetObject", "put": "s3:PutObject",
@@ -155,6 +157,29 @@ def test_one_part_denied(work):
         firn.sim.users.deny("s3:PutObject", prefix="firn/meta/")
         found = Findings(firn, status=1)
         assert found.one("put")["text"].startswith("not allowed, but needed: meta/;")
+
+
+def test_the_tier_has_to_be_found_out(work):
+    """By every host that adds, but set by an owner alone."""
+    with simulator(work) as firn:
+        firn("init", "--kdf-memory", "1M", "--tier", "GLACIER_IR")
+        found = Findings(firn, "--role", "write-only")
+        assert "tier/" in found.one("put")["text"]		# allowed, and not needed
+        firn("tier", "set", "GLACIER")
+        text = json.dumps(policy("write-only", "bucket"))
+        host = Firn(work, "s3://bucket/firn", s3_environment(firn.sim.url, "AKH", "SKH"))
+        for text in text, text.replace("firn/tier/", "firn/other/"):
+            firn.sim.users.add("AKH", "SKH", json.loads(text))
+            found, = host.json("doctor", "--role", "write-only", status=None)
+            lacking = [f["text"] for f in found["findings"] if f["check"] == "list"
+                       and f["grade"] == "missing"]
+            assert all(f.startswith("not allowed, but needed: tier/;") for f in lacking)
+            assert len(lacking) == ("tier" not in text)
+        firn.sim.users.deny("s3:GetObject", prefix="firn/tier/")
+        lacking = [f["text"] for f in Findings(firn, "--role", "write-only", status=1).of("get")
+                   if f["grade"] == "missing"]
+        assert len(lacking) == 1
+        assert lacking[0].startswith("not allowed, but needed: tier/;")
 
 
 def test_a_bucket_that_does_not_tell_its_state(work):
