@@ -30,9 +30,10 @@ size_option(const struct tool *t, const char *name, const char *value,
 	return 0;
 }
 
-/* --tier becomes what the repository says of new contents. */
+/* --tier becomes what the repository says of new contents.  A profile's is for
+ * buckets, and is no fault of a directory. */
 static int
-tier_option(struct tool *t, struct config *config)
+tier_option(struct tool *t, struct config *config, int given)
 {
 	const char *tier = t->conf.store.tier;
 
@@ -41,6 +42,8 @@ tier_option(struct tool *t, struct config *config)
 	if (!config_class_valid(tier))
 		return tool_usage(t, "--tier '%s': want a storage class such "
 		    "as DEEP_ARCHIVE", tier);
+	if (!tool_url_is_s3(t->conf.url) && !given)
+		return 0;
 	if (!tool_url_is_s3(t->conf.url))
 		return tool_usage(t, "--tier: a directory has no storage "
 		    "classes");
@@ -56,7 +59,7 @@ run(struct tool *t, int argc, char **argv)
 	const char *label = "first";
 	char hex[2 * REPO_ID_SIZE + 1];
 	struct json *j;
-	int c, status = 0, err;
+	int c, status = 0, err, given = 0;
 
 	config_default(&config);
 	while ((c = tool_option(t, argc, argv, "", options)) != -1) {
@@ -71,8 +74,8 @@ run(struct tool *t, int argc, char **argv)
 		else if (c == O_KDF)
 			status = tool_kdf_memory(t, optarg);
 		else if (c == O_TIER)
-			status = tool_set(t, "tier", optarg) == 1 ? 0 :
-			    EXIT_USAGE;
+			status = (given = tool_set(t, "tier", optarg) == 1) ?
+			    0 : EXIT_USAGE;
 		else
 			return tool_usage_status(t);
 		if (status != 0)
@@ -86,7 +89,7 @@ run(struct tool *t, int argc, char **argv)
 	status = tool_need_repo(t);
 	if (status != 0)
 		return status;
-	status = tier_option(t, &config);
+	status = tier_option(t, &config, given);
 	if (status != 0)
 		return status;
 	err = repo_init(&t->conf, &config, label, &t->repo);
