@@ -42,7 +42,8 @@ tool_prices(struct tool *t)
 	return ret < 0 ? EXIT_USAGE : 0;
 }
 
-/* Nearly all that is put is data, so the class of that counts for all. */
+/* Nearly all that is put is data, so the class of that counts for all; who puts
+ * nothing has not asked for the setting that counts, so it is init's. */
 static void
 reckon(const struct tool *t, const struct store_counters *c,
     struct price_run *cost)
@@ -50,7 +51,9 @@ reckon(const struct tool *t, const struct store_counters *c,
 	const char *tier = store_tier(store_of(t));
 	const struct price_class *class = NULL;
 
-	if (tier != NULL)
+	if (tier == NULL && t->repo != NULL)
+		tier = repo_config(t->repo)->data_class;
+	if (tier != NULL && tier[0] != '\0')
 		class = price_find(t->price, tier);
 	price_run(t->price, class != NULL ? class : price_standard(t->price),
 	    c, cost);

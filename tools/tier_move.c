@@ -163,8 +163,11 @@ copy_all(struct move *m)
 	struct progress *p;
 	pthread_t thread[THREADS];
 	size_t i, n = m->n < THREADS ? m->n : THREADS, started = 0;
-	int err = progress_begin(m->r->t, &p);
+	/* The estimate in the end is by the class that the copies are of. */
+	int err = store_set_tier(repo_store(m->r->t->repo), m->class_name);
 
+	if (err == 0)
+		err = progress_begin(m->r->t, &p);
 	if (err != 0)
 		return err;
 	for (i = 0; i < n && err == 0; i++) {

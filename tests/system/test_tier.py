@@ -165,6 +165,15 @@ def test_wrong_use(bucket, work, local):
     assert "'COLD_STORE' is not one that firn knows" in unknown.err
 
 
+def test_profile_with_a_tier_and_a_directory(work):
+    (work / "config" / "firn").mkdir(parents=True)
+    (work / "config" / "firn" / "both.conf").write_text("tier = GLACIER\n")
+    firn = Firn(work, str(work / "fresh"))
+    firn.env["XDG_CONFIG_HOME"] = str(work / "config")
+    firn("-p", "both", "init", "--kdf-memory", "1M")
+    assert firn("-p", "both", "backup", make_files(work / "src")).err == ""
+
+
 def test_move(bucket, work, prices):
     init(bucket)
     src = make_files(work / "src")
@@ -190,6 +199,19 @@ def test_move(bucket, work, prices):
     back = shown(bucket, "move", "STANDARD", "--yes")
     assert (back["packs"], back["archived"]) == (0, n)
     assert bucket.check()[0] == []
+
+
+def test_cost_in_the_end_is_by_the_class(bucket, work, prices):
+    init(bucket, "--tier", "STANDARD_IA")
+    bucket.backup(make_files(work / "src", n=8))
+    n = len(classes(bucket, "data/"))
+    bucket.sim.meter.reset()
+    answer = shown(bucket, "move", "DEEP_ARCHIVE", "--yes", "--prices", prices)
+    assert answer["moved"] == n
+    asked = answer["store"]["requests"]
+    want = (asked["copy"] * .05 + asked["list"] * .005
+            + (asked["get"] + asked["stat"]) * .0004) / 1000
+    assert float(answer["store"]["cost"]["requests"]) == pytest.approx(want, rel=.1)
 
 
 def test_move_goes_on_where_it_stopped(bucket, work):
