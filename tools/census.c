@@ -48,6 +48,8 @@ reckon(const struct census *c, struct census_group *g,
 	uint64_t age = c->now > st->mtime.tv_sec ?
 	    (uint64_t)(c->now - st->mtime.tv_sec) / DAY : 0;
 
+	if (age < c->least_age)
+		age = c->least_age;
 	g->billable = price_add(g->billable, billable);
 	early = price_early(c->prices, p, 1, billable, age);
 	g->early = price_add(g->early, early);

@@ -29,6 +29,7 @@ struct census_group {
 struct census {
 	const struct price_table *prices;	/* or NULL; set by the caller */
 	time_t now;
+	unsigned least_age;	/* days; what is younger counts as so old */
 	struct census_group group[CENSUS_GROUPS];	/* by class, state */
 	size_t n;
 	uint64_t objects;

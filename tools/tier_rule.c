@@ -61,33 +61,69 @@ tier_rule_json(const struct store_lifecycle *l, struct json *j)
 	json_set(j, "harmful_rules", all);
 }
 
-/* What the rule will cost for the packs that are there. */
+/* Rules only ever move downwards; a class that is none of S3's moves as far as
+ * we know. */
+static int
+moves(const char *from, const char *to)
+{
+	static const char *const down[] = { "STANDARD", "STANDARD_IA",
+	    "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER",
+	    "DEEP_ARCHIVE" };
+	size_t i, n = sizeof(down) / sizeof(down[0]), f = n, t = n;
+
+	for (i = 0; i < n; i++) {
+		if (strcmp(down[i], from) == 0)
+			f = i;
+		if (strcmp(down[i], to) == 0)
+			t = i;
+	}
+	return f == n || t == n ? strcmp(from, to) != 0 : f < t;
+}
+
+static void
+quote_cost(const struct price_table *p, const char *class_name, uint64_t n,
+    uint64_t early)
+{
+	char sum[PRICE_TEXT], a[PRICE_TEXT], b[PRICE_TEXT];
+	uint64_t moving = price_count(census_class(p, class_name)->transition,
+	    n);
+
+	log_info("estimated cost of moving those: %s %s (transitions %s, least "
+	    "durations that will not have passed %s), by the prices of %s, %s",
+	    price_text(price_add(moving, early), sum), p->currency,
+	    price_text(moving, a), price_text(early, b), p->name, p->date);
+}
+
+/* What the rule will cost for the packs that are there, archived ones too:
+ * each goes when it is so old, or at once. */
 static int
 quote(struct tier_run *r, const char *class_name, unsigned days)
 {
 	const struct price_table *p = r->t->price;
 	struct census *c = &r->census;
-	char text[PRICE_TEXT];
-	uint64_t n = 0;
+	uint64_t n = 0, cold = 0, early = 0;
 	size_t i;
-	int err = census_take(c, repo_store(r->t->repo), "data/");
+	int err;
 
+	c->prices = p;
+	c->least_age = days;
+	err = census_take(c, repo_store(r->t->repo), "data/");
 	if (err != 0)
 		return err;
 	for (i = 0; i < c->n; i++)
-		if (c->group[i].state == STORE_HOT &&
-		    strcmp(c->group[i].class_name, class_name) != 0)
+		if (moves(c->group[i].class_name, class_name)) {
 			n += c->group[i].objects;
+			early = price_add(early, c->group[i].early);
+			if (c->group[i].state != STORE_HOT)
+				cold += c->group[i].objects;
+		}
 	if (r->t->quiet || r->t->json)
 		return 0;
-	log_info("S3 will move %llu packs that are there to %s, and new ones, "
-	    "when they are %u days old", (unsigned long long)n, class_name,
-	    days);
+	log_info("S3 will move %llu packs that are there (%llu of them "
+	    "archived) to %s, and new ones, when they are %u days old",
+	    (unsigned long long)n, (unsigned long long)cold, class_name, days);
 	if (p != NULL)
-		log_info("estimated cost of moving those: %s %s, by the prices "
-		    "of %s, %s", price_text(price_count(census_class(p,
-		    class_name)->transition, n), text), p->currency, p->name,
-		    p->date);
+		quote_cost(p, class_name, n, early);
 	return 0;
 }
 

@@ -317,6 +317,25 @@ def test_rule_where_the_put_is_answered(bucket):
     assert bucket.sim.stats.operations["PutBucketLifecycle"] == 1
 
 
+def test_rule_is_quoted_with_what_is_archived(bucket, work, prices):
+    init(bucket, "--tier", "GLACIER")
+    bucket.backup(make_files(work / "src"))
+    n = len(classes(bucket, "data/"))
+    early = json.loads(bucket("cost", "--json", "--prices", prices).out)["early"]
+
+    def quote(to, days):
+        text = bucket("tier", "rule", to, days, "-n", "--prices", prices).err
+        return re.search(r"move (\d+) packs .*\((\d+) of them", text).groups(), text
+
+    (moved, cold), text = quote("DEEP_ARCHIVE", "0")
+    assert (int(moved), int(cold)) == (n, n)
+    least = float(re.search(r"passed ([\d.]+)\)", text)[1])
+    assert least > 0 and least == pytest.approx(float(early), rel=1e-6)
+    # Once they are so old, nothing is left to pay; and nothing goes back up.
+    assert float(re.search(r"passed ([\d.]+)\)", quote("DEEP_ARCHIVE", "90")[1])[1]) == 0
+    assert quote("GLACIER_IR", "0")[0] == ("0", "0")
+
+
 def test_rule_of_ours_that_others_changed(bucket):
     init(bucket)
     bucket("tier", "rule", "GLACIER", "3", "--yes")
