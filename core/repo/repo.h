@@ -156,7 +156,8 @@ struct repo_tier {
 	struct timespec set;	/* when */
 };
 int repo_tier_get(struct repo *r, struct repo_tier *out);
-/* -FIRN_ENOKEY for a key that is no owner's, -EINVAL for no class; logged. */
+/* -FIRN_ENOKEY for a key that is no owner's, -EINVAL for no class, or one that
+ * the store does not take: a byte is put there for trial.  Logged. */
 int repo_tier_set(struct repo *r, const char *class_name);
 /* Puts data packs there from now on, unless conf->store.tier named a class; for
  * who writes.  Nobody may be in a put.  What cannot be found out is a warning

@@ -17,6 +17,7 @@
 #include "crypto/kdf.h"
 #include "format/tier.h"
 #include "repo/repo_internal.h"
+#include "store/store_probe.h"
 
 #define LATEST	8	/* settings that are tried, newest first */
 
@@ -146,6 +147,33 @@ repo_tier_get(struct repo *r, struct repo_tier *out)
 	return 0;
 }
 
+/*
+ * Every backup of every host would fail for a class that the store has not, so
+ * one byte goes there first.
+ */
+static int
+class_try(struct repo *r, const char *class_name)
+{
+	char name[STORE_NAME_MAX + 1];
+	uint64_t random;
+	int err;
+
+	kdf_random(&random, sizeof(random));
+	snprintf(name, sizeof(name), STORE_PROBE_PREFIX "%016" PRIx64
+	    "/class", random);
+	err = store_put(r->store, name, "x", 1, NULL, 0);
+	if (err != 0)
+		return err;
+	err = store_set_class(r->store, name, class_name);
+	if (err != 0)
+		log_err(0, "'%s' did not take an object in class %s; the tier "
+		    "of the repository stays as it is", store_url(r->store),
+		    class_name);
+	/* What is left below probe/ is passed over by all. */
+	(void)store_del(r->store, name);
+	return err;
+}
+
 int
 repo_tier_set(struct repo *r, const char *class_name)
 {
@@ -160,6 +188,8 @@ repo_tier_set(struct repo *r, const char *class_name)
 		return log_plain(-FIRN_ENOKEY, "only an owner's key may set "
 		    "the tier of the repository");
 	ret = setting_find(r, &before, &last);
+	if (ret >= 0 && config_class_valid(class_name))
+		ret = class_try(r, class_name);
 	if (ret < 0)
 		return ret;
 	memset(&t, 0, sizeof(t));

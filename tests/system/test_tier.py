@@ -104,6 +104,17 @@ def test_set_changes_it(bucket, work):
     assert set(classes(bucket, "tier/").values()) == {"STANDARD"}
 
 
+def test_class_that_the_server_has_not(bucket, work):
+    """It is not set, and backups go on."""
+    init(bucket)
+    answer = bucket("tier", "set", "GLACEIR", status=1).err
+    assert "no such storage class" in answer and "stays as it is" in answer
+    assert classes(bucket, "tier/") == {} and classes(bucket, "probe/") == {}
+    bucket.backup(make_files(work / "src"))
+    bucket("tier", "set", "GLACIER")
+    assert classes(bucket, "probe/") == {}
+
+
 def test_damaged_setting_is_passed_over(bucket, work):
     init(bucket)
     bucket("tier", "set", "GLACIER_IR")
@@ -161,6 +172,7 @@ def test_wrong_use(bucket, work, local):
     assert "no storage classes" in local("tier").out
     fresh = Firn(work, str(work / "fresh"))
     assert "no storage classes" in fresh("init", "--tier", "GLACIER", status=2).err
+    bucket.sim.set_quirks(add=["any-class"])
     unknown = bucket("tier", "set", "COLD_STORE")
     assert "'COLD_STORE' is not one that firn knows" in unknown.err
 
