@@ -234,7 +234,7 @@ static enum fate
 fate(struct cold *c, const struct parked *p)
 {
 	const struct pack_info *info;
-	int i, hope = 0;
+	int i, hope = 0, gone = 0;
 
 	if (atomic_load(&p->r.done))
 		return FATE_GONE;
@@ -247,8 +247,10 @@ fate(struct cold *c, const struct parked *p)
 		if (info != NULL && pack_is_readable(info))
 			return FATE_READABLE;
 		hope |= info != NULL && (info->flags & PACK_NEEDED) != 0;
+		gone |= info != NULL && (info->flags & PACK_GONE) != 0;
 	}
-	return hope ? FATE_WAITS : FATE_HOPELESS;
+	/* What the store lost, the read finds out, and says so. */
+	return hope ? FATE_WAITS : gone ? FATE_READABLE : FATE_HOPELESS;
 }
 
 void

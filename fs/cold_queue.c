@@ -54,7 +54,7 @@ job_add(struct cold *c, const struct packset *chosen)
 		if (ret < 0)
 			return ret;
 		c->job.packs.v[n].flags |= PACK_NEEDED;
-		c->job.packs.v[n].flags &= ~(unsigned)PACK_SEEN;
+		c->job.packs.v[n].flags &= ~(unsigned)(PACK_SEEN | PACK_GONE);
 	}
 	return 0;
 }
@@ -137,6 +137,23 @@ give_up(struct cold *c)
 	}
 }
 
+/* A look at all of them ended well: what it missed the store does not have.
+ * Who waits for that reads again, and is told. */
+static void
+give_up_gone(struct cold *c)
+{
+	struct pack_info *p;
+	size_t i;
+
+	for (i = 0; i < c->job.packs.n; i++) {
+		p = &c->job.packs.v[i];
+		if (!(p->flags & PACK_NEEDED) || (p->flags & PACK_SEEN))
+			continue;
+		p->flags &= ~(unsigned)PACK_NEEDED;
+		p->flags |= PACK_GONE;
+	}
+}
+
 static uint64_t
 price_of_rest(struct cold *c, int *asks, int *priced)
 {
@@ -210,6 +227,8 @@ ask(struct cold *c)
 	int err, refused;
 
 	err = thaw_look(c->fs->repo, &c->job.packs, 1);
+	if (err == 0)
+		give_up_gone(c);
 	if (err != 0 || !may_ask(c, &sum))
 		return err;
 	if (c->noted && !thaw_job_exists(c->fs->repo, &c->job))

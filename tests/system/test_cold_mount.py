@@ -282,6 +282,18 @@ def test_pack_is_gone(cold):
         cold_read(mnt / ("latest" + str(cold.src)) / "a" / "file0", errno.EIO)
 
 
+def test_pack_goes(cold):
+    """Who waits is told when its pack is deleted meanwhile."""
+    cold.add("a", files=1)
+    with cold.firn.mount(options=f"cold=wait,{POLL}") as mnt:
+        reader = Reader(mnt / ("latest" + str(cold.src)) / "a" / "file0")
+        wait_for(lambda: told(mnt, "asked-for").startswith("1 "), "the request")
+        cold.firn.objects.delete(cold.needed(cold.src / "a").pop())
+        wait_for(lambda: not reader.waits(), "the reader to be told")
+        reader.join()
+        assert b"Input/output error" in reader.err
+
+
 def test_may_not_restore(cold):
     """Permission to read and none to thaw: an error at once, with what is missing."""
     cold.add("a")
