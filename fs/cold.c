@@ -41,6 +41,7 @@ cold_new(struct firnfs *fs, struct cold **out)
 		return -ENOMEM;
 	c->fs = fs;
 	atomic_init(&c->mode, (int)fs->opt->cold);
+	c->halt = fs->opt->cold == COLD_FAIL;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -66,23 +67,17 @@ cold_mode(struct cold *c)
 	return (enum cold_mode)atomic_load(&c->mode);
 }
 
-/* Have the thread look at who waits. */
-static void
-stir(struct cold *c)
-{
-	pthread_mutex_lock(&c->lock);
-	c->stirred = 1;
-	pthread_cond_signal(&c->changed);
-	pthread_mutex_unlock(&c->lock);
-}
-
 void
 cold_set_mode(struct cold *c, enum cold_mode mode)
 {
 	atomic_store(&c->mode, (int)mode);
 	atomic_store(&c->refused, 0);	/* somebody may have seen to that */
 	log_info("archived data that is read: cold=%s", cold_mode_name(mode));
-	stir(c);
+	pthread_mutex_lock(&c->lock);
+	c->halt = c->ending || mode == COLD_FAIL;
+	c->stirred = 1;
+	pthread_cond_signal(&c->changed);
+	pthread_mutex_unlock(&c->lock);
 }
 
 /* --- parking ------------------------------------------------------------ */
@@ -259,7 +254,6 @@ cold_wake(struct cold *c)
 	struct parked *p, **at, *out = NULL;
 
 	pthread_mutex_lock(&c->lock);
-	c->stirred = 0;
 	for (at = &c->parked; (p = *at) != NULL;) {
 		p->fate = c->ending ? FATE_HOPELESS : fate(c, p);
 		if (p->fate == FATE_WAITS) {
@@ -291,6 +285,7 @@ cold_stop(struct cold *c)
 		return;
 	pthread_mutex_lock(&c->lock);
 	c->ending = 1;
+	c->halt = 1;
 	pthread_cond_signal(&c->changed);
 	pthread_mutex_unlock(&c->lock);
 	pthread_join(c->thread, NULL);

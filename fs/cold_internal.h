@@ -45,6 +45,8 @@ struct cold {
 	struct firnfs *fs;
 	atomic_int mode;
 	volatile int ending;
+	volatile int halt;		/* ask for nothing more: it ends, or
+					   cold=fail */
 	pthread_t thread;
 	struct pool *again;		/* reads again what was parked */
 	pthread_mutex_t lock;
@@ -53,7 +55,7 @@ struct cold {
 	struct want *wants;
 	uint64_t wanted;		/* counts files that were wanted */
 	unsigned nparked;
-	int stirred;			/* look at parked ones again */
+	int stirred;			/* the mode has changed: a round */
 	/* For .firn/thaw: */
 	struct {
 		struct thaw_count waiting, thawing, readable;

@@ -67,7 +67,7 @@ plan(struct cold *c, struct want *wants, uint64_t upto)
 	struct want *w;
 	int err;
 
-	err = thaw_plan_new(c->fs->repo, &c->ending, &p);
+	err = thaw_plan_new(c->fs->repo, &c->halt, &p);
 	for (w = wants; w != NULL && err == 0; w = w->next)
 		plan_one(c, p, w->node);
 	if (err == 0)
@@ -135,6 +135,8 @@ give_up(struct cold *c)
 		if (!pack_is_readable(p) && p->state != STORE_THAWING)
 			p->flags &= ~(unsigned)PACK_NEEDED;
 	}
+	if (c->noted && thaw_job_exists(c->fs->repo, &c->job))
+		thaw_job_save(c->fs->repo, &c->job);
 }
 
 /* A look at all of them ended well: what it missed the store does not have.
@@ -191,7 +193,7 @@ static int
 send_once(struct cold *c, struct thaw_sent *sent)
 {
 	struct thaw_send_conf conf = { .wish = c->job.wish, .job = &c->job,
-	    .stop = &c->ending };
+	    .stop = &c->halt };
 	uint64_t before, after;
 	int asks, priced, err;
 
@@ -217,6 +219,21 @@ cancelled(struct cold *c)
 	atomic_store(&c->deaf, cold_clock() + DEAF_SECONDS);
 	give_up(c);
 	return 0;
+}
+
+/* cold=fail: what is in progress is followed, and nothing more is asked for. */
+static int
+follow(struct cold *c)
+{
+	int err;
+
+	give_up(c);
+	err = thaw_look(c->fs->repo, &c->job.packs, 1);
+	if (err == 0) {
+		give_up_gone(c);
+		give_up(c);
+	}
+	return err;
 }
 
 static int
@@ -349,12 +366,14 @@ work(struct cold *c)
 	struct want *wants = wants_take(c, &upto);
 	int err = 0, pending;
 
-	if (wants != NULL)
+	if (c->halt)
+		c->planned = upto;
+	else if (wants != NULL)
 		err = plan(c, wants, upto);
 	if (err == 0 && c->job.packs.n > 0)
-		err = ask(c);
+		err = c->halt ? follow(c) : ask(c);
 	note_look(c);
-	if (err != 0 && !c->ending)
+	if (err != 0 && err != -ECANCELED)
 		log_warn(err, "cannot ask for thaws now; trying again");
 	if (err != 0 && wants != NULL && c->planned < upto)
 		wants_back(c, wants);
@@ -378,7 +397,8 @@ take_over(void *ctx, struct thaw_job *j)
 	return strcmp(j->what, c->job.what) == 0 ? job_add(c, &j->packs) : 0;
 }
 
-/* Until something is to be done: 1 for a round, 0 to look at who waits. */
+/* Until something is to be done: 1 for a round, 0 to look at who waits.  When
+ * the mode has changed it is both. */
 static int
 sleep_until(struct cold *c)
 {
@@ -396,7 +416,9 @@ sleep_until(struct cold *c)
 			rc = pthread_cond_timedwait(&c->changed, &c->lock,
 			    &until);
 	}
-	due = rc == ETIMEDOUT || (c->wants != NULL && !c->failed);
+	due = rc == ETIMEDOUT || c->stirred ||
+	    (c->wants != NULL && !c->failed);
+	c->stirred = 0;
 	pthread_mutex_unlock(&c->lock);
 	return due;
 }
@@ -405,6 +427,7 @@ void *
 cold_run(void *ctx)
 {
 	struct cold *c = ctx;
+	int due;
 
 	if (cold_mode(c) != COLD_FAIL) {
 		thaw_job_each(c->fs->repo, take_over, c);
@@ -412,10 +435,12 @@ cold_run(void *ctx)
 			work(c);
 	}
 	while (!c->ending) {
-		if (sleep_until(c))
+		due = sleep_until(c);
+		if (c->ending)
+			break;
+		cold_wake(c);	/* before a round, which may take long */
+		if (due)
 			work(c);
-		else if (!c->ending)
-			cold_wake(c);
 	}
 	return NULL;
 }

@@ -346,6 +346,26 @@ def test_cancelled(cold):
         assert readers[-1].data() == (cold.src / "a" / "file0").read_bytes()
 
 
+def test_fail_ends_asking(cold):
+    """What could not be asked for yet is not wanted any more after cold=fail."""
+    cold.add("a", files=1)
+    cold.add("b", files=1)
+    cold.sim.faults.add(kind="throttling", verb="RestoreObject")
+    with cold.firn.mount(options=f"cold=thaw,{POLL},timeout=3") as mnt:
+        top = mnt / ("latest" + str(cold.src))
+        cold_read(top / "a" / "file0")
+        wait_for(lambda: cold.firn.json("thaw", "--list"), "the job")
+        cold.firn("mount", "--cold", "fail", mnt)
+        wait_for(lambda: cold.firn.json("thaw", "--list") == [], "the job to end")
+        cold.sim.faults.clear()
+        cold.firn("mount", "--cold", "thaw", mnt)
+        cold_read(top / "b" / "file0")
+        wait_for(lambda: told(mnt, "asked-for").startswith("1 "), "the other request")
+        assert all("202" not in map(str, counts)
+                   for pack, counts in cold.restores().items()
+                   if pack in cold.needed(cold.src / "a"))
+
+
 def test_killed_mount_goes_on(cold):
     """What a mount had asked for is followed by the next one, and not asked for
     again."""
