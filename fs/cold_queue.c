@@ -386,15 +386,38 @@ work(struct cold *c)
 		job_reset(c);
 }
 
-/* A mount that was killed left a job: what it wanted is wanted still.  It may
- * be that of another mount that is there, so its file stays until all of it is
- * readable. */
+/* A mount that was killed left a job.  It may be that of another mount that is
+ * there, so its file stays until all of it is readable. */
 static int
 take_over(void *ctx, struct thaw_job *j)
 {
 	struct cold *c = ctx;
 
 	return strcmp(j->what, c->job.what) == 0 ? job_add(c, &j->packs) : 0;
+}
+
+/* What such jobs wanted is followed as far as it is in progress.  Nobody may
+ * read the rest any more, so who does has to ask anew. */
+static void
+go_on(struct cold *c)
+{
+	struct pack_info *p;
+	size_t i;
+	int err;
+
+	if (thaw_job_each(c->fs->repo, take_over, c) != 0 ||
+	    c->job.packs.n == 0)
+		return;
+	err = thaw_look(c->fs->repo, &c->job.packs, 1);
+	if (err != 0 && !c->ending)
+		log_warn(err, "cannot look how far thaws are that an earlier "
+		    "mount asked for");
+	for (i = 0; i < c->job.packs.n; i++) {
+		p = &c->job.packs.v[i];
+		if (!(p->flags & PACK_SEEN) || p->state != STORE_THAWING)
+			p->flags &= ~(unsigned)PACK_NEEDED;
+	}
+	work(c);
 }
 
 /* Until something is to be done: 1 for a round, 0 to look at who waits.  When
@@ -429,11 +452,8 @@ cold_run(void *ctx)
 	struct cold *c = ctx;
 	int due;
 
-	if (cold_mode(c) != COLD_FAIL) {
-		thaw_job_each(c->fs->repo, take_over, c);
-		if (c->job.packs.n > 0)
-			work(c);
-	}
+	if (cold_mode(c) != COLD_FAIL)
+		go_on(c);
 	while (!c->ending) {
 		due = sleep_until(c);
 		if (c->ending)
@@ -442,5 +462,8 @@ cold_run(void *ctx)
 		if (due)
 			work(c);
 	}
+	/* Nobody waits any more, and what is in progress goes on without. */
+	if (c->noted)
+		thaw_job_remove(c->fs->repo, c->job.name);
 	return NULL;
 }

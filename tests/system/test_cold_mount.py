@@ -366,6 +366,39 @@ def test_fail_ends_asking(cold):
                    if pack in cold.needed(cold.src / "a"))
 
 
+def test_killed_mount_asks_no_more(cold):
+    """What a mount had asked for that was killed, and what expired since, is paid
+    again only when it is read again."""
+    cold.add("a", files=1)
+    cold.add("b", files=1)
+    where = cold.firn.work / "mnt"
+    with cold.firn.mount(options=f"cold=thaw,{POLL}") as mnt:
+        cold_read(mnt / ("latest" + str(cold.src)) / "a" / "file0")
+        wait_for(lambda: told(mnt, "asked-for").startswith("1 "), "the request")
+        os.kill(mount_process(where), signal.SIGKILL)
+        wait_for(lambda: mount_process(where) == 0, "its end")
+    cold.all_ready()
+    cold.expire(*cold.asked())
+    with cold.firn.mount(options=f"cold=thaw,{POLL}") as mnt:
+        top = mnt / ("latest" + str(cold.src))
+        cold_read(top / "b" / "file0")
+        wait_for(lambda: told(mnt, "asked-for").startswith("1 "), "the other request")
+        assert cold.accepted_once()
+        cold_read(top / "a" / "file0")
+        wait_for(lambda: told(mnt, "asked-for").startswith("2 "), "the request again")
+
+
+def test_unmounted_leaves_no_job(cold):
+    """A mount that ends in good order takes its job along."""
+    cold.add("a", files=1)
+    with cold.firn.mount(options=f"cold=thaw,{POLL}") as mnt:
+        cold_read(mnt / ("latest" + str(cold.src)) / "a" / "file0")
+        wait_for(lambda: told(mnt, "asked-for").startswith("1 "), "the request")
+        assert len(cold.firn.json("thaw", "--list")) == 1
+    wait_for(lambda: mount_process(cold.firn.work / "mnt") == 0, "the end")
+    assert cold.firn.json("thaw", "--list") == []
+
+
 def test_killed_mount_goes_on(cold):
     """What a mount had asked for is followed by the next one, and not asked for
     again."""
