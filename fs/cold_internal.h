@@ -75,6 +75,8 @@ struct cold {
 					   fail, since it was cancelled */
 };
 
+/* An empty job of what is wanted from now on. */
+void cold_job_init(struct cold *c);
 /* cold_queue.c: the thread. */
 void *cold_run(void *cold);
 /* cold.c, for it: wake whose pack is readable, answer who waits in vain. */

@@ -326,13 +326,10 @@ forget_done(void *ctx, struct thaw_job *j)
 static void
 job_reset(struct cold *c)
 {
-	const struct thaw_wish wish = { .tier = c->fs->opt->thaw_tier,
-	    .days = c->fs->opt->thaw_days };
-
 	thaw_job_each(c->fs->repo, forget_done, c);
 	thaw_job_remove(c->fs->repo, c->job.name);
 	thaw_job_release(&c->job);
-	thaw_job_init(&c->job, &wish, "read through the mount");
+	cold_job_init(c);
 	c->begun = 0;
 	c->noted = 0;
 }

@@ -366,6 +366,31 @@ def test_fail_ends_asking(cold):
                    if pack in cold.needed(cold.src / "a"))
 
 
+def test_copies_are_not_renewed(cold):
+    """While others wait, for copies that end a little sooner than was asked."""
+    cold.add("a", files=1)
+    cold.add("b", files=1)
+    cold.add("c", files=1)
+    # The server's clock is behind, so that copies end before now + days.
+    cold.sim.clock.advance(-DAY)
+    with cold.firn.mount(options=f"cold=wait,{POLL}") as mnt:
+        top = mnt / ("latest" + str(cold.src))
+        readers = [Reader(top / name / "file0") for name in "ab"]
+        wait_for(lambda: len(cold.asked()) == 2, "the requests")
+        cold.ready(*cold.needed(cold.src / "a"))
+        assert readers[0].data() == (cold.src / "a" / "file0").read_bytes()
+        # One round more, at least.
+        third = Reader(top / "c" / "file0")
+        wait_for(lambda: len(cold.asked()) == 3, "the third request")
+        cold.ready(*cold.needed(cold.src / "c"))
+        more = third.data()
+        once, waits = cold.accepted_once(), readers[1].waits()
+        readers[1].process.kill()
+        readers[1].join()
+        assert more == (cold.src / "c" / "file0").read_bytes()
+        assert waits and once
+
+
 def test_killed_mount_asks_no_more(cold):
     """What a mount had asked for that was killed, and what expired since, is paid
     again only when it is read again."""
