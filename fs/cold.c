@@ -70,6 +70,12 @@ cold_new(struct firnfs *fs, struct cold **out)
 	return 0;
 }
 
+static int
+is_refused(struct cold *c)
+{
+	return cold_clock() < (time_t)atomic_load(&c->refused);
+}
+
 enum cold_mode
 cold_mode(struct cold *c)
 {
@@ -156,7 +162,7 @@ cold_read(struct firnfs *fs, struct request *r, uint64_t node, size_t size,
 	struct fuse_req *req = r->req;
 	struct parked *p;
 
-	if (mode == COLD_FAIL || c->ending || atomic_load(&c->refused) ||
+	if (mode == COLD_FAIL || c->ending || is_refused(c) ||
 	    cold_clock() < (time_t)atomic_load(&c->deaf))
 		return 0;
 	p = mode == COLD_WAIT ? calloc(1, sizeof(*p)) : NULL;
@@ -345,7 +351,7 @@ cold_advice(struct firnfs *fs, uint64_t node, struct buf *out)
 	pthread_mutex_lock(&c->lock);
 	over = c->shown.over;
 	pthread_mutex_unlock(&c->lock);
-	if (cold_mode(c) != COLD_FAIL && !atomic_load(&c->refused) && !over) {
+	if (cold_mode(c) != COLD_FAIL && !is_refused(c) && !over) {
 		buf_printf(out, "; its thaw has been asked for, .firn/thaw "
 		    "tells how far it is");
 		return;

@@ -70,7 +70,8 @@ struct cold {
 	uint64_t spent;			/* nano */
 	time_t begun, looked;		/* monotonic */
 	int failed;			/* the last round was for nothing */
-	atomic_int refused;		/* the store does not let us thaw */
+	atomic_llong refused;		/* monotonic: until then the store does
+					   not let us thaw */
 	atomic_llong deaf;		/* monotonic: until then reads just
 					   fail, since it was cancelled */
 };

@@ -16,6 +16,8 @@
 #include "repo/thaw_send.h"
 
 #define DEAF_SECONDS	5
+#define REFUSED_SECONDS	300	/* somebody may have seen to it by then */
+#define BATCH		1000	/* packs, which takes 4 seconds */
 #define EXPEDITED_POLL	10	/* seconds; what takes minutes */
 
 /* --- planning ----------------------------------------------------------- */
@@ -121,22 +123,79 @@ wants_free(struct want *w)
 	}
 }
 
+/* --- what is known ----------------------------------------------------- */
+
+/* Count, for .firn/thaw; 1 when something is not readable yet. */
+static int
+show(struct cold *c)
+{
+	struct thaw_count n[3] = { { 0, 0 }, { 0, 0 }, { 0, 0 } }, *one;
+	const struct pack_info *p;
+	size_t i;
+
+	for (i = 0; i < c->job.packs.n; i++) {
+		p = &c->job.packs.v[i];
+		if (!(p->flags & PACK_NEEDED))
+			continue;
+		one = pack_is_readable(p) ? &n[2] :
+		    p->state == STORE_THAWING ? &n[1] : &n[0];
+		one->packs++;
+		one->bytes += p->size;
+	}
+	pthread_mutex_lock(&c->lock);
+	c->shown.waiting = n[0];
+	c->shown.thawing = n[1];
+	c->shown.readable = n[2];
+	c->shown.spent = c->spent;
+	pthread_mutex_unlock(&c->lock);
+	return n[0].packs + n[1].packs > 0;
+}
+
+static unsigned
+interval(const struct cold *c)
+{
+	unsigned first = c->fs->opt->thaw_poll;
+
+	if (c->job.wish.tier == STORE_THAW_EXPEDITED && first > EXPEDITED_POLL)
+		first = EXPEDITED_POLL;
+	return thaw_interval(first, c->looked - c->begun);
+}
+
+static void
+note_look(struct cold *c)
+{
+	c->looked = cold_clock();
+	if (c->begun == 0)
+		c->begun = c->looked;
+	pthread_mutex_lock(&c->lock);
+	c->shown.looked = time(NULL);
+	pthread_mutex_unlock(&c->lock);
+}
+
 /* --- asking ------------------------------------------------------------- */
 
-/* Nobody will ask for these any more; who waits for them is let go. */
+/* Nobody will ask for these any more, of a class or of all (-1); who waits for
+ * them is let go. */
 static void
-give_up(struct cold *c)
+give_up_class(struct cold *c, int class)
 {
 	struct pack_info *p;
 	size_t i;
 
 	for (i = 0; i < c->job.packs.n; i++) {
 		p = &c->job.packs.v[i];
-		if (!pack_is_readable(p) && p->state != STORE_THAWING)
+		if ((class < 0 || p->class == class) &&
+		    !pack_is_readable(p) && p->state != STORE_THAWING)
 			p->flags &= ~(unsigned)PACK_NEEDED;
 	}
 	if (c->noted && thaw_job_exists(c->fs->repo, &c->job))
 		thaw_job_save(c->fs->repo, &c->job);
+}
+
+static void
+give_up(struct cold *c)
+{
+	give_up_class(c, -1);
 }
 
 /* A look at all of them ended well: what it missed the store does not have.
@@ -189,22 +248,123 @@ may_ask(struct cold *c, uint64_t *sum)
 	return asks && !over;
 }
 
+/* Leave up to BATCH of a class PACK_NEEDED, of those that are to be asked for,
+ * from a number on; 0 when there are none. */
+static size_t
+batch_begin(struct cold *c, unsigned class, size_t *from)
+{
+	struct packset *s = &c->job.packs;
+	time_t now = time(NULL);
+	struct pack_info *p;
+	enum thaw_need need;
+	size_t i, n = 0;
+
+	for (i = 0; i < s->n; i++) {
+		p = &s->v[i];
+		if (!(p->flags & PACK_NEEDED))
+			continue;
+		need = thaw_need(s, p, &c->job.wish, now);
+		if (i >= *from && n < BATCH && p->class == class &&
+		    (need == THAW_ASK || need == THAW_RENEW ||
+		    need == THAW_HASTEN)) {
+			if (++n == BATCH)
+				*from = i + 1;
+			continue;
+		}
+		p->flags &= ~(unsigned)PACK_NEEDED;
+		p->flags |= PACK_HELD;
+	}
+	if (n < BATCH)
+		*from = s->n;
+	return n;
+}
+
+static void
+batch_end(struct cold *c)
+{
+	struct pack_info *p;
+	size_t i;
+
+	for (i = 0; i < c->job.packs.n; i++) {
+		p = &c->job.packs.v[i];
+		if (!(p->flags & PACK_HELD))
+			continue;
+		p->flags &= ~(unsigned)PACK_HELD;
+		p->flags |= PACK_NEEDED;
+	}
+}
+
+/* One batch, whose packs alone are PACK_NEEDED. */
 static int
-send_once(struct cold *c, struct thaw_sent *sent)
+batch_send(struct cold *c, struct thaw_sent *all)
 {
 	struct thaw_send_conf conf = { .wish = c->job.wish, .job = &c->job,
 	    .stop = &c->halt };
+	struct thaw_sent sent;
 	uint64_t before, after;
 	int asks, priced, err;
 
 	before = price_of_rest(c, &asks, &priced);
-	err = thaw_send(c->fs->repo, &c->job.packs, &conf, sent);
+	err = thaw_send(c->fs->repo, &c->job.packs, &conf, &sent);
 	after = price_of_rest(c, &asks, &priced);
 	if (before > after)
 		c->spent = price_add(c->spent, before - after);
-	if (sent->asked.packs > 0)
+	if (sent.asked.packs > 0)
 		c->begun = cold_clock();
+	all->no_capacity |= sent.no_capacity;
+	all->cancelled |= sent.cancelled;
 	return err;
+}
+
+/* Between two batches others are not kept waiting. */
+static int
+between(struct cold *c)
+{
+	int err = 0;
+
+	if (cold_clock() - c->looked >= (time_t)interval(c)) {
+		err = thaw_look(c->fs->repo, &c->job.packs, 1);
+		note_look(c);
+	}
+	show(c);
+	cold_wake(c);
+	return err;
+}
+
+/* The store does not thaw this class at this tier; others it may. */
+static void
+class_refused(struct cold *c, unsigned class)
+{
+	log_err(0, "archived data of the class %s cannot be thawed at the tier "
+	    "%s; remount with another thaw-tier",
+	    c->job.packs.class_name[class],
+	    store_thaw_tier_name(c->job.wish.tier));
+	give_up_class(c, (int)class);
+}
+
+static int
+send_all(struct cold *c, struct thaw_sent *all)
+{
+	unsigned class;
+	size_t from;
+	int err = 0;
+
+	for (class = 0; class < c->job.packs.nclasses; class++)
+		for (from = 0; from < c->job.packs.n;) {
+			if (batch_begin(c, class, &from) > 0)
+				err = batch_send(c, all);
+			batch_end(c);
+			if (err == -EOPNOTSUPP) {
+				class_refused(c, class);
+				err = 0;
+				break;
+			}
+			if (err == 0 && from < c->job.packs.n)
+				err = between(c);
+			if (err != 0 || all->no_capacity)
+				return err;
+		}
+	return 0;
 }
 
 /* Somebody has removed the job's file. */
@@ -241,7 +401,7 @@ ask(struct cold *c)
 {
 	struct thaw_sent sent = { 0 };
 	uint64_t sum;
-	int err, refused;
+	int err;
 
 	err = thaw_look(c->fs->repo, &c->job.packs, 1);
 	if (err == 0)
@@ -254,54 +414,28 @@ ask(struct cold *c)
 	if (err != 0)
 		return err;
 	c->noted = 1;
-	err = send_once(c, &sent);
+	err = send_all(c, &sent);
 	if (err == 0 && sent.no_capacity) {
 		log_warn(0, "S3 has no capacity for expedited retrievals now; "
 		    "asking for the rest at the tier standard");
 		c->job.wish.tier = STORE_THAW_STANDARD;
 		thaw_job_save(c->fs->repo, &c->job);
 		if (may_ask(c, &sum))
-			err = send_once(c, &sent);
+			err = send_all(c, &sent);
 	}
 	if (sent.cancelled)
 		return cancelled(c);
-	refused = err == -EACCES || err == -EOPNOTSUPP;
-	atomic_store(&c->refused, refused);
-	if (err == -EACCES)
-		log_err(0, "thaws need the permission s3:RestoreObject; see "
-		    "firn-policy(7)");
-	if (refused)
-		give_up(c);
-	return refused ? 0 : err;
+	atomic_store(&c->refused, err == -EACCES ? cold_clock() +
+	    REFUSED_SECONDS : 0);
+	if (err != -EACCES)
+		return err;
+	log_err(0, "thaws need the permission s3:RestoreObject; see "
+	    "firn-policy(7)");
+	give_up(c);
+	return 0;
 }
 
 /* --- rounds ------------------------------------------------------------- */
-
-/* Count, for .firn/thaw; 1 when something is not readable yet. */
-static int
-show(struct cold *c)
-{
-	struct thaw_count n[3] = { { 0, 0 }, { 0, 0 }, { 0, 0 } }, *one;
-	const struct pack_info *p;
-	size_t i;
-
-	for (i = 0; i < c->job.packs.n; i++) {
-		p = &c->job.packs.v[i];
-		if (!(p->flags & PACK_NEEDED))
-			continue;
-		one = pack_is_readable(p) ? &n[2] :
-		    p->state == STORE_THAWING ? &n[1] : &n[0];
-		one->packs++;
-		one->bytes += p->size;
-	}
-	pthread_mutex_lock(&c->lock);
-	c->shown.waiting = n[0];
-	c->shown.thawing = n[1];
-	c->shown.readable = n[2];
-	c->shown.spent = c->spent;
-	pthread_mutex_unlock(&c->lock);
-	return n[0].packs + n[1].packs > 0;
-}
 
 /* What another mount noted, and is readable as well by what is known here. */
 static int
@@ -332,27 +466,6 @@ job_reset(struct cold *c)
 	cold_job_init(c);
 	c->begun = 0;
 	c->noted = 0;
-}
-
-static unsigned
-interval(const struct cold *c)
-{
-	unsigned first = c->fs->opt->thaw_poll;
-
-	if (c->job.wish.tier == STORE_THAW_EXPEDITED && first > EXPEDITED_POLL)
-		first = EXPEDITED_POLL;
-	return thaw_interval(first, c->looked - c->begun);
-}
-
-static void
-note_look(struct cold *c)
-{
-	c->looked = cold_clock();
-	if (c->begun == 0)
-		c->begun = c->looked;
-	pthread_mutex_lock(&c->lock);
-	c->shown.looked = time(NULL);
-	pthread_mutex_unlock(&c->lock);
 }
 
 /* One round. */

@@ -303,6 +303,23 @@ def test_may_not_restore(cold):
         assert "s3:RestoreObject" in text(mnt, "errors")
 
 
+def test_tier_not_of_all_classes(cold):
+    """A class that has no expedited thaws keeps no other from them."""
+    cold.add("a", files=1)
+    cold.tier = "GLACIER"
+    cold.add("b", files=1)
+    with cold.firn.mount(options=f"cold=wait,thaw-tier=expedited,{POLL}") as mnt:
+        top = mnt / ("latest" + str(cold.src))
+        cold_read(top / "a" / "file0")
+        assert "DEEP_ARCHIVE" in text(mnt, "errors")
+        reader = Reader(top / "b" / "file0")
+        wait_for(lambda: told(mnt, "asked-for").startswith("1 ") or not reader.waits(),
+                 "the request")
+        cold.all_ready()
+        assert reader.data() == (cold.src / "b" / "file0").read_bytes()
+        cold_read(top / "a" / "file0")
+
+
 def test_budget(cold):
     """What is read beyond it is not asked for."""
     cold.add("a")
