@@ -248,6 +248,8 @@ fate(struct cold *c, const struct parked *p)
 
 	if (atomic_load(&p->r.done))
 		return FATE_GONE;
+	if (request_is_dead(&p->r))
+		return FATE_DEAD;
 	if (cold_mode(c) != COLD_WAIT)
 		return FATE_HOPELESS;
 	if (p->wanted > c->planned || p->not_before > cold_clock())
@@ -285,6 +287,8 @@ cold_wake(struct cold *c)
 		out = p->next;
 		if (p->fate == FATE_GONE)
 			free(p);
+		else if (p->fate == FATE_DEAD)
+			answer_err(p, EINTR);
 		else if (p->fate == FATE_HOPELESS)
 			answer_err(p, c->ending ? EIO : resolve_failed(c->fs,
 			    p->node, "read", -FIRN_ECOLD));

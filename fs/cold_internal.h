@@ -18,7 +18,8 @@ enum fate {
 	FATE_WAITS,
 	FATE_READABLE,	/* read again */
 	FATE_HOPELESS,	/* nobody thaws its pack */
-	FATE_GONE	/* its waiter was killed, and told so */
+	FATE_DEAD,	/* its waiter was killed */
+	FATE_GONE	/* likewise, and told so */
 };
 
 /* A request that waits. */

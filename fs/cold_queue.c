@@ -17,6 +17,7 @@
 
 #define DEAF_SECONDS	5
 #define REFUSED_SECONDS	300	/* somebody may have seen to it by then */
+#define DEAD_SECONDS	10	/* between looks for waiters that died */
 #define BATCH		1000	/* packs, which takes 4 seconds */
 #define EXPEDITED_POLL	10	/* seconds; what takes minutes */
 
@@ -536,10 +537,14 @@ static int
 sleep_until(struct cold *c)
 {
 	struct timespec until = { 0, 0 };
+	time_t round, now = cold_clock();
 	int rc = 0, due = 0;
 
 	pthread_mutex_lock(&c->lock);
-	until.tv_sec = c->looked + (time_t)interval(c);
+	round = c->looked + (time_t)interval(c);
+	until.tv_sec = round;
+	if (c->parked != NULL && until.tv_sec > now + DEAD_SECONDS)
+		until.tv_sec = now + DEAD_SECONDS;
 	/* After a failure what is wanted waits for the interval, too. */
 	while (!c->ending && !c->stirred && rc == 0 &&
 	    (c->wants == NULL || c->failed)) {
@@ -549,7 +554,7 @@ sleep_until(struct cold *c)
 			rc = pthread_cond_timedwait(&c->changed, &c->lock,
 			    &until);
 	}
-	due = rc == ETIMEDOUT || c->stirred ||
+	due = (rc == ETIMEDOUT && until.tv_sec >= round) || c->stirred ||
 	    (c->wants != NULL && !c->failed);
 	c->stirred = 0;
 	pthread_mutex_unlock(&c->lock);

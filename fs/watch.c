@@ -56,29 +56,48 @@ has_fatal(const char *status)
 	    signals_of(status, "\nSigCgt:");
 	for (i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
 		kept |= 1ull << (harmless[i] - 1);
-	return (pending & ~kept) != 0;
+	return (pending & ~kept) != 0 ||
+	    strstr(status, "\nState:\tZ") != NULL ||
+	    strstr(status, "\nState:\tX") != NULL;
 }
 
-/* 1 when the thread is about to die, is gone, or cannot be seen. */
+/* 1 when the thread is about to die, 0 when not, -1 when it is gone or cannot
+ * be seen. */
 static int
-is_dying(pid_t tid)
+death_of(pid_t tid)
 {
 	char path[32], text[4096];
 	size_t got;
 	int fd, err;
 
 	if (tid == 0)
-		return 1;
+		return -1;
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return 1;
+		return -1;
 	err = file_read_full(fd, text, sizeof(text) - 1, &got);
 	close(fd);
 	if (err != 0)
-		return 1;
+		return -1;
 	text[got] = '\0';
 	return has_fatal(text);
+}
+
+static int
+is_dying(pid_t tid)
+{
+	return death_of(tid) != 0;
+}
+
+int
+request_is_dead(const struct request *r)
+{
+	int dead = death_of(r->tid);
+
+	/* /proc may hide it. */
+	return dead > 0 || (dead < 0 && r->tid != 0 && kill(r->tid, 0) != 0 &&
+	    errno == ESRCH);
 }
 
 /*

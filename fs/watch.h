@@ -42,5 +42,8 @@ void request_begin(struct request *r, struct watch *w, struct fuse_req *req);
 /* 1: answer it now, exactly once.  0: it was answered, nobody heard what the
  * answer would have been, and req must not be touched. */
 int request_end(struct request *r);
+/* Was who waits killed?  The kernel does not say so of what it reads ahead.
+ * 0 also when nothing is known. */
+int request_is_dead(const struct request *r);
 
 #endif

@@ -320,6 +320,19 @@ def test_tier_not_of_all_classes(cold):
         cold_read(top / "a" / "file0")
 
 
+def test_killed_readers_do_not_wait(cold):
+    """Neither do requests of the kernel that read ahead for them."""
+    cold.add("a", files=10, size=20_000)
+    with cold.firn.mount(options=f"cold=wait,{POLL}") as mnt:
+        top = mnt / ("latest" + str(cold.src))
+        readers = [Reader(top / "a" / f"file{i}") for i in range(10)]
+        wait_for(lambda: int(told(mnt, "readers-waiting")) >= 10, "all to wait")
+        for reader in readers:
+            reader.process.kill()
+            reader.join()
+        wait_for(lambda: told(mnt, "readers-waiting") == "0", "none to wait")
+
+
 def test_budget(cold):
     """What is read beyond it is not asked for."""
     cold.add("a")
