@@ -135,6 +135,13 @@ want(struct cold *c, uint64_t node)
 	return ++c->wanted;
 }
 
+static void
+parked_free(struct parked *p)
+{
+	atomic_fetch_sub(&p->cold->waiting, 1);
+	free(p);
+}
+
 /* Onto the list, unless the mount ends. */
 static int
 park(struct cold *c, struct parked *p)
@@ -173,6 +180,7 @@ cold_read(struct firnfs *fs, struct request *r, uint64_t node, size_t size,
 		return 0;
 	}
 	p->cold = c;
+	atomic_fetch_add(&c->waiting, 1);
 	p->node = node;
 	p->off = off;
 	p->size = size;
@@ -180,14 +188,14 @@ cold_read(struct firnfs *fs, struct request *r, uint64_t node, size_t size,
 	/* From the thread's stack to the list; a signal that comes in between
 	 * is told of when it begins again. */
 	if (!request_end(r)) {
-		free(p);
+		parked_free(p);
 		return 1;
 	}
 	request_begin(&p->r, fs->watch, req);
 	if (!park(c, p)) {
 		if (request_end(&p->r))
 			fuse_reply_err(req, EIO);
-		free(p);
+		parked_free(p);
 	}
 	return 1;
 }
@@ -197,7 +205,7 @@ answer_err(struct parked *p, int error)
 {
 	if (request_end(&p->r))
 		fuse_reply_err(p->r.req, error);
-	free(p);
+	parked_free(p);
 }
 
 /* Its pack was seen readable: read again.  Runs in the pool. */
@@ -230,9 +238,9 @@ read_again(void *ctx)
 		answer_err(p, resolve_failed(c->fs, p->node, "read", err));
 	else if (request_end(&p->r)) {
 		fuse_reply_buf(p->r.req, buf, got);
-		free(p);
+		parked_free(p);
 	} else {
-		free(p);
+		parked_free(p);
 	}
 	free(buf);
 }
@@ -286,7 +294,7 @@ cold_wake(struct cold *c)
 	while ((p = out) != NULL) {
 		out = p->next;
 		if (p->fate == FATE_GONE)
-			free(p);
+			parked_free(p);
 		else if (p->fate == FATE_DEAD)
 			answer_err(p, EINTR);
 		else if (p->fate == FATE_HOPELESS)
@@ -333,12 +341,7 @@ cold_free(struct cold *c)
 int
 cold_is_waited_for(struct cold *c)
 {
-	int yes;
-
-	pthread_mutex_lock(&c->lock);
-	yes = c->parked != NULL;
-	pthread_mutex_unlock(&c->lock);
-	return yes;
+	return atomic_load(&c->waiting) > 0;
 }
 
 /* --- what people see ---------------------------------------------------- */

@@ -38,7 +38,8 @@ void cold_stop(struct cold *c);
 /* Nobody may be in a call. */
 void cold_free(struct cold *c);
 
-/* Does somebody wait?  The kernel has locked the pages that are read then. */
+/* Does somebody wait, or is about to be answered?  The kernel has locked the
+ * pages that are read then. */
 int cold_is_waited_for(struct cold *c);
 
 enum cold_mode cold_mode(struct cold *c);

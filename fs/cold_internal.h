@@ -46,6 +46,8 @@ struct cold {
 	struct firnfs *fs;
 	atomic_int mode;
 	volatile int ending;
+	atomic_uint waiting;		/* parked, or read again and not
+					   answered yet */
 	volatile int halt;		/* ask for nothing more: it ends, or
 					   cold=fail */
 	pthread_t thread;

@@ -469,6 +469,17 @@ job_reset(struct cold *c)
 	c->noted = 0;
 }
 
+static int
+is_anybody_parked(struct cold *c)
+{
+	int yes;
+
+	pthread_mutex_lock(&c->lock);
+	yes = c->parked != NULL;
+	pthread_mutex_unlock(&c->lock);
+	return yes;
+}
+
 /* One round. */
 static void
 work(struct cold *c)
@@ -493,7 +504,7 @@ work(struct cold *c)
 	c->failed = err != 0;
 	pending = show(c);
 	cold_wake(c);
-	if (!pending && c->job.packs.n > 0 && !cold_is_waited_for(c))
+	if (!pending && c->job.packs.n > 0 && !is_anybody_parked(c))
 		job_reset(c);
 }
 

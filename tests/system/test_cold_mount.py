@@ -155,6 +155,39 @@ def test_wait_for_many(cold):
             assert r.data() == (cold.src / "a" / f"file{i}").read_bytes()
 
 
+def pushed(mnt):
+    return int(dict(line.split(None, 1) for line in text(mnt, "stats").splitlines())["files-pushed"])
+
+
+def test_nothing_is_pushed_until_answered(cold):
+    """Who waited is being read for again, which takes long: no walk pushes files."""
+    cold.add("a", files=1)
+    pack = cold.needed(cold.src / "a").pop()
+    cold.tier = "STANDARD"
+    for name in "bc":
+        cold.add(name, files=100, size=5_000)
+    with cold.firn.mount(options=f"cold=wait,timeout=100,{POLL}") as mnt:
+        top = mnt / ("latest" + str(cold.src))
+
+        def walk(name):
+            os.listdir(top / name)
+            for i in sorted(range(100), key=str):
+                assert (top / name / f"file{i}").read_bytes() == \
+                    (cold.src / name / f"file{i}").read_bytes()
+        reader = Reader(top / "a" / "file0")
+        wait_for(lambda: told(mnt, "readers-waiting") != "0", "the reader")
+        fault = cold.sim.faults.add(kind="503-slowdown", verb="GetObject",
+                                    prefix=f"some/prefix/{pack}")
+        cold.all_ready()
+        wait_for(lambda: told(mnt, "readers-waiting") == "0" and fault.fired, "the pack")
+        walk("b")
+        meanwhile = pushed(mnt)
+        cold.sim.faults.clear()
+        assert reader.data() == (cold.src / "a" / "file0").read_bytes()
+        walk("c")
+        assert meanwhile == 0 and pushed(mnt) > 0
+
+
 def test_ends_with_waiters(cold):
     """A mount that is told to end lets its waiters go; one whose waiters were
     killed is unmounted as ever."""
