@@ -70,6 +70,7 @@ struct cold {
 	struct thaw_job job;		/* what is wanted and not read yet */
 	uint64_t planned;		/* wants up to this one are in it */
 	int noted;			/* the job has a file */
+	size_t nnoted;			/* packs, when it was written */
 	uint64_t spent;			/* nano */
 	time_t begun, looked;		/* monotonic */
 	int failed;			/* the last round was for nothing */

@@ -368,6 +368,24 @@ send_all(struct cold *c, struct thaw_sent *all)
 	return 0;
 }
 
+/* The job's file is gone.  Who found all of it readable removes it as well,
+ * which says nothing about what is wanted since. */
+static int
+is_cancelled(struct cold *c)
+{
+	const struct pack_info *p;
+	size_t i;
+
+	if (!c->noted || thaw_job_exists(c->fs->repo, &c->job))
+		return 0;
+	for (i = 0; i < c->nnoted && i < c->job.packs.n; i++) {
+		p = &c->job.packs.v[i];
+		if ((p->flags & PACK_NEEDED) && !pack_is_readable(p))
+			return 1;
+	}
+	return 0;
+}
+
 /* Somebody has removed the job's file. */
 static int
 cancelled(struct cold *c)
@@ -409,12 +427,13 @@ ask(struct cold *c)
 		give_up_gone(c);
 	if (err != 0 || !may_ask(c, &sum))
 		return err;
-	if (c->noted && !thaw_job_exists(c->fs->repo, &c->job))
+	if (is_cancelled(c))
 		return cancelled(c);
 	err = thaw_job_save(c->fs->repo, &c->job);
 	if (err != 0)
 		return err;
 	c->noted = 1;
+	c->nnoted = c->job.packs.n;
 	err = send_all(c, &sent);
 	if (err == 0 && sent.no_capacity) {
 		log_warn(0, "S3 has no capacity for expedited retrievals now; "

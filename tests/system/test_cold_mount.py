@@ -454,6 +454,24 @@ def test_copies_are_not_renewed(cold):
         assert waits and once
 
 
+def test_done_is_not_cancelled(cold):
+    """Who removes the job of a mount when all of it is readable cancels nothing that
+    is read later."""
+    cold.add("a", files=1)
+    cold.add("b", files=1)
+    with cold.firn.mount(options="cold=wait,thaw-poll=3") as mnt:
+        top = mnt / ("latest" + str(cold.src))
+        readers = [Reader(top / "a" / "file0")]
+        wait_for(lambda: told(mnt, "asked-for").startswith("1 "), "the request")
+        cold.all_ready()
+        cold.firn("thaw", "--cancel")
+        readers.append(Reader(top / "b" / "file0"))
+        wait_for(lambda: len(cold.asked()) == 2 or not readers[1].waits(), "the other request")
+        cold.all_ready()
+        for name, reader in zip("ab", readers):
+            assert reader.data() == (cold.src / name / "file0").read_bytes()
+
+
 def test_killed_mount_asks_no_more(cold):
     """What a mount had asked for that was killed, and what expired since, is paid
     again only when it is read again."""
