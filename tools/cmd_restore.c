@@ -55,6 +55,12 @@ job_ready(void *ctx, const struct entry *e)
 }
 
 static void
+job_cold(void *ctx, const struct entry *e)
+{
+	restore_thaw_cold(((struct job *)ctx)->thaw, e);
+}
+
+static void
 job_progress(void *ctx, uint64_t files, uint64_t bytes)
 {
 	on_progress(((struct job *)ctx)->progress, files, bytes);
@@ -155,8 +161,10 @@ restore(struct tool *t, const struct generation *g, const char *path,
 	conf->progress = job_progress;
 	conf->ctx = &j;
 	conf->stop = &tool_stop;
-	if (thaw != NULL)
+	if (thaw != NULL) {
 		conf->ready = job_ready;
+		conf->cold = job_cold;
+	}
 	if (conf->dry_run || t->verbose > 0)
 		conf->file = job_file;
 	err = progress_begin(t, &j.progress);
@@ -194,7 +202,7 @@ thaw_and_restore(struct tool *t, const struct generation *g, const char *path,
 		    conf->dry_run ? NULL : thaw);
 	if (status == 0 && thaw->then_cache && !conf->dry_run)
 		status = thaw_fill_cache(&thaw->w, g, &path, 1);
-	thawing_end(&thaw->w);
+	restore_thaw_end(thaw);
 	return status;
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Passes over a generation, each over what the one before had to leave. */
+#include <stdlib.h>
+
 #include "base/err.h"
 #include "base/log.h"
 #include "repo/block_walk.h"
@@ -14,6 +16,7 @@ restore_thaw_begin(struct restore_thaw *r, const struct generation *g,
 	const char *what = *path != '\0' ? path : "/";
 	int status;
 
+	r->what = what;
 	status = thawing_begin(&r->w);
 	if (status == 0)
 		status = thawing_want(&r->w, g, path);
@@ -30,13 +33,82 @@ restore_thaw_begin(struct restore_thaw *r, const struct generation *g,
 	return status != 0 ? status : thawing_ask(&r->w, what);
 }
 
+/* --- sets of files ------------------------------------------------------ */
+
+static uint64_t
+hash(uint64_t h, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	while (len-- > 0)
+		h = (h ^ *p++) * 0x100000001b3u;
+	return h;
+}
+
+/* The same for all names of a file. */
+static uint64_t
+file_key(const struct entry *e)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+
+	h = hash(h, &e->size, sizeof(e->size));
+	h = hash(h, &e->ino, sizeof(e->ino));
+	h = hash(h, e->list_id, sizeof(e->list_id));
+	return e->extentslen > 0 ? hash(h, e->extents, e->extentslen) : h;
+}
+
+static int
+fileset_add(struct fileset *s, uint64_t key)
+{
+	size_t cap = s->cap > 0 ? 2 * s->cap : 64;
+	uint64_t *v;
+
+	if (s->n == s->cap) {
+		v = realloc(s->v, cap * sizeof(*v));
+		if (v == NULL)
+			return -ENOMEM;
+		s->v = v;
+		s->cap = cap;
+	}
+	s->v[s->n++] = key;
+	return 0;
+}
+
+static int
+by_key(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* The set of this pass becomes that of the pass before. */
+static void
+fileset_turn(struct fileset *before, struct fileset *now)
+{
+	struct fileset old = *before;
+
+	*before = *now;
+	*now = old;
+	now->n = 0;
+	if (before->n > 0)
+		qsort(before->v, before->n, sizeof(*before->v), by_key);
+}
+
+static int
+fileset_has(const struct fileset *s, uint64_t key)
+{
+	return s->n > 0 && bsearch(&key, s->v, s->n, sizeof(*s->v), by_key) !=
+	    NULL;
+}
+
 /* --- one file ----------------------------------------------------------- */
 
 struct file_look {
 	struct thaw_plan *plan;
 	int keep;
 	int blocked;		/* a block of it cannot be read yet */
-	int late;		/* it was passed over before */
+	int unplanned;		/* nor is it in the plan */
 };
 
 static int
@@ -49,8 +121,40 @@ look_block(void *ctx, const uint8_t id[BLOCK_ID_SIZE], uint64_t len)
 	if (ret < 0)
 		return ret;
 	l->blocked |= !(ret & THAW_BLOCK_READY);
-	l->late |= ret & THAW_BLOCK_LATE;
+	l->unplanned |= ret & THAW_BLOCK_NEW;
 	return 0;
+}
+
+static int
+want_block(void *ctx, const uint8_t id[BLOCK_ID_SIZE], uint64_t len)
+{
+	const struct file_look *l = ctx;
+
+	(void)len;
+	return thaw_plan_more(l->plan, id);
+}
+
+/* It is left for another pass: what it needs is kept, and asked for where
+ * nobody did. */
+static int
+leave(struct restore_thaw *r, const struct entry *e, struct file_look *l,
+    int want)
+{
+	struct block_visit v = { .block = look_block, .ctx = l,
+	    .stop = &tool_stop };
+	int err;
+
+	l->keep = 1;
+	err = block_walk_file(r->w.rd, e, &v);
+	v.block = want_block;
+	if (err == 0 && want)
+		err = block_walk_file(r->w.rd, e, &v);
+	r->more |= want;
+	if (err == 0)
+		err = fileset_add(&r->now_left, file_key(e));
+	if (err == 0)
+		return RESTORE_LATER;
+	return err == -ECANCELED || err == -ENOMEM ? err : RESTORE_NOW;
 }
 
 int
@@ -59,41 +163,42 @@ restore_thaw_ready(struct restore_thaw *r, const struct entry *e)
 	struct file_look l = { .plan = r->w.plan };
 	struct block_visit v = { .block = look_block, .ctx = &l,
 	    .stop = &tool_stop };
-	int err;
+	int err, was_cold;
 
+	was_cold = r->again && fileset_has(&r->cold, file_key(e));
+	if (r->again && !was_cold && !fileset_has(&r->left, file_key(e)))
+		return RESTORE_PAST;
 	err = block_walk_file(r->w.rd, e, &v);
 	if (err == -ECANCELED || err == -ENOMEM)
 		return err;
 	/* What cannot be found out, the restore itself will fail on. */
-	if (err != 0)
-		return r->again ? RESTORE_PAST : RESTORE_NOW;
-	/* First: what is done may have ended. */
-	if (r->again && !l.late)
-		return RESTORE_PAST;
-	if (l.blocked) {
-		l.keep = 1;
-		err = block_walk_file(r->w.rd, e, &v);
-		return err != 0 ? err : RESTORE_LATER;
-	}
-	return RESTORE_NOW;
+	if (err != 0 || !(l.blocked || was_cold))
+		return RESTORE_NOW;
+	return leave(r, e, &l, l.unplanned || was_cold);
+}
+
+void
+restore_thaw_cold(struct restore_thaw *r, const struct entry *e)
+{
+	int err = fileset_add(&r->now_cold, file_key(e));
+
+	if (r->err == 0)
+		r->err = err;
 }
 
 /* --- passes ------------------------------------------------------------- */
 
-/* What no file that is left needs is let go; unless some failed for having
- * ended: nobody knows which, so all are looked at again. */
+/* What no file that is left needs is let go. */
 static void
-let_go(struct restore_thaw *r, const struct restore_result *pass)
+let_go(struct restore_thaw *r)
 {
 	struct packset *s = r->w.set;
 	size_t i;
 
 	for (i = 0; i < s->n; i++) {
-		if (pass->cold == 0 && !(s->v[i].flags & PACK_KEEP))
+		if (!(s->v[i].flags & PACK_KEEP))
 			s->v[i].flags &= ~(unsigned)PACK_NEEDED;
-		s->v[i].flags &= ~(unsigned)(PACK_KEEP | PACK_LATE);
-		if (pass->cold > 0 || !pack_is_readable(&s->v[i]))
-			s->v[i].flags |= PACK_LATE;
+		s->v[i].flags &= ~(unsigned)PACK_KEEP;
 	}
 }
 
@@ -124,11 +229,25 @@ add(struct restore_result *sum, const struct restore_result *pass)
 	sum->files += pass->files;
 	sum->bytes += pass->bytes;
 	sum->unchanged += pass->unchanged;
-	/* What had ended comes again. */
-	sum->failed += pass->failed - sum->cold;
-	sum->cold = pass->cold;
-	sum->left = pass->left;
+	/* Those that were archived are tried again. */
+	sum->failed += pass->failed - pass->cold;
 	sum->skipped_owners += pass->skipped_owners;
+}
+
+/* Between two passes: status. */
+static int
+prepare(struct restore_thaw *r, const struct restore_result *pass)
+{
+	int status = tool_exit(r->err);
+
+	let_go(r);
+	/* Some ended while it was read: which, a look tells. */
+	if (status == 0 && pass->cold > 0)
+		status = thawing_round(&r->w);
+	if (status == 0 && r->more)
+		status = thawing_more(&r->w, r->what);
+	r->more = 0;
+	return status == 0 ? wait_for_some(r) : status;
 }
 
 int
@@ -139,16 +258,14 @@ restore_thaw_rest(struct restore_thaw *r, struct tree *tree,
 	struct restore_result pass = *sum;
 	int err = 0, status = 0;
 
+	sum->failed -= pass.cold;
 	r->again = 1;
-	while (status == 0 && pass.left + pass.cold > 0) {
-		/* Some ended while it was read: which, a look tells. */
-		if (pass.cold > 0)
-			status = thawing_round(&r->w);
-		let_go(r, &pass);
-		if (status == 0)
-			status = wait_for_some(r);
+	while (pass.left + pass.cold > 0) {
+		status = prepare(r, &pass);
 		if (status != 0)
 			break;
+		fileset_turn(&r->left, &r->now_left);
+		fileset_turn(&r->cold, &r->now_cold);
 		progress_clear(r->w.progress);
 		err = restore_run(tree, g->rec.root, path, target, conf,
 		    &pass);
@@ -156,7 +273,20 @@ restore_thaw_rest(struct restore_thaw *r, struct tree *tree,
 			return tool_exit(err);
 		add(sum, &pass);
 	}
+	/* Of those, none came in a later pass. */
+	sum->cold = sum->left = pass.left + pass.cold;
+	sum->failed += sum->cold;
 	if (status == 0)
 		thawing_done(&r->w);
 	return status;
+}
+
+void
+restore_thaw_end(struct restore_thaw *r)
+{
+	thawing_end(&r->w);
+	free(r->left.v);
+	free(r->cold.v);
+	free(r->now_left.v);
+	free(r->now_cold.v);
 }

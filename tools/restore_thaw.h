@@ -2,7 +2,9 @@
 /*
  * A restore of what is archived: first what can be read, and the rest in
  * passes, as it arrives.  A pass deals with the files that were passed over
- * before it, and what they alone need is kept from ending meanwhile.
+ * before it, and what they alone need is kept from ending meanwhile.  What was
+ * to come from the disk cache and is gone from there when it comes to be read
+ * is thawed then, after the same questions.
  */
 #ifndef FIRN_TOOLS_RESTORE_THAW_H
 #define FIRN_TOOLS_RESTORE_THAW_H
@@ -10,10 +12,23 @@
 #include "backup/restore.h"
 #include "tools/cmd_thaw.h"
 
+/* Files by what they contain; a few that are not in it may be taken for some
+ * that are, which are then looked at once more. */
+struct fileset {
+	uint64_t *v;
+	size_t n, cap;
+};
+
 struct restore_thaw {
 	struct thawing w;
 	int then_cache;
 	int again;		/* not the first pass */
+	int more;		/* packs came into the plan in this pass */
+	const char *what;	/* for people */
+	/* Files of the pass before: left out, and archived when they came to
+	 * be read.  And of this pass. */
+	struct fileset left, cold, now_left, now_cold;
+	int err;		/* of on_cold */
 };
 
 /* Plan, quote, ask the person and the store: status. */
@@ -21,10 +36,14 @@ int restore_thaw_begin(struct restore_thaw *r, const struct generation *g,
     const char *path, int dry_run);
 /* For restore_conf.ready. */
 int restore_thaw_ready(struct restore_thaw *r, const struct entry *e);
+/* For restore_conf.cold. */
+void restore_thaw_cold(struct restore_thaw *r, const struct entry *e);
 /* After the first pass: wait and go on until nothing is left; adds to *sum:
  * status. */
 int restore_thaw_rest(struct restore_thaw *r, struct tree *tree,
     const struct generation *g, const char *path, const char *target,
     const struct restore_conf *conf, struct restore_result *sum);
+/* Instead of thawing_end(). */
+void restore_thaw_end(struct restore_thaw *r);
 
 #endif

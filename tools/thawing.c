@@ -223,9 +223,10 @@ job_note(struct thawing *w, const char *what)
 
 	if (w->plan == NULL)
 		return 0;
-	if (w->job.name[0] != '\0')
-		return thaw_job_save(w->t->repo, &w->job);
-	thaw_job_init(&w->job, &w->wish, what);
+	if (w->job.name[0] == '\0') {
+		thaw_job_release(&w->job);
+		thaw_job_init(&w->job, &w->wish, what);
+	}
 	for (i = 0; i < w->set->n && ret >= 0; i++) {
 		p = &w->set->v[i];
 		if (!(p->flags & PACK_NEEDED))
@@ -309,6 +310,30 @@ thawing_ask(struct thawing *w, const char *what)
 		log_err(0, "thaws need the permission s3:RestoreObject; see "
 		    "firn-policy(7)");
 	return status;
+}
+
+int
+thawing_more(struct thawing *w, const char *what)
+{
+	char sum[PRICE_TEXT];
+	int err, status;
+
+	err = thaw_look(w->t->repo, w->set, 0);
+	if (err == 0)
+		err = thaw_job_recall(w->t->repo, w->set);
+	if (err != 0)
+		return tool_exit(err);
+	reckon(w);
+	if (!thawing_asks(w))
+		return 0;
+	price_text(w->quote.tier[w->wish.tier].sum, sum);
+	log_warn(0, "the disk cache no longer has all that was to be read from "
+	    "it; asking for what is archived of that (%s%s%s)",
+	    w->quote.priced ? sum : "price unknown",
+	    w->quote.priced ? " " : "",
+	    w->quote.priced ? w->t->price->currency : "");
+	status = thawing_agree(w);
+	return status != 0 ? status : thawing_ask(w, what);
 }
 
 /* --- following ---------------------------------------------------------- */

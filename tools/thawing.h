@@ -65,6 +65,9 @@ int thawing_asks(const struct thawing *w);
 int thawing_agree(const struct thawing *w);
 /* Note the job and ask the store: status.  Nothing may be left to ask for. */
 int thawing_ask(struct thawing *w, const char *what);
+/* The same, and the questions before it, for packs that came into the plan
+ * after thawing_ask(): status. */
+int thawing_more(struct thawing *w, const char *what);
 /* Packs that are needed and cannot be read yet; those that are gone apart. */
 void thawing_left(const struct thawing *w, struct thaw_count *left,
     struct thaw_count *gone);

@@ -44,6 +44,8 @@ struct restore_conf {
 	 * all are restored now.  By the one thread that walks.
 	 */
 	int (*ready)(void *ctx, const struct entry *e);
+	/* A file that failed for being archived; one at a time.  Or NULL. */
+	void (*cold)(void *ctx, const struct entry *e);
 	/* Progress and reports, from any thread, may be NULL.  Paths are
 	 * those below the target; e is NULL with "deleted". */
 	void (*progress)(void *ctx, uint64_t files, uint64_t bytes);

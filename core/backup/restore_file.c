@@ -208,6 +208,8 @@ restore_file_outcome(struct restore_job *j, const char *path, int outcome,
 		if (outcome == -FIRN_ECOLD) {
 			pthread_mutex_lock(&r->lock);
 			r->result->cold++;
+			if (r->conf->cold != NULL)
+				r->conf->cold(r->conf->ctx, &j->item->e);
 			pthread_mutex_unlock(&r->lock);
 		}
 		return;

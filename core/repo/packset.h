@@ -23,10 +23,9 @@ enum pack_flag {
 	PACK_SOLE	= 1u << 2,	/* has a block that no other pack has */
 	PACK_UNSURE	= 1u << 3,	/* the listing did not tell its state */
 	PACK_ASKED	= 1u << 4,	/* its thaw was requested by us */
-	PACK_LATE	= 1u << 5,	/* files were passed over for it */
-	PACK_KEEP	= 1u << 6,	/* and need this one too */
-	PACK_GONE	= 1u << 8,	/* a look at all there is missed it */
-	PACK_HELD	= 1u << 9	/* PACK_NEEDED, but not just now */
+	PACK_KEEP	= 1u << 5,	/* files that were passed over need it */
+	PACK_GONE	= 1u << 6,	/* a look at all there is missed it */
+	PACK_HELD	= 1u << 7	/* PACK_NEEDED, but not just now */
 };
 
 struct pack_info {

@@ -199,22 +199,27 @@ thaw_plan_where(struct thaw_plan *p, const uint8_t id[BLOCK_ID_SIZE],
 {
 	struct index_place at[PLACES];
 	struct pack_info *info;
-	int n, i, ret = 0;
+	int n, i, ret = 0, known = 0;
 
 	n = index_find_all(repo_index(p->repo), PACK_DATA, id, at, PLACES);
 	if (n < 0)
 		return n;
 	for (i = 0; i < n; i++) {
 		info = packset_find(&p->packs, at[i].pack);
-		if (info == NULL || pack_is_readable(info) ||
-		    !(info->flags & PACK_SEEN))
-			ret |= THAW_BLOCK_READY;
-		if (info != NULL && (info->flags & PACK_LATE))
-			ret |= THAW_BLOCK_LATE;
+		known |= info != NULL;
+		if (info != NULL && (pack_is_readable(info) ||
+		    !(info->flags & PACK_SEEN)))
+			ret = THAW_BLOCK_READY;
 		if (info != NULL && keep)
 			info->flags |= PACK_KEEP;
 	}
-	return n == 0 ? THAW_BLOCK_READY : ret;
+	/* The cache may have let go of what it had. */
+	for (i = 0; i < n && ret == 0; i++)
+		if (is_cached(p, &at[i]))
+			ret = THAW_BLOCK_READY;
+	if (n == 0)
+		return THAW_BLOCK_READY;
+	return ret == 0 && !known ? THAW_BLOCK_NEW : ret;
 }
 
 static int
@@ -324,6 +329,30 @@ most_wanted(const struct thaw_plan *p, uint64_t *gain)
 		}
 	}
 	return best;
+}
+
+int
+thaw_plan_more(struct thaw_plan *p, const uint8_t id[BLOCK_ID_SIZE])
+{
+	struct index_place at[PLACES];
+	size_t number, best = 0;
+	int n, i;
+
+	n = index_find_all(repo_index(p->repo), PACK_DATA, id, at, PLACES);
+	for (i = 0; i < n; i++)
+		if (is_cached(p, &at[i]))
+			return 0;
+	for (i = 0; i < n; i++) {
+		if (packset_add(&p->packs, at[i].pack, at[i].pack_size,
+		    &number) < 0)
+			return -ENOMEM;
+		if (i == 0 || rank(&p->packs.v[number]) <
+		    rank(&p->packs.v[best]))
+			best = number;
+	}
+	if (n > 0)
+		p->packs.v[best].flags |= PACK_NEEDED | PACK_KEEP;
+	return n < 0 ? n : 0;
 }
 
 int

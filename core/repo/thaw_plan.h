@@ -45,11 +45,15 @@ int thaw_plan_block(struct thaw_plan *p, const uint8_t id[BLOCK_ID_SIZE],
 enum thaw_block {
 	THAW_BLOCK_READY	= 1u << 0,	/* in a pack that can be read,
 						   the cache, or nowhere */
-	THAW_BLOCK_LATE		= 1u << 1	/* a pack of it is PACK_LATE */
+	THAW_BLOCK_NEW		= 1u << 1	/* none of its packs is in the
+						   plan: the cache had it */
 };
 /* A sum of these, or -errno.  With `keep`, its packs become PACK_KEEP. */
 int thaw_plan_where(struct thaw_plan *p, const uint8_t id[BLOCK_ID_SIZE],
     int keep);
+/* Want one more block after the choice, of which nothing else changes: the best
+ * of its packs, by the last look, becomes PACK_NEEDED and PACK_KEEP. */
+int thaw_plan_more(struct thaw_plan *p, const uint8_t id[BLOCK_ID_SIZE]);
 
 /* Those that come into question; the look goes here. */
 struct packset *thaw_plan_packs(struct thaw_plan *p);

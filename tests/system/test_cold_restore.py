@@ -144,3 +144,47 @@ def test_hot(sim, work):
     hot.add("a")
     hot.firn("restore", "--thaw", f"latest:{hot.src}", work / "out")
     assert_same(hot.src, work / "out")
+
+
+def test_let_go_by_the_cache(cold, work):
+    """What was to come from the disk cache, and went from there meanwhile."""
+    cold.tier = "STANDARD"
+    cold.add("0hot", files=30, size=4_000_000)
+    cold.tier = "DEEP_ARCHIVE"
+    cold.add("z", files=4, size=4_000_000)
+    cold.thaw("latest", cold.src / "z")
+    cold.all_ready()
+    small = ["--cache-size", "64M"]
+    cold.firn("restore", *small, f"latest:{cold.src}/z", work / "first")
+    cold.firn("thaw", "--status")
+    pack = cold.needed(cold.src / "z").pop()
+    cold.expire(pack)
+    # The quote does not count on z, whose blocks are in the cache; that is full
+    # of 0hot when it comes to z.
+    assert cold.quote(*small, "latest")["cold"]["packs"] == 0
+    job = cold.firn.start("restore", "--thaw", "--yes", "--poll", "1", *small,
+                          f"latest:{cold.src}", work / "out")
+    wait_for(lambda: sum(cold.restores()[pack].values()) == 2 or job.poll() is not None,
+             "the request")
+    assert job.poll() is None, job.communicate()
+    cold.ready(pack)
+    assert job.wait() == 0, job.communicate()
+    assert_same(cold.src, work / "out")
+
+
+def test_let_go_and_not_agreed(cold, work):
+    """Nothing is asked for that nobody agreed to, and what is missing is said."""
+    cold.tier = "STANDARD"
+    cold.add("0hot", files=30, size=4_000_000)
+    cold.tier = "DEEP_ARCHIVE"
+    cold.add("z", files=4, size=4_000_000)
+    cold.thaw("latest", cold.src / "z")
+    cold.all_ready()
+    small = ["--cache-size", "64M"]
+    cold.firn("restore", *small, f"latest:{cold.src}/z", work / "first")
+    cold.firn("thaw", "--status")
+    cold.expire(*cold.asked())
+    r = cold.firn("restore", "--thaw", "--poll", "1", *small, f"latest:{cold.src}",
+                  work / "out", status=2)
+    assert "--yes" in r.err and cold.accepted_once()
+    assert "are archived" in r.err
