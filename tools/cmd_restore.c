@@ -263,6 +263,12 @@ run(struct tool *t, int argc, char **argv)
 	if (of_thaw && !thaws)
 		return tool_usage(t, "--tier, --days, --budget, --yes, --poll, "
 		    "--hasten and --then-cache belong to --thaw");
+	/* A directory is there by the second pass, and would be left as it was
+	 * made by the first. */
+	if (thaws && conf.overwrite == RESTORE_NEVER)
+		return tool_usage(t, "--thaw and --overwrite never exclude "
+		    "each other: files come in several passes; give if-changed "
+		    "or a DIR that is empty");
 	status = tool_generation(t, argv[optind], &gens, &g, &path);
 	if (status != 0)
 		return status;

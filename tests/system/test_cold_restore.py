@@ -188,3 +188,11 @@ def test_let_go_and_not_agreed(cold, work):
                   work / "out", status=2)
     assert "--yes" in r.err and cold.accepted_once()
     assert "are archived" in r.err
+
+
+def test_overwrite_never(cold, work):
+    """Would leave directories of the first pass with the times of then."""
+    cold.add("a", files=1)
+    r = cold.firn("restore", "--thaw", "--yes", "--overwrite", "never", "latest",
+                  work / "out", status=2)
+    assert "several passes" in r.err and cold.asked() == set()
