@@ -120,7 +120,7 @@ thaw_fill_cache(struct thawing *w, const struct generation *g,
 /* --- of a generation ---------------------------------------------------- */
 
 static void
-summary(const struct thaw_run *r)
+summary(const struct thaw_run *r, int status)
 {
 	struct thaw_count left, gone;
 	struct json *j;
@@ -142,7 +142,9 @@ summary(const struct thaw_run *r)
 		tool_print_json(j);
 		return;
 	}
-	if (r->w.t->quiet || r->dry_run)
+	/* What failed was said. */
+	if (r->w.t->quiet || r->dry_run || (status != 0 &&
+	    status != EXIT_INTERRUPTED && gone.packs == 0) || !r->w.looked)
 		return;
 	if (left.packs == 0)
 		printf("everything that is there can be read now\n");
@@ -210,7 +212,7 @@ of_paths(struct thaw_run *r, const struct generation *g,
 	if (status == 0 && r->then_cache && !r->dry_run)
 		status = thaw_fill_cache(&r->w, g, paths, npaths);
 	if (r->w.set != NULL && status != EXIT_USAGE)
-		summary(r);
+		summary(r, status);
 	if (r->w.plan != NULL) {
 		thaw_plan_totals(r->w.plan, &totals);
 		if (totals.lost > 0)
@@ -254,20 +256,19 @@ of_generation(struct thaw_run *r, int argc, char **argv)
 static int
 continue_one(void *ctx, struct thaw_job *j)
 {
-	const struct thaw_run *conf = ctx;
-	struct thaw_run r = *conf;
+	struct thaw_run *conf = ctx, r = *conf;
 	char what[THAW_JOB_WHAT];
 	int status;
 
 	memcpy(what, j->what, sizeof(what));
-	r.w.yes = 1;		/* it was agreed to */
 	status = thawing_take_job(&r.w, j);
 	if (status == 0)
 		status = thawing_quote(&r.w);
 	if (status == 0)
 		status = ask(&r, what);
 	if (status == 0)
-		summary(&r);
+		summary(&r, 0);
+	conf->w.spent = r.w.spent;	/* the budget is for all jobs */
 	thawing_end(&r.w);
 	/* Statuses are positive, and so end the walk too. */
 	return status;

@@ -90,6 +90,8 @@ thawing_take_job(struct thawing *w, struct thaw_job *j)
 	packset_init(&j->packs);
 	w->wish = w->job.wish;
 	w->set = &w->job.packs;
+	if (w->budget != UINT64_MAX)
+		w->job.budget = w->budget;
 	return tool_exit(progress_begin(w->t, &w->progress));
 }
 
@@ -141,6 +143,7 @@ thawing_quote(struct thawing *w)
 		err = thaw_job_recall(w->t->repo, w->set);
 	if (err == 0)
 		reckon(w);
+	w->looked = err == 0;
 	return tool_exit(err);
 }
 
@@ -154,11 +157,14 @@ thawing_asks(const struct thawing *w)
 	    q.need[THAW_HASTEN].packs > 0;
 }
 
+/* The command's budget is for all it does, that of a job for the job. */
 static int
 is_over(const struct thawing *w, uint64_t sum)
 {
-	return w->budget != UINT64_MAX && (!w->quote.priced ||
-	    price_add(w->spent, sum) > w->budget);
+	if (w->budget == UINT64_MAX && w->job.budget == UINT64_MAX)
+		return 0;
+	return !w->quote.priced || price_add(w->spent, sum) > w->budget ||
+	    price_add(w->job.spent, sum) > w->job.budget;
 }
 
 /* Would this, with what was spent, go over the budget: status. */
@@ -167,6 +173,7 @@ budget_check(const struct thawing *w, uint64_t sum)
 {
 	char have[PRICE_TEXT], want[PRICE_TEXT];
 	const char *currency;
+	uint64_t budget;
 
 	if (!is_over(w, sum))
 		return 0;
@@ -177,15 +184,43 @@ budget_check(const struct thawing *w, uint64_t sum)
 		return EXIT_FAILED;
 	}
 	currency = w->t->price->currency;
-	sum = price_add(w->spent, sum);
+	if (price_add(w->spent, sum) > w->budget) {
+		sum = price_add(w->spent, sum);
+		budget = w->budget;
+	} else {
+		sum = price_add(w->job.spent, sum);
+		budget = w->job.budget;
+	}
 	log_err(0, "the thaw would cost %s %s and the budget is %s; nothing "
 	    "more was asked for: try --tier bulk, fewer --days or fewer PATHs",
-	    price_text(sum, want), currency, price_text(w->budget, have));
+	    price_text(sum, want), currency, price_text(budget, have));
 	return EXIT_FAILED;
 }
 
+/* Did who made the job agree to this?  Not to asking again for copies that may
+ * have ended since. */
+static int
+was_agreed(const struct thawing *w, uint64_t sum)
+{
+	const struct thaw_job *j = &w->job;
+
+	return w->plan == NULL && w->quote.priced && j->agreed > 0 &&
+	    price_add(j->spent, sum) <= j->agreed &&
+	    time(NULL) - j->made < (time_t)j->wish.days * 86400;
+}
+
+/* Where nobody is asked any more: may so much be spent? */
+static int
+may_spend(const struct thawing *w, uint64_t sum)
+{
+	if (is_over(w, sum))
+		return 0;
+	return w->yes || (w->agreed && w->quote.priced &&
+	    price_add(w->job.spent, sum) <= w->limit);
+}
+
 int
-thawing_agree(const struct thawing *w)
+thawing_agree(struct thawing *w)
 {
 	const struct thaw_quote_tier *q = &w->quote.tier[w->wish.tier];
 	int status;
@@ -197,8 +232,19 @@ thawing_agree(const struct thawing *w)
 		return EXIT_FAILED;
 	}
 	status = budget_check(w, q->sum);
-	return status != 0 ? status : tool_agree(w->t, w->yes,
-	    "a thaw is paid for");
+	if (status != 0)
+		return status;
+	if (was_agreed(w, q->sum)) {
+		w->limit = w->job.agreed;
+	} else {
+		status = tool_agree(w->t, w->yes, "a thaw is paid for");
+		if (status != 0)
+			return status;
+		w->limit = price_add(w->job.spent, q->sum);
+		w->job.made = time(NULL);
+	}
+	w->agreed = 1;
+	return 0;
 }
 
 /* --- asking ------------------------------------------------------------- */
@@ -218,15 +264,19 @@ static int
 job_note(struct thawing *w, const char *what)
 {
 	const struct pack_info *p;
+	uint64_t spent = w->job.spent;
 	size_t i, n;
 	int ret = 0;
 
-	if (w->plan == NULL)
-		return 0;
-	if (w->job.name[0] == '\0') {
+	if (w->plan != NULL && w->job.name[0] == '\0') {
 		thaw_job_release(&w->job);
 		thaw_job_init(&w->job, &w->wish, what);
+		w->job.spent = spent;
+		w->job.budget = w->budget;
 	}
+	w->job.agreed = w->limit;
+	if (w->plan == NULL)
+		return thaw_job_save(w->t->repo, &w->job);
 	for (i = 0; i < w->set->n && ret >= 0; i++) {
 		p = &w->set->v[i];
 		if (!(p->flags & PACK_NEEDED))
@@ -252,9 +302,13 @@ send_once(struct thawing *w, struct thaw_sent *sent)
 	progress_clear(w->progress);
 	reckon(w);
 	/* What is not to be asked for any more has been paid for. */
-	if (before > w->quote.tier[w->wish.tier].sum)
-		w->spent = price_add(w->spent, before -
-		    w->quote.tier[w->wish.tier].sum);
+	if (before > w->quote.tier[w->wish.tier].sum) {
+		before -= w->quote.tier[w->wish.tier].sum;
+		w->spent = price_add(w->spent, before);
+		w->job.spent = price_add(w->job.spent, before);
+	}
+	if (!sent->cancelled && thaw_job_exists(w->t->repo, &w->job))
+		thaw_job_save(w->t->repo, &w->job);
 	if (sent->cancelled) {
 		log_warn(0, "the thaw was cancelled by another command; what "
 		    "was asked for until then goes on");
@@ -286,7 +340,7 @@ fall_back(struct thawing *w, struct thaw_sent *sent)
 	status = budget_check(w, w->quote.tier[w->wish.tier].sum);
 	if (status != 0)
 		return status;
-	w->job.wish = w->wish;
+	w->job.wish.tier = w->wish.tier;
 	thaw_job_save(w->t->repo, &w->job);
 	return tool_exit(send_once(w, sent));
 }
@@ -378,25 +432,67 @@ thawing_sleep(const struct thawing *w, unsigned seconds)
 	return tool_stop ? EXIT_INTERRUPTED : 0;
 }
 
+/* It may not be asked for again: for nothing else is there to wait when all
+ * that is left is archived. */
+static int
+refuse(struct thawing *w)
+{
+	const struct pack_info *p;
+	uint64_t cold = 0, thawing = 0;
+	size_t i;
+
+	if (w->warned++ == 0)
+		log_warn(0, "copies end before the last pack is there, and to "
+		    "keep or ask for them again is more than was agreed to "
+		    "or than the budget; they are not asked for");
+	for (i = 0; i < w->set->n; i++) {
+		p = &w->set->v[i];
+		if (!(p->flags & PACK_NEEDED) || !(p->flags & PACK_SEEN))
+			continue;
+		cold += p->state == STORE_COLD;
+		thawing += p->state == STORE_THAWING;
+	}
+	if (cold == 0 || thawing > 0)
+		return 0;
+	log_err(0, "%llu packs are archived again; run the same command again "
+	    "for those", (unsigned long long)cold);
+	return EXIT_FAILED;
+}
+
+/* An error that the next try may not meet; it was logged. */
+static int
+passes(int err)
+{
+	return err != -EACCES && err != -ECANCELED && err != -ENOMEM &&
+	    err != -EOPNOTSUPP;
+}
+
 /* Prolong copies that end before the last pack is there, and ask again for what
  * ended: as little as keeps it all readable. */
 static int
 keep(struct thawing *w)
 {
+	const struct thaw_quote_tier *q;
 	struct thaw_wish wish = w->wish;
 	unsigned twice = 2 * thaw_interval(w->poll, monotonic() - w->begun);
 	struct thaw_sent sent;
-	int status = 0;
+	int err, status = 0;
 
 	w->wish.keep = twice > KEEP_SECONDS ? twice : KEEP_SECONDS;
 	w->wish.hasten = 0;
 	if (thawing_asks(w)) {
 		reckon(w);
-		if (!is_over(w, w->quote.tier[wish.tier].sum))
-			status = tool_exit(send_once(w, &sent));
-		else if (w->warned++ == 0)
-			log_warn(0, "the budget is used up: what ends before "
-			    "the last pack is there is not asked for again");
+		q = &w->quote.tier[wish.tier];
+		if (may_spend(w, q->sum - q->gets)) {
+			err = send_once(w, &sent);
+			if (err == 0 && sent.no_capacity)
+				status = fall_back(w, &sent);
+			else if (!passes(err))
+				status = tool_exit(err);
+			wish.tier = w->wish.tier;
+		} else {
+			status = refuse(w);
+		}
 	}
 	w->wish = wish;
 	return status;
@@ -405,15 +501,21 @@ keep(struct thawing *w)
 int
 thawing_round(struct thawing *w)
 {
-	int status;
+	int err, status;
 
 	if (w->begun == 0)
 		w->begun = monotonic();
 	status = thawing_sleep(w, thaw_interval(w->poll, monotonic() -
 	    w->begun));
-	if (status == 0)
-		status = tool_exit(thaw_look(w->t->repo, w->set, 0));
-	return status == 0 ? keep(w) : status;
+	if (status != 0)
+		return status;
+	err = thaw_look(w->t->repo, w->set, 0);
+	if (err == 0)
+		return keep(w);
+	if (!passes(err))
+		return tool_exit(err);
+	log_warn(err, "cannot look how far the thaws are; trying again");
+	return 0;
 }
 
 void

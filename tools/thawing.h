@@ -33,13 +33,16 @@ struct thawing {
 	struct thaw_job job;
 	struct thaw_quote quote;
 	uint64_t spent;			/* nano; of what was asked for */
+	int agreed;			/* somebody said yes ... */
+	uint64_t limit;			/* ... to job.spent up to this */
+	int looked;			/* the states are known */
 	time_t begun;			/* monotonic: following */
 	int warned;
 	struct progress *progress;
 };
 #define THAWING_INIT(tool) { .t = (tool), .budget = UINT64_MAX, \
 	.poll = THAWING_POLL, .wish = { .tier = STORE_THAW_STANDARD, \
-	.days = THAWING_DAYS } }
+	.days = THAWING_DAYS }, .job = { .budget = UINT64_MAX } }
 
 /* Codes of options; a command has them in its table. */
 enum { THAWING_TIER = 512, THAWING_DAYS_OPT, THAWING_BUDGET, THAWING_YES,
@@ -61,8 +64,9 @@ int thawing_quote(struct thawing *w);
 void thawing_show(const struct thawing *w, const char *what);
 /* Anything to be asked for? */
 int thawing_asks(const struct thawing *w);
-/* Is it within the budget, offered, and agreed to: status. */
-int thawing_agree(const struct thawing *w);
+/* Is it within the budget, offered, and agreed to, now or when the job was
+ * noted: status. */
+int thawing_agree(struct thawing *w);
 /* Note the job and ask the store: status.  Nothing may be left to ask for. */
 int thawing_ask(struct thawing *w, const char *what);
 /* The same, and the questions before it, for packs that came into the plan
@@ -71,8 +75,9 @@ int thawing_more(struct thawing *w, const char *what);
 /* Packs that are needed and cannot be read yet; those that are gone apart. */
 void thawing_left(const struct thawing *w, struct thaw_count *left,
     struct thaw_count *gone);
-/* Wait for some time, look again, keep what others wait for from ending, ask
- * again for what ended; status. */
+/* Wait for some time, look again; within what was agreed to, keep what others
+ * wait for from ending, and ask again for what ended; status.  A look that
+ * fails for other reasons than a missing permission is no end. */
 int thawing_round(struct thawing *w);
 /* The job is done: forget it. */
 void thawing_done(struct thawing *w);

@@ -21,6 +21,7 @@
 #define DIR_NAME	"thaw"
 #define LOCK_NAME	"lock"
 #define LOCK_MS		100
+#define AMOUNT_MAX	999999999999999999u	/* 18 digits */
 
 void
 thaw_job_init(struct thaw_job *j, const struct thaw_wish *wish,
@@ -33,6 +34,7 @@ thaw_job_init(struct thaw_job *j, const struct thaw_wish *wish,
 	packset_init(&j->packs);
 	j->wish = *wish;
 	j->made = time(NULL);
+	j->budget = UINT64_MAX;
 	snprintf(j->what, sizeof(j->what), "%s", what);
 	for (p = j->what; *p != '\0'; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
@@ -49,16 +51,35 @@ thaw_job_release(struct thaw_job *j)
 
 /* --- the text ----------------------------------------------------------- */
 
+static void
+amount(struct buf *out, const char *name, uint64_t nano)
+{
+	buf_printf(out, "%s %llu\n", name,
+	    (unsigned long long)(nano < AMOUNT_MAX ? nano : AMOUNT_MAX));
+}
+
 int
 thaw_job_encode(const struct thaw_job *j, struct buf *out)
 {
 	char hex[2 * OBJECT_ID_SIZE + 1];
-	size_t i;
+	size_t i, n = 0;
 
-	buf_printf(out, MAGIC "tier %s\ndays %u\nmade %lld\nwhat %s\n"
-	    "packs %zu\n", store_thaw_tier_name(j->wish.tier), j->wish.days,
-	    (long long)j->made, j->what, j->packs.n);
+	for (i = 0; i < j->packs.n; i++)
+		n += (j->packs.v[i].flags & PACK_NEEDED) != 0;
+	buf_printf(out, MAGIC "tier %s\ndays %u\nmade %lld\n",
+	    store_thaw_tier_name(j->wish.tier), j->wish.days,
+	    (long long)j->made);
+	amount(out, "agreed", j->agreed);
+	amount(out, "spent", j->spent);
+	if (j->budget == UINT64_MAX)
+		buf_printf(out, "budget none\n");
+	else
+		amount(out, "budget", j->budget);
+	buf_printf(out, "what %s\npacks %zu\n", j->what, n);
 	for (i = 0; i < j->packs.n; i++) {
+		/* Others were given up. */
+		if (!(j->packs.v[i].flags & PACK_NEEDED))
+			continue;
 		hex_encode(j->packs.v[i].id, OBJECT_ID_SIZE, hex);
 		buf_printf(out, "%s %u\n", hex, j->packs.v[i].size);
 	}
@@ -112,6 +133,22 @@ number(struct text *t, const char *name, uint64_t max, uint64_t *out)
 }
 
 static int
+money_decode(struct text *t, struct thaw_job *j)
+{
+	char value[24];
+	int err;
+
+	err = number(t, "agreed", AMOUNT_MAX, &j->agreed);
+	if (err == 0)
+		err = number(t, "spent", AMOUNT_MAX, &j->spent);
+	if (err == 0)
+		err = line(t, "budget", value, sizeof(value));
+	j->budget = UINT64_MAX;
+	return err != 0 || strcmp(value, "none") == 0 ? err :
+	    digits(value, AMOUNT_MAX, &j->budget);
+}
+
+static int
 head_decode(struct text *t, struct thaw_job *j, uint64_t *packs)
 {
 	size_t len = strlen(MAGIC);
@@ -129,6 +166,8 @@ head_decode(struct text *t, struct thaw_job *j, uint64_t *packs)
 		err = number(t, "days", THAW_DAYS_MAX, &days);
 	if (err == 0)
 		err = number(t, "made", INT64_MAX, &made);
+	if (err == 0)
+		err = money_decode(t, j);
 	if (err == 0)
 		err = line(t, "what", j->what, sizeof(j->what));
 	if (err == 0)

@@ -15,6 +15,9 @@
  *	tier bulk
  *	days 2
  *	made 1764302400		(seconds since 1970)
+ *	agreed 2500000		(nano of the currency: somebody agreed to that)
+ *	spent 2400000		(of it, by who noted the job)
+ *	budget 5000000		(or "none")
  *	what 788218a0b1ce2eea /etc	(for people)
  *	packs 1
  *	64 hex digits, a space, the size; a line each
@@ -36,8 +39,11 @@ struct thaw_job {
 	char name[THAW_JOB_NAME];	/* "": it has no file */
 	struct thaw_wish wish;
 	time_t made;
+	/* Nano of the currency: what somebody agreed to pay for it, what was
+	 * spent when it was noted, and the budget, UINT64_MAX none. */
+	uint64_t agreed, spent, budget;
 	char what[THAW_JOB_WHAT];
-	struct packset packs;		/* all of them PACK_NEEDED */
+	struct packset packs;		/* noted are those PACK_NEEDED */
 };
 
 /* A new one, by a random name, made now; `what` is cut and cleaned. */

@@ -201,14 +201,19 @@ int
 thaw_look(struct repo *r, struct packset *s, int pending)
 {
 	struct look l = { .repo = r, .set = s, .pending = pending };
+	uint32_t *before = malloc((s->n + 1) * sizeof(*before));
 	size_t i;
 	int err;
 
+	if (before == NULL)
+		return -ENOMEM;
 	pthread_mutex_init(&l.lock, NULL);
 	/* What the listing does not show is gone. */
-	for (i = 0; i < s->n; i++)
+	for (i = 0; i < s->n; i++) {
+		before[i] = s->v[i].flags & (PACK_SEEN | PACK_UNSURE);
 		if (is_wanted(&l, &s->v[i]))
 			s->v[i].flags &= ~(unsigned)(PACK_SEEN | PACK_UNSURE);
+	}
 	err = jobs_list(&l);
 	if (err == 0)
 		err = jobs_run(&l);
@@ -217,6 +222,12 @@ thaw_look(struct repo *r, struct packset *s, int pending)
 	l.stat = 1;
 	if (err == 0)
 		err = jobs_run(&l);
+	/* A listing that did not come to its end tells of nothing that it is
+	 * not there. */
+	for (i = 0; i < s->n && err != 0; i++)
+		if (!(s->v[i].flags & PACK_SEEN))
+			s->v[i].flags |= before[i];
+	free(before);
 	free(l.pack);
 	pthread_mutex_destroy(&l.lock);
 	return err;

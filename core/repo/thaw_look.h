@@ -14,7 +14,8 @@ struct repo;
 /*
  * Bring state, class, expiry and PACK_SEEN of data packs up to date; with
  * `pending` of those alone that are PACK_NEEDED and were not readable.  Blocks.
- * The store's error; what was learned until then stays.
+ * The store's error; what was learned until then stays, and PACK_SEEN of what
+ * was not seen by then.
  */
 int thaw_look(struct repo *r, struct packset *s, int pending);
 

@@ -304,3 +304,87 @@ def test_local_repository(local, work):
     (work / "src" / "f").write_bytes(os.urandom(10000))
     local.backup("--series", "s", work / "src")
     assert "can be read now" in local("thaw", "latest").out
+
+
+def test_continue_does_not_pay_again(cold):
+    """What ended after it was paid for is a thaw of its own, to be agreed to."""
+    cold.add("a", files=1)
+    cold.thaw("latest", "--budget", "1")
+    cold.all_ready()
+    cold.expire(*cold.asked())
+    r = cold.firn("thaw", "--continue", stdin=b"", status=2)
+    assert "--yes" in r.err and cold.accepted_once()
+    cold.firn("thaw", "--continue", "--yes")
+    assert [sum(n.values()) for n in cold.restores().values()] == [2]
+
+
+def note_and_kill(cold, name):
+    """A job that was agreed to, and asked for nothing yet."""
+    cold.sim.faults.add(kind="throttling", verb="RestoreObject")
+    jobs = len(cold.firn.json("thaw", "--list"))
+    job = cold.firn.start("thaw", "--yes", "latest", cold.src / name)
+    wait_for(lambda: len(cold.firn.json("thaw", "--list")) > jobs, "the job")
+    job.kill()
+    job.wait()
+    cold.sim.faults.clear()
+
+
+def test_continue_what_was_agreed_to(cold):
+    cold.add("a", files=1)
+    note_and_kill(cold, "a")
+    cold.firn("thaw", "--continue", stdin=b"")
+    assert cold.asked() == cold.needed(cold.src / "a")
+
+
+def test_continue_budget(cold):
+    """One for all jobs."""
+    for name in "ab":
+        cold.add(name, files=1)
+    cost = float(cold.quote("latest", cold.src / "a")["tiers"]["standard"]["sum"])
+    for name in "ab":
+        note_and_kill(cold, name)
+    accepted = lambda: sum(counts.get(202, counts.get("202", 0))
+                           for counts in cold.restores().values())
+    r = cold.firn("thaw", "--continue", "--budget", f"{cost * 1.2:.9f}", status=1)
+    assert "budget" in r.err and accepted() == 1
+    cold.firn("thaw", "--continue")
+    assert accepted() == 2
+
+
+def test_nobody_agreed(cold):
+    """Who waits for what others asked for pays for nothing of it."""
+    for name in "ab":
+        cold.add(name, files=1)
+    cold.thaw("latest")
+    a, b = (cold.needed(cold.src / name).pop() for name in "ab")
+    other = cold.firn.client()
+    cold.sim.stats.reset()
+    job = other.start("thaw", "--wait", "--poll", "1", "latest")
+    # Wherever it is in its looks, it saw both on their way: it waits.
+    lists = lambda: sum(r.operation == "ListObjectsV2" for r in cold.sim.stats.requests)
+    wait_for(lambda: lists() > 12 or job.poll() is not None, "looks", 60)
+    cold.ready(a)
+    cold.expire(a)
+    cold.ready(b)
+    stdout, stderr = job.communicate()
+    assert job.returncode == 1 and b"agreed" in stderr, stderr
+    assert b"can be read now" not in stdout
+    assert cold.asked() == set()
+
+
+def test_outage(cold):
+    """A look that fails is tried again."""
+    cold.add("a", files=1)
+    job = cold.firn.start("--timeout", "2", "thaw", "--wait", "--yes", "--poll", "1", "latest")
+    wait_for(cold.asked, "the request")
+    fault = {"kind": "503-slowdown", "verb": "ListObjectsV2"}
+    cold.sim.faults.add(**fault)
+    cold.sim.faults.add(**{**fault, "verb": "HeadObject"})
+    log = []
+    wait_for(lambda: log.append(job.stderr.readline()) or b"trying again" in log[-1]
+             or log[-1] == b"", "the warning")
+    assert b"trying again" in log[-1], log
+    cold.sim.faults.clear()
+    cold.all_ready()
+    assert job.wait() == 0, job.communicate()
+    assert cold.accepted_once()

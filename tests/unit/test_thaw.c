@@ -576,7 +576,10 @@ test_job_text(void **ctx)
 	size_t len;
 
 	(void)ctx;
-	job_make(&j, STORE_THAW_BULK, 3);
+	job_make(&j, STORE_THAW_BULK, 4);
+	j.packs.v[1].flags = PACK_SEEN;		/* was given up */
+	j.agreed = 1000000;
+	j.spent = UINT64_MAX;
 	assert_string_equal(j.what, "latest /etc?x");
 	assert_int_equal(strlen(j.name), THAW_JOB_NAME - 1);
 	assert_int_equal(thaw_job_encode(&j, &text), 0);
@@ -585,6 +588,10 @@ test_job_text(void **ctx)
 	assert_int_equal(k.wish.tier, STORE_THAW_BULK);
 	assert_int_equal(k.wish.days, 5);
 	assert_int_equal(k.made, j.made);
+	assert_int_equal(k.agreed, 1000000);
+	assert_int_equal(k.spent, 999999999999999999);
+	assert_true(k.budget == UINT64_MAX);
+	assert_null(packset_find(&k.packs, j.packs.v[1].id));
 	assert_int_equal(thaw_job_encode(&k, &again), 0);
 	assert_int_equal(again.len, text.len);
 	assert_memory_equal(again.data, text.data, text.len);
