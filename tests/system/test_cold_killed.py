@@ -76,8 +76,9 @@ def test_mount(thousand):
         os.kill(mount_process(where), signal.SIGKILL)
         wait_for(lambda: mount_process(where) == 0, "its end")
         unmount_all(thousand.work)
-    # Nobody reads: what is left is asked for all the same.
+    # What is left is asked for when it is read again, and not before: it costs.
     thousand("mount", where, "-o", "cold=thaw,thaw-poll=1")
+    subprocess.run(["head", "-c", "1", path], check=False, capture_output=True)
     wait_for(lambda: len(asked(thousand)) == len(thousand.objects.names("data/")),
              "the rest")
     check_once(thousand)
