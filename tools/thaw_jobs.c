@@ -49,26 +49,16 @@ count_pack(struct state_count *n, const struct pack_info *p)
 }
 
 static void
-json_packs(struct json *j, const char *name, const struct thaw_count *c)
-{
-	struct json *o = json_object();
-
-	json_set_uint(o, "packs", c->packs);
-	json_set_uint(o, "bytes", c->bytes);
-	json_set(j, name, o);
-}
-
-static void
 state_json(struct json *j, const struct state_count *n)
 {
 	const struct timespec ends = { n->ends, 0 };
 	char text[TIMEFMT_SIZE];
 
-	json_packs(j, "readable", &n->hot);
-	json_packs(j, "thawed", &n->thawed);
-	json_packs(j, "thawing", &n->thawing);
-	json_packs(j, "cold", &n->cold);
-	json_packs(j, "missing", &n->gone);
+	thawing_json_packs(j, "readable", &n->hot);
+	thawing_json_packs(j, "thawed", &n->thawed);
+	thawing_json_packs(j, "thawing", &n->thawing);
+	thawing_json_packs(j, "cold", &n->cold);
+	thawing_json_packs(j, "missing", &n->gone);
 	if (n->ends != 0) {
 		timefmt_iso(&ends, text);
 		json_set_str(j, "thawed_until", text);

@@ -62,6 +62,10 @@ void thawing_end(struct thawing *w);
 int thawing_quote(struct thawing *w);
 /* Show it, as a table or as a JSON line. */
 void thawing_show(const struct thawing *w, const char *what);
+/* A member of how many packs and bytes. */
+struct json;
+void thawing_json_packs(struct json *j, const char *name,
+    const struct thaw_count *c);
 /* Anything to be asked for? */
 int thawing_asks(const struct thawing *w);
 /* Is it within the budget, offered, and agreed to, now or when the job was

@@ -20,8 +20,9 @@ duration(unsigned seconds, char out[24])
 	return out;
 }
 
-static void
-json_packs(struct json *j, const char *name, const struct thaw_count *c)
+void
+thawing_json_packs(struct json *j, const char *name,
+    const struct thaw_count *c)
 {
 	struct json *o = json_object();
 
@@ -72,9 +73,9 @@ show_json(const struct thawing *w, const char *what)
 		thaw_plan_totals(w->plan, &totals);
 	json_set_str(j, "type", "quote");
 	json_set_bytes(j, "what", what, strlen(what));
-	json_packs(j, "needed", &q->all);
+	thawing_json_packs(j, "needed", &q->all);
 	for (i = 0; i < THAW_NEEDS; i++)
-		json_packs(j, needs[i], &q->need[i]);
+		thawing_json_packs(j, needs[i], &q->need[i]);
 	json_set_uint(j, "bytes", totals.bytes);
 	json_set_uint(j, "cached", totals.cached);
 	json_set_str(j, "tier", store_thaw_tier_name(w->wish.tier));
