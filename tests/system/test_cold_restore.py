@@ -146,8 +146,8 @@ def test_hot(sim, work):
     assert_same(hot.src, work / "out")
 
 
-def test_let_go_by_the_cache(cold, work):
-    """What was to come from the disk cache, and went from there meanwhile."""
+def cached(cold, work):
+    """z is archived, and in a disk cache that 0hot fills; options for that cache."""
     cold.tier = "STANDARD"
     cold.add("0hot", files=30, size=4_000_000)
     cold.tier = "DEEP_ARCHIVE"
@@ -157,6 +157,12 @@ def test_let_go_by_the_cache(cold, work):
     small = ["--cache-size", "64M"]
     cold.firn("restore", *small, f"latest:{cold.src}/z", work / "first")
     cold.firn("thaw", "--status")
+    return small
+
+
+def test_let_go_by_the_cache(cold, work):
+    """What was to come from the disk cache, and went from there meanwhile."""
+    small = cached(cold, work)
     pack = cold.needed(cold.src / "z").pop()
     cold.expire(pack)
     # The quote does not count on z, whose blocks are in the cache; that is full
@@ -174,15 +180,7 @@ def test_let_go_by_the_cache(cold, work):
 
 def test_let_go_and_not_agreed(cold, work):
     """Nothing is asked for that nobody agreed to, and what is missing is said."""
-    cold.tier = "STANDARD"
-    cold.add("0hot", files=30, size=4_000_000)
-    cold.tier = "DEEP_ARCHIVE"
-    cold.add("z", files=4, size=4_000_000)
-    cold.thaw("latest", cold.src / "z")
-    cold.all_ready()
-    small = ["--cache-size", "64M"]
-    cold.firn("restore", *small, f"latest:{cold.src}/z", work / "first")
-    cold.firn("thaw", "--status")
+    small = cached(cold, work)
     cold.expire(*cold.asked())
     r = cold.firn("restore", "--thaw", "--poll", "1", *small, f"latest:{cold.src}",
                   work / "out", status=2)
