@@ -35,7 +35,9 @@ def outage(sim, seconds):
 
 def test_backup_goes_on(firn, work):
     source = Source(work / "src", seeded())
-    firn.sim.pace.latency = 0.02	# so that it takes a while
+    # Enough packs whatever the seed made, and a while to send them in.
+    source.path.joinpath("large").write_bytes(source.rand.randbytes(4 * MIB))
+    firn.sim.pace.latency = 0.02
     backup = firn.start("backup", "--timeout", str(TIMEOUT), "--json", source.path)
 
     def packs():
