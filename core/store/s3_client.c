@@ -40,9 +40,8 @@ client_http(struct s3_client *c, unsigned connections, const char *ca_file)
 		.ca_file = ca_file,
 		.canceled = &c->base->canceled,
 	};
-	int err = s3_http_new(&http, &c->http);
 
-	return err == 0 ? 0 : log_err(err, "cannot start HTTP");
+	return s3_http_new(&http, &c->http);
 }
 
 /* S3 compares it with the account's 12 digits, others with what they have;

@@ -143,11 +143,11 @@ s3_cred_new(const struct s3_cred_conf *conf, struct s3_cred **out)
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->changed, NULL);
 	err = conf_copy(c, conf);
-	if (err == 0)
-		err = http_make(c);
 	if (err != 0)
 		log_err(err, "cannot read the keys for S3");
 	else
+		err = http_make(c);
+	if (err == 0)
 		err = look(c, &c->cur, 0);
 	if (err != 0) {
 		s3_cred_free(c);

@@ -7,15 +7,21 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/log.h"
+#include "store/s3_curl.h"
 #include "store/s3_http_internal.h"
 
 int
 s3_http_new(const struct s3_http_conf *conf, struct s3_http **out)
 {
-	struct s3_http *h = calloc(1, sizeof(*h));
+	struct s3_http *h;
+	int err = s3_curl_load();
 
+	if (err != 0)
+		return err;
+	h = calloc(1, sizeof(*h));
 	if (h == NULL)
-		return -ENOMEM;
+		return log_err(-ENOMEM, "cannot start HTTP");
 	h->conf = *conf;
 	h->conf.ca_file = NULL;
 	if (conf->ca_file != NULL)
@@ -24,7 +30,7 @@ s3_http_new(const struct s3_http_conf *conf, struct s3_http **out)
 	    curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
 		free(h->ca_file);
 		free(h);
-		return -ENOMEM;
+		return log_err(-ENOMEM, "cannot start HTTP");
 	}
 	pthread_mutex_init(&h->lock, NULL);
 	*out = h;

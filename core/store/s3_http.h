@@ -117,7 +117,8 @@ struct s3_http_reply {
 	char detail[S3_HTTP_FIELD];	/* cause, when not DONE */
 };
 
-/* Call before there are threads where libcurl is older than 7.84. */
+/* Loads libcurl; call before there are threads where that is older than 7.84.
+ * 0, or an error that was logged: -ELIBACC, -ENOMEM. */
 int s3_http_new(const struct s3_http_conf *conf, struct s3_http **out);
 /* Nobody may be in a call. */
 void s3_http_free(struct s3_http *h);

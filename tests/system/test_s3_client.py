@@ -274,3 +274,16 @@ def test_unmount(sim, source, work):
     _, err = p.communicate(timeout=60)
     reader.wait(timeout=60)
     assert p.returncode == 0, err
+
+
+def test_libcurl_is_loaded_for_s3_alone(sim, work):
+    """Where it is broken, a directory is still backed up, and S3 says what is wrong."""
+    (work / "lib").mkdir()
+    (work / "lib" / "libcurl.so.4").write_bytes(b"not a library")
+    env = {"LD_LIBRARY_PATH": str(work / "lib")}
+    local = Firn(work, str(work / "repository"), env)
+    local("init", "--kdf-memory", "1M")
+    (work / "f").write_text("x")
+    local("backup", work / "f")
+    r = sim("generations", env=env, status=1)
+    assert r.err.count("error:") == 1 and "libcurl.so.4" in r.err and "install it" in r.err
