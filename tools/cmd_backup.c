@@ -240,19 +240,8 @@ static void
 on_item(void *ctx, const char *path, const char *what)
 {
 	struct job *j = ctx;
-	struct json *o;
 
-	if (j->t->json) {
-		o = json_object();
-		json_set_str(o, "type", "item");
-		json_set_str(o, "what", what);
-		json_set_bytes(o, "path", path, strlen(path));
-		tool_print_json(o);
-		return;
-	}
-	printf("%-9s ", what);
-	tool_print_path(stdout, path, strlen(path));
-	putchar('\n');
+	tool_print_item(j->t, what, path, 0);
 }
 
 /* Whoever writes the stream may want the terminal. */

@@ -70,22 +70,9 @@ static void
 job_file(void *ctx, const char *path, const struct entry *e, const char *what)
 {
 	struct job *j = ctx;
-	struct json *o;
 
 	(void)e;
-	if (j->t->json) {
-		o = json_object();
-		json_set_str(o, "type", "item");
-		json_set_str(o, "what", what);
-		if (j->dry_run)
-			json_set_bool(o, "dry_run", 1);
-		json_set_bytes(o, "path", path, strlen(path));
-		tool_print_json(o);
-		return;
-	}
-	printf("%-9s ", what);
-	tool_print_path(stdout, path, strlen(path));
-	putchar('\n');
+	tool_print_item(j->t, what, path, j->dry_run);
 }
 
 static int

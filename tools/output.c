@@ -99,6 +99,27 @@ tool_print_path(FILE *f, const char *path, size_t len)
 	}
 }
 
+void
+tool_print_item(const struct tool *t, const char *what, const char *path,
+    int dry_run)
+{
+	struct json *o;
+
+	if (t->json) {
+		o = json_object();
+		json_set_str(o, "type", "item");
+		json_set_str(o, "what", what);
+		if (dry_run)
+			json_set_bool(o, "dry_run", 1);
+		json_set_bytes(o, "path", path, strlen(path));
+		tool_print_json(o);
+		return;
+	}
+	printf("%-9s ", what);
+	tool_print_path(stdout, path, strlen(path));
+	putchar('\n');
+}
+
 const char *
 tool_size(uint64_t bytes, char out[16])
 {

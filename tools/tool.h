@@ -122,6 +122,10 @@ int tool_flush(void);
 /* A path as people may see it: control bytes, bytes that are not UTF-8 and
  * backslashes as \xNN. */
 void tool_print_path(FILE *f, const char *path, size_t len);
+/* What was done with a path, or with dry_run would have been: a line, or with
+ * --json an item. */
+void tool_print_item(const struct tool *t, const char *what, const char *path,
+    int dry_run);
 /* "1.5 GiB". */
 const char *tool_size(uint64_t bytes, char out[16]);
 

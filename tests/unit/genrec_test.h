@@ -6,12 +6,10 @@
 #ifndef FIRN_TESTS_GENREC_TEST_H
 #define FIRN_TESTS_GENREC_TEST_H
 
-#include "format_test.h"
+#include "keys_test.h"
 
 #include "format/genrec.h"
 #include "format/genrec_internal.h"
-
-static struct keys owner, writer;
 
 static inline char *
 copy_of(const char *text)
@@ -130,18 +128,6 @@ encode(const struct genrec *g, struct buf *b, char *name)
 {
 	buf_init(b, GENREC_MAX);
 	assert_int_equal(genrec_encode(g, &writer, b, name), 0);
-}
-
-static inline int
-setup(void **state)
-{
-	(void)state;
-	rnd_seed();
-	fixed_keys(&owner);
-	writer = owner;
-	memset(writer.sk, 0, sizeof(writer.sk));
-	writer.has_sk = 0;
-	return 0;
 }
 
 #endif

@@ -5,13 +5,11 @@
 #ifndef FIRN_TESTS_PACK_TEST_H
 #define FIRN_TESTS_PACK_TEST_H
 
-#include "format_test.h"
+#include "keys_test.h"
 
 #include "base/bytes.h"
 #include "format/pack.h"
 #include "format/pack_internal.h"
-
-static struct keys owner, writer;
 
 /* Text that compresses, or bytes that do not. */
 static inline void
@@ -24,18 +22,6 @@ fill(uint8_t *p, size_t len, int random)
 	else
 		for (i = 0; i < len; i++)
 			p[i] = (uint8_t)("some words "[i % 11] + (i / 4096));
-}
-
-static inline int
-setup(void **state)
-{
-	(void)state;
-	rnd_seed();
-	fixed_keys(&owner);
-	writer = owner;
-	memset(writer.sk, 0, sizeof(writer.sk));
-	writer.has_sk = 0;
-	return 0;
 }
 
 #endif
