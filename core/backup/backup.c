@@ -31,7 +31,7 @@
 #include "repo/writer.h"
 
 #define RUN_MARK	"backup"
-#define CONTENTS_MEMORY	(24u << 20)	/* pieces of files in flight */
+#define CONTENTS_MEMORY	(16u << 20)	/* pieces of files in flight */
 #define PARENT_MEMORY	(16u << 20)	/* of the parent's tree */
 
 struct run {

@@ -16,6 +16,7 @@
 #include "backup/pipe_internal.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/pages.h"
 #include "repo/repo.h"
 
 #define BATCH_SIZE	((size_t)1 << 20)
@@ -114,9 +115,9 @@ batch_end(struct pipe *p)
 	return queue_put(p->full, b);
 }
 
-/* Room for so many bytes in an empty batch.  More than a piece takes is given
- * back when it is not needed, so that one large item does not cost its memory
- * for the rest of the run. */
+/* Room for so many bytes in an empty batch: for any piece, for good.  More than
+ * that is given back when it is not needed, so that one large item does not cost
+ * its memory for the rest of the run. */
 static int
 batch_room(struct batch *b, size_t need)
 {
@@ -125,12 +126,12 @@ batch_room(struct batch *b, size_t need)
 
 	if (keep < BATCH_SIZE)
 		keep = BATCH_SIZE;
-	if (need < BATCH_SIZE)
-		need = BATCH_SIZE;
-	if (need <= b->cap && (b->cap <= keep || need > keep))
+	if (need < keep)
+		need = keep;
+	if (need <= b->cap && (b->cap == keep || need > keep))
 		return 0;
 	free(b->mem);
-	b->mem = malloc(need);
+	b->mem = pages_alloc(need);
 	b->cap = b->mem != NULL ? need : 0;
 	return b->mem != NULL ? 0 : -ENOMEM;
 }
@@ -164,7 +165,8 @@ item_begin(struct pipe *p, enum item_type type, size_t extra)
 	int err = 0;
 
 	p->piece = NULL;
-	if (p->filling != NULL && need > p->filling->cap - p->filling->used)
+	if (p->filling != NULL && (p->filling->used >= BATCH_SIZE ||
+	    need > p->filling->cap - p->filling->used))
 		/* A piece that was begun and not committed left it empty. */
 		err = p->filling->used > 0 ? batch_end(p) :
 		    batch_room(p->filling, need);

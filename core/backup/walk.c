@@ -14,6 +14,7 @@
 #include "backup/walk_internal.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/pages.h"
 
 const char *
 walk_path(struct walker *w)
@@ -241,7 +242,7 @@ walk_run(const struct walk_conf *wc, const struct want *root)
 	fsmeta_init(&w->meta);
 	skips_find(w);
 	w->piece_cap = chunker_max(wc->chunker) + READ_SIZE;
-	w->piece = malloc(w->piece_cap);
+	w->piece = pages_alloc(w->piece_cap);
 	err = w->piece == NULL ? -ENOMEM : links_new(LINKS_MEMORY, &w->links);
 	if (err == 0)
 		err = walk_root(w, root);

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/pages.h"
 
 #define BUF_FIRST	64	/* least allocation, bytes */
 
@@ -96,6 +97,28 @@ int
 buf_reserve(struct buf *b, size_t extra)
 {
 	return reserve(b, extra, 0);
+}
+
+int
+buf_reserve_pages(struct buf *b, size_t size)
+{
+	uint8_t *data;
+
+	if (b->err)
+		return b->err;
+	if (size > b->max)
+		return fail(b, -FIRN_ETOOBIG);
+	if (size <= b->cap)
+		return 0;
+	data = pages_alloc(size);
+	if (!data)
+		return fail(b, -ENOMEM);
+	if (b->len > 0)
+		memcpy(data, b->data, b->len);
+	free(b->data);
+	b->data = data;
+	b->cap = size;
+	return 0;
 }
 
 uint8_t *

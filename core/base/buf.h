@@ -33,6 +33,9 @@ void buf_wipe(struct buf *b);
 void buf_reset(struct buf *b);
 /* Room for `extra` more bytes behind len. */
 int buf_reserve(struct buf *b, size_t extra);
+/* Room for `size` bytes in all, in memory of base/pages.h, for a buffer of
+ * megabytes: direct I/O takes it.  Growing beyond makes it ordinary memory. */
+int buf_reserve_pages(struct buf *b, size_t size);
 /* `len` more bytes, not initialised; NULL on failure. */
 uint8_t *buf_extend(struct buf *b, size_t len);
 int buf_add(struct buf *b, const void *data, size_t len);

@@ -105,6 +105,22 @@ stream_release(struct wstream *s)
 	wpack_free(s->pack);
 }
 
+static void
+spares_free(struct writer *w)
+{
+	struct wframe *f;
+	struct wpack *p;
+
+	while ((f = w->spare) != NULL) {
+		w->spare = f->next;
+		wframe_free(f);
+	}
+	while ((p = w->spare_packs) != NULL) {
+		w->spare_packs = p->next;
+		wpack_free(p);
+	}
+}
+
 void
 writer_free(struct writer *w)
 {
@@ -116,7 +132,7 @@ writer_free(struct writer *w)
 	writer_upload_stop(w);
 	stream_release(&w->data);
 	stream_release(&w->meta);
-	wframe_free(w->spare);
+	spares_free(w);
 	while (w->ncodecs > 0)
 		pack_codec_free(w->codecs[--w->ncodecs]);
 	pack_codec_free(w->codec);
@@ -187,23 +203,41 @@ frame_compress(void *ctx)
 	pack_codec_free(codec);
 }
 
+/* An empty pack.  Room at once: doubling would take twice the memory.  Untouched
+ * pages cost nothing. */
+static int
+pack_new(struct writer *w, size_t room, struct wpack **out)
+{
+	struct wpack *p = wpack_reuse(w, room);
+	int err;
+
+	if (p == NULL) {
+		p = calloc(1, sizeof(*p));
+		if (p == NULL)
+			return -ENOMEM;
+		buf_init(&p->bytes, FORMAT_PACK_MAX);
+		err = buf_reserve_pages(&p->bytes, room);
+		if (err != 0) {
+			wpack_free(p);
+			return err;
+		}
+	}
+	*out = p;
+	return 0;
+}
+
 static int
 pack_begin(struct writer *w, struct wstream *s)
 {
-	struct wpack *p = calloc(1, sizeof(*p));
+	struct wpack *p;
 	int err;
 
-	if (p == NULL)
-		return -ENOMEM;
+	err = pack_new(w, (size_t)s->pack_target + (8u << 20), &p);
+	if (err != 0)
+		return err;
 	p->kind = s->kind;
-	buf_init(&p->bytes, FORMAT_PACK_MAX);
 	err = pack_header_encode(repo_keys(w->repo), s->kind, p->header,
 	    p->key);
-	/* Room at once: doubling would take twice the memory.  Untouched
-	 * pages cost nothing. */
-	if (err == 0)
-		err = buf_reserve(&p->bytes, (size_t)s->pack_target +
-		    (8u << 20));
 	if (err == 0)
 		err = buf_add(&p->bytes, p->header, PACK_HEADER_SIZE);
 	if (err != 0) {
@@ -303,10 +337,8 @@ frame_collect(struct writer *w, struct wstream *s)
 	s->count--;
 	if (err == 0)
 		err = pack_append(w, s, f);
-	if (w->spare == NULL)
-		w->spare = f;
-	else
-		wframe_free(f);
+	f->next = w->spare;
+	w->spare = f;
 	return err;
 }
 
@@ -330,24 +362,47 @@ frame_end(struct writer *w, struct wstream *s)
 }
 
 static int
+frame_new(struct writer *w, struct wframe **out)
+{
+	size_t room = repo_config(w->repo)->frame_target;
+	struct wframe *f = calloc(1, sizeof(*f));
+	int err;
+
+	if (f == NULL)
+		return -ENOMEM;
+	f->w = w;
+	buf_init(&f->plain, FORMAT_FRAME_MAX);
+	buf_init(&f->payload, FORMAT_FRAME_MAX + (1u << 20));
+	/* A block may be larger than the target. */
+	if (room >= FRAME_ROOM / 2 && room < FRAME_ROOM)
+		room = FRAME_ROOM;
+	/* Not the payload: it is mostly a fraction of that. */
+	err = buf_reserve_pages(&f->plain, room);
+	if (err != 0) {
+		wframe_free(f);
+		return err;
+	}
+	*out = f;
+	return 0;
+}
+
+static int
 frame_begin(struct writer *w, struct wstream *s)
 {
 	struct wframe *f = w->spare;
+	int err;
 
 	if (f != NULL) {
-		w->spare = NULL;
+		w->spare = f->next;
 		buf_reset(&f->plain);
 		buf_reset(&f->payload);
 		f->nblocks = 0;
 		f->done = 0;
 		f->err = 0;
 	} else {
-		f = calloc(1, sizeof(*f));
-		if (f == NULL)
-			return -ENOMEM;
-		f->w = w;
-		buf_init(&f->plain, FORMAT_FRAME_MAX);
-		buf_init(&f->payload, FORMAT_FRAME_MAX + (1u << 20));
+		err = frame_new(w, &f);
+		if (err != 0)
+			return err;
 	}
 	s->frame = f;
 	return 0;

@@ -24,6 +24,7 @@
 #include "repo/writer.h"
 
 #define FRAMES_MAX	16		/* in compression, a stream */
+#define FRAME_ROOM	(2u << 20)	/* bytes; for a target of 1 MiB or more */
 /* A segment is put when it has so many packs, entries, or seconds. */
 #define SEGMENT_PACKS	16
 #define SEGMENT_ENTRIES	65536
@@ -31,6 +32,7 @@
 #define COUNTED_SLOTS	(1u << 20)	/* ids that a dry run remembers */
 
 struct wframe {
+	struct wframe *next;		/* among those to use again */
 	struct writer *w;
 	struct buf plain;
 	struct buf payload;		/* compressed */
@@ -42,7 +44,7 @@ struct wframe {
 };
 
 struct wpack {
-	struct wpack *next;
+	struct wpack *next;		/* among those to use again */
 	enum pack_kind kind;
 	struct buf bytes;
 	uint8_t header[PACK_HEADER_SIZE];
@@ -90,6 +92,7 @@ struct writer {
 	int flushing;			/* a segment is being put */
 	struct wsegment seg[2];		/* data, meta */
 	struct gen_added added;
+	struct wpack *spare_packs;	/* to use again */
 	struct pack_codec *codecs[64];
 	unsigned ncodecs;
 
@@ -116,6 +119,10 @@ int writer_upload_wait(struct writer *w);
 /* Put what waits, if it is time or `force`. */
 int writer_segment(struct writer *w, enum pack_kind kind, int force);
 void wpack_free(struct wpack *p);
+/* For another pack: so many are allocated as there were at once. */
+void wpack_recycle(struct writer *w, struct wpack *p);
+/* One that was, and has room for `size` bytes and not much more, or NULL. */
+struct wpack *wpack_reuse(struct writer *w, size_t size);
 
 /* writer_follow.c: a thread that loads what other hosts store meanwhile. */
 int writer_follow_start(struct writer *w);

@@ -25,6 +25,37 @@ wpack_free(struct wpack *p)
 	free(p);
 }
 
+void
+wpack_recycle(struct writer *w, struct wpack *p)
+{
+	kdf_wipe(p->key, sizeof(p->key));
+	buf_reset(&p->bytes);
+	p->footer.nframes = 0;
+	p->footer.nblocks = 0;
+	pthread_mutex_lock(&w->lock);
+	p->next = w->spare_packs;
+	w->spare_packs = p;
+	pthread_mutex_unlock(&w->lock);
+}
+
+struct wpack *
+wpack_reuse(struct writer *w, size_t size)
+{
+	struct wpack **at, *p;
+
+	pthread_mutex_lock(&w->lock);
+	for (at = &w->spare_packs; *at != NULL; at = &(*at)->next)
+		/* A small pack in the room of a large one would make the next
+		 * large one take its own. */
+		if ((*at)->bytes.cap >= size && (*at)->bytes.cap / 2 < size)
+			break;
+	p = *at;
+	if (p != NULL)
+		*at = p->next;
+	pthread_mutex_unlock(&w->lock);
+	return p;
+}
+
 static struct wsegment *
 segment_of(struct writer *w, enum pack_kind kind)
 {
@@ -206,7 +237,7 @@ uploader_main(void *ctx)
 		p = item;
 		kind = p->kind;
 		err = pack_put(w, p);
-		wpack_free(p);
+		wpack_recycle(w, p);
 		if (err == 0)
 			err = writer_segment(w, kind, 0);
 		if (err != 0)

@@ -198,6 +198,31 @@ test_buf_limits(void **state)
 	buf_release(&all);
 }
 
+static void
+test_buf_pages(void **state)
+{
+	const size_t large = 3u << 20;
+	struct buf b = BUF_INIT(large);
+	uint8_t *data;
+
+	(void)state;
+	assert_int_equal(buf_add(&b, "abc", 3), 0);
+	assert_int_equal(buf_reserve_pages(&b, 8192), 0);
+	assert_true((uintptr_t)b.data % 4096 == 0 && b.cap == 8192);
+	assert_int_equal(buf_reserve_pages(&b, large), 0);
+	assert_true((uintptr_t)b.data % (2u << 20) == 0 && b.cap == large);
+	data = b.data;
+	assert_non_null(buf_extend(&b, large - 3));
+	/* There is room for all of it, at the same place. */
+	assert_ptr_equal(b.data, data);
+	assert_memory_equal(b.data, "abc", 3);
+	memset(b.data, 1, large);
+	buf_reset(&b);
+	assert_int_equal(buf_reserve_pages(&b, large + 1), -FIRN_ETOOBIG);
+	buf_release(&b);
+	assert_true(b.max == large);
+}
+
 int
 main(void)
 {
@@ -209,6 +234,7 @@ main(void)
 		cmocka_unit_test(test_varint_bad),
 		cmocka_unit_test(test_buf),
 		cmocka_unit_test(test_buf_limits),
+		cmocka_unit_test(test_buf_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
