@@ -25,6 +25,9 @@
 #include "store/store_local_internal.h"
 
 #define CHUNK		(1u << 20)	/* written between looks at cancel */
+#define DIRECT_CHUNK	(4u << 20)	/* the same where the disk is waited for */
+#define DIRECT_MIN	(1u << 20)	/* smaller objects go by the page cache */
+#define DIRECT_ALIGN	4096u
 #define TMP_AGE		(24 * 3600)	/* seconds; younger ones are left */
 #define TMP_SIZE	(sizeof(LOCAL_TMP) + 1 + 32)
 
@@ -95,20 +98,61 @@ temp_open(struct local *l, char tmp[TMP_SIZE])
 	return -EIO;
 }
 
+/* Write from now on past the page cache, or through it; 0 where the file system
+ * cannot. */
 static int
-write_all(struct local *l, int fd, const char *data, size_t len)
+set_direct(int fd, int on)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && fcntl(fd, F_SETFL, on ? flags | O_DIRECT :
+	    flags & ~O_DIRECT) == 0;
+}
+
+static int
+write_chunks(struct local *l, int fd, const char *data, size_t len,
+    size_t chunk, size_t *done)
 {
 	size_t n;
 	int err;
 
-	for (; len > 0; data += n, len -= n) {
+	for (; *done < len; *done += n) {
 		if (store_is_canceled(&l->base))
 			return -ECANCELED;
-		n = len < CHUNK ? len : CHUNK;
-		err = file_write_full(fd, data, n);
+		n = len - *done < chunk ? len - *done : chunk;
+		err = file_write_full(fd, data + *done, n);
 		if (err != 0)
 			return err;
 	}
+	return 0;
+}
+
+/*
+ * What is waited for until it is on the disk gains nothing from the page cache,
+ * and packs would push out what other programs have there, at the price of a
+ * copy.  What direct I/O does not take is written as usual.
+ */
+static int
+write_all(struct local *l, int fd, const char *data, size_t len)
+{
+	size_t done = 0;
+	int err = 0;
+
+	if (len >= DIRECT_MIN && (uintptr_t)data % DIRECT_ALIGN == 0 &&
+	    set_direct(fd, 1)) {
+		err = write_chunks(l, fd, data, len & ~(size_t)
+		    (DIRECT_ALIGN - 1), DIRECT_CHUNK, &done);
+		set_direct(fd, 0);
+		/* A part may have been written; it is written again. */
+		if (err == -EINVAL) {
+			done = 0;
+			err = lseek(fd, 0, SEEK_SET) == 0 ? 0 : -errno;
+		}
+	}
+	if (err == 0)
+		err = write_chunks(l, fd, data, len, CHUNK, &done);
+	if (err != 0)
+		return err;
 	return fsync(fd) == 0 ? 0 : -errno;
 }
 
