@@ -2,6 +2,7 @@
 /*
  * HKDF and scrypt over OpenSSL's EVP; random bytes from the kernel.
  */
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <stdlib.h>
@@ -9,9 +10,52 @@
 #include <sys/random.h>
 
 #include "base/err.h"
+#include "base/pages.h"
 #include "crypto/kdf.h"
 
 #define SCRYPT_MEMORY	(1u << 30)	/* bytes; ceiling of 128 * n * r */
+#define LARGE		(2u << 20)	/* bytes; a large page */
+
+/*
+ * scrypt's 32 MiB from OpenSSL's allocator, which takes them in pages of 4 KiB:
+ * their first touch costs more than the mixing where pages are dear (see
+ * base/pages.h).  So it is given one that takes large pages for what is large;
+ * before anything else is allocated there, or OpenSSL keeps its own.
+ */
+static void *
+large_malloc(size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	if (size == 0)
+		return NULL;
+	return size >= LARGE ? pages_alloc(size) : malloc(size);
+}
+
+static void *
+large_realloc(void *p, size_t size, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	if (size > 0)
+		return realloc(p, size);
+	free(p);
+	return NULL;
+}
+
+static void
+large_free(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	free(p);
+}
+
+__attribute__((constructor)) static void
+allocate_large_pages(void)
+{
+	CRYPTO_set_mem_functions(large_malloc, large_realloc, large_free);
+}
 
 static int
 kdf_run(const char *name, const OSSL_PARAM *params, uint8_t *out,

@@ -5,6 +5,8 @@
  */
 #include "format_test.h"
 
+#include <openssl/crypto.h>
+
 #include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "golden/keys.h"
@@ -160,6 +162,27 @@ test_scrypt(void **state)
 	assert_false(kdf_scrypt_valid(1u << 22, 8, 1));
 	assert_false(kdf_scrypt_valid(UINT64_MAX / 2 + 1, 32, 16));
 	assert_false(kdf_scrypt_valid(0, 8, 1));
+}
+
+/* OpenSSL takes its large buffers where a large page begins. */
+static void
+test_large_pages(void **state)
+{
+	char *p = OPENSSL_malloc(8u << 20);
+
+	(void)state;
+	assert_non_null(p);
+	assert_int_equal((uintptr_t)p % (2u << 20), 0);
+	memset(p, 1, 8u << 20);
+	p = OPENSSL_realloc(p, 16u << 20);
+	assert_non_null(p);
+	assert_int_equal(p[(8u << 20) - 1], 1);
+	OPENSSL_clear_free(p, 16u << 20);
+	p = OPENSSL_malloc(0);
+	assert_null(p);
+	p = OPENSSL_realloc(NULL, 10);
+	assert_non_null(p);
+	OPENSSL_free(p);
 }
 
 /* The specification of GCM (McGrew and Viega), cases 13 to 16. */
@@ -405,6 +428,7 @@ main(void)
 		cmocka_unit_test(test_hmac),
 		cmocka_unit_test(test_hkdf),
 		cmocka_unit_test(test_scrypt),
+		cmocka_unit_test(test_large_pages),
 		cmocka_unit_test(test_gcm),
 		cmocka_unit_test(test_nonce),
 		cmocka_unit_test(test_x25519),
