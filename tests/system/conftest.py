@@ -112,19 +112,28 @@ STORES = {"local": "local", "sim": "sim", "rgw": "on_rgw", "rgw-versioned": "on_
 def pytest_generate_tests(metafunc):
     """A test that takes `firn` runs over every store, one marked `stores` over
     those; FIRN_STORES says which part of them: usual, sanitize or every."""
-    # A module that makes `firn` itself says where its repository lies.
-    if "firn" not in metafunc.fixturenames or hasattr(metafunc.module, "firn"):
-        return
     mark = metafunc.definition.get_closest_marker("stores") or pytest.mark.stores().mark
-    names = mark.args or list(STORES)
-    names = mark.kwargs.get(os.environ.get("FIRN_STORES", "usual"), names)
-    metafunc.parametrize("firn", names, indirect=True)
+    # A module that makes `firn` itself says where its repository lies.
+    if "firn" in metafunc.fixturenames and not hasattr(metafunc.module, "firn"):
+        names = mark.args or list(STORES)
+        names = mark.kwargs.get(os.environ.get("FIRN_STORES", "usual"), names)
+        metafunc.parametrize("firn", names, indirect=True)
+    if "repo" in metafunc.fixturenames and EVERY:
+        names = mark.args or ["local", "rgw", "rgw-versioned"]
+        metafunc.parametrize("repo", names, indirect=True)
 
 
 @pytest.fixture
 def firn(request):
     """The same test over every store."""
     return request.getfixturevalue(STORES[request.param])
+
+
+@pytest.fixture
+def repo(request):
+    """For what hardly depends on the store: usually a directory, and Ceph RGW too
+    with FIRN_STORES=every.  Marked stores("local"), a directory alone."""
+    return request.getfixturevalue(STORES[getattr(request, "param", "local")])
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ class LocalObjects(Objects):
         return (self.top / name).read_bytes()
 
     def put(self, name, data):
+        (self.top / name).parent.mkdir(exist_ok=True)
         (self.top / name).write_bytes(data)
 
     def delete(self, name):

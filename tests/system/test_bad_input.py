@@ -89,8 +89,8 @@ def test_no_credentials(work):
     ["mount"], ["nonsense"], ["generations", "--cache-size", "5"],
     ["generations", "--timeout", "0"], ["generations", "-p", "../x"],
 ])
-def test_usage(local, args):
-    r = local(*args, status=2)
+def test_usage(repo, args):
+    r = repo(*args, status=2)
     assert r.err.strip() != ""
 
 
@@ -109,20 +109,20 @@ def test_missing_path(firn, work):
 
 
 @pytest.mark.parametrize("name", ["FIRN_PASSWORD_FILE", "FIRN_PASSWORD_COMMAND"])
-def test_password_sources_fail(local, work, name):
+def test_password_sources_fail(repo, work, name):
     env = {"FIRN_PASSWORD_FILE": ""}
     env[name] = "/nonexistent/thing"
-    r = local("generations", status=1, env=env)
+    r = repo("generations", status=1, env=env)
     assert "password" in r.err
 
 
-def test_password_command(local):
-    local("generations", env={"FIRN_PASSWORD_FILE": "", "FIRN_PASSWORD_COMMAND":
-                              f"cat '{local.password}'"})
+def test_password_command(repo):
+    repo("generations", env={"FIRN_PASSWORD_FILE": "", "FIRN_PASSWORD_COMMAND":
+                              f"cat '{repo.password}'"})
 
 
-def test_no_terminal(local):
-    env = dict(local.env)
+def test_no_terminal(repo):
+    env = dict(repo.env)
     del env["FIRN_PASSWORD_FILE"]
     r = subprocess.run([str(BUILD / "firn"), "generations"], env=env, capture_output=True,
                        stdin=subprocess.DEVNULL, start_new_session=True, check=False)
@@ -194,12 +194,12 @@ def whole_disk_is_full(firn, work, disk):
     assert len(firn.generations()) == 2 and firn.check("--read-data")[0] == []
 
 
-def test_cache_cannot_be_used(local, work, root):
+def test_cache_cannot_be_used(repo, work, root):
     (work / "f").write_text("x")
     blocked = {"FIRN_CACHE_DIR": "/proc/nonexistent"}
-    s = local("backup", work / "f", "--series", "s", env=blocked)
+    s = repo("backup", work / "f", "--series", "s", env=blocked)
     assert "local state" in s.err
-    assert local("cat", f"latest:{work}/f", env=blocked).out == "x"
+    assert repo("cat", f"latest:{work}/f", env=blocked).out == "x"
 
 
 def test_cache_disk_full(sim, work, root):
@@ -216,23 +216,25 @@ def test_cache_disk_full(sim, work, root):
         subprocess.run(["umount", disk], check=True)
 
 
-def test_mount_point(local, work, fuse):
-    r = local("mount", work / "missing", status=None)
+def test_mount_point_in_the_repository(local, fuse):
+    assert local("mount", local.store_dir() / "data", status=None).returncode != 0
+
+
+def test_mount_point(repo, work, fuse):
+    r = repo("mount", work / "missing", status=None)
     assert r.returncode == 1 and "missing" in r.err
     (work / "file").write_text("x")
-    assert local("mount", work / "file", status=None).returncode == 1
+    assert repo("mount", work / "file", status=None).returncode == 1
     (work / "full").mkdir()
     (work / "full" / "f").write_text("x")
-    r = local("mount", work / "full", status=None)
+    r = repo("mount", work / "full", status=None)
     assert r.returncode == 1 and "empty" in r.err
-    r = local("mount", local.store_dir() / "data", status=None)
-    assert r.returncode != 0
     (work / "mnt").mkdir()
-    r = local("mount", work / "mnt", "-o", "nonsense=1", status=2)
+    r = repo("mount", work / "mnt", "-o", "nonsense=1", status=2)
     assert "nonsense" in r.err
-    r = local("mount", work / "mnt", "-o", "refresh=x", status=2)
+    r = repo("mount", work / "mnt", "-o", "refresh=x", status=2)
     assert "refresh" in r.err
     (work / "wrong").write_text("wrong\n")
-    local("mount", work / "mnt", status=12, env={"FIRN_PASSWORD_FILE": str(work / "wrong")})
-    local("-r", work / "norepo", "mount", work / "mnt", status=10)
+    repo("mount", work / "mnt", status=12, env={"FIRN_PASSWORD_FILE": str(work / "wrong")})
+    repo("-r", work / "norepo", "mount", work / "mnt", status=10)
     assert os.listdir(work / "mnt") == []

@@ -88,30 +88,30 @@ def test_stdin(firn, work):
     assert len(firn.generations()) == before
 
 
-def test_colons(local, work):
+def test_colons(repo, work):
     """Host, series and path may have colons; the longest name that there is counts."""
     src = work / "src:1"
     src.mkdir()
     made = {}
     for host, series in (("web:1", "a:b"), ("web:1", "a"), ("db", "c")):
         (src / "a:b").write_text(series)
-        made[series] = local.backup("--host", host, "--series", series, src)
+        made[series] = repo.backup("--host", host, "--series", series, src)
     top = f"{src}/a:b"
     for what, series in ((f"web:1/a:b:{top}", "a:b"), (f"web:1/a:{top}", "a"),
                          (f"web:1/a:b/latest:{top}", "a:b"), (f"db/c:{top}", "c"),
                          (f"latest:{top}", "c"), (f"latest~1:{top}", "a"),
                          (f"{made['a:b']['generation'][:8]}:{top}", "a:b"),
                          (f"web:1/a:b/{made['a:b']['time']}:{top}", "a:b")):
-        assert local("cat", what).out == series, what
-        assert local.json("ls", what)[0]["path"] == top[1:], what
+        assert repo("cat", what).out == series, what
+        assert repo.json("ls", what)[0]["path"] == top[1:], what
     # A path that could be the rest of a longer name is told by its slash.
-    local("backup", "--host", "web:1", "--series", "a", "--stdin", "b", stdin=b"a stream")
-    assert local("cat", "web:1/a:/b").out == "a stream"
-    local("cat", "web:1/a:b", status=2)
-    local("restore", f"web:1/a:b:{src}", work / "out")
+    repo("backup", "--host", "web:1", "--series", "a", "--stdin", "b", stdin=b"a stream")
+    assert repo("cat", "web:1/a:/b").out == "a stream"
+    repo("cat", "web:1/a:b", status=2)
+    repo("restore", f"web:1/a:b:{src}", work / "out")
     assert (work / "out/a:b").read_text() == "a:b"
     for what in ("web:1", "web:1/z:/a:b", "web:2/a:b:/x", ":", "a:"):
-        assert "no generation" in local("ls", what, status=1).err, what
+        assert "no generation" in repo("ls", what, status=1).err, what
 
 
 def test_paths(firn, work):
@@ -166,11 +166,11 @@ def test_dry_run(firn, source):
     assert firn.objects.names("data/") == []
 
 
-def test_repository_in_source_is_left_out(local, work):
+def test_repository_in_source_is_left_out(repo, work):
     (work / "f").write_text("x")
-    s = local.backup(work, "--series", "w")
+    s = repo.backup(work, "--series", "w")
     assert s["errors"] == 0
-    names = local("ls", "-R", f"latest:{work}").out
+    names = repo("ls", "-R", f"latest:{work}").out
     assert "repository" in names and "repository/config" not in names
 
 
@@ -240,28 +240,28 @@ def test_restore_again_does_the_rest(firn, source, work):
     assert_same(source, work / "out")
 
 
-def test_profile(local, work):
+def test_profile(repo, work):
     config = work / "config" / "firn"
     config.mkdir(parents=True)
     (config / "mine.conf").write_text(
-        f"repo = {local.url}\npassword-file = {local.password}\nno-cache = no\n")
+        f"repo = {repo.url}\npassword-file = {repo.password}\nno-cache = no\n")
     env = {"XDG_CONFIG_HOME": str(work / "config"), "FIRN_REPOSITORY": "",
            "FIRN_PASSWORD_FILE": ""}
-    local("-p", "mine", "generations", env=env)
+    repo("-p", "mine", "generations", env=env)
     (config / "bad.conf").write_text("nonsense = 1\n")
-    assert "nonsense" in local("-p", "bad", "generations", status=2, env=env).err
+    assert "nonsense" in repo("-p", "bad", "generations", status=2, env=env).err
     (config / "bad2.conf").write_text("no-cache = perhaps\n")
-    assert "perhaps" in local("-p", "bad2", "generations", status=2, env=env).err
-    assert "absent" in local("-p", "absent", "generations", status=2, env=env).err
+    assert "perhaps" in repo("-p", "bad2", "generations", status=2, env=env).err
+    assert "absent" in repo("-p", "absent", "generations", status=2, env=env).err
 
 
-def test_progress_on_a_signal(local, work):
+def test_progress_on_a_signal(repo, work):
     """SIGUSR1 prints a line where there is no terminal."""
     import signal
     from firn_tool import wait_for
     (work / "big").write_bytes(os.urandom(300_000_000))
-    p = local.start("backup", "--series", "s", str(work / "big"))
-    wait_for(lambda: any(local.store_dir().glob("data/*/*")), "the first pack")
+    p = repo.start("backup", "--series", "s", str(work / "big"))
+    wait_for(lambda: repo.objects.names("data/"), "the first pack")
     p.send_signal(signal.SIGUSR1)
     _, err = p.communicate()
     assert p.returncode == 0 and b"files" in err, err

@@ -188,15 +188,15 @@ def test_cache_is_verified(firn, work, fuse):
         assert open(f"{mnt}/latest{src}/big", "rb").read() == data
 
 
-def test_interrupted(local, work):
+def test_interrupted(repo, work):
     """Ctrl-C ends a backup with 130 and makes no generation."""
     src = work / "src"
     src.mkdir()
     (src / "big").write_bytes(os.urandom(600 * MIB))
-    p = local.start("backup", "--series", "s", str(src))
-    wait_for(local.objects.stored, "packs to arrive")
+    p = repo.start("backup", "--series", "s", str(src))
+    wait_for(repo.objects.stored, "packs to arrive")
     p.send_signal(signal.SIGINT)
     _, err = p.communicate()
     assert p.returncode == 130, err
     assert b"found again" in err
-    assert local.generations() == []
+    assert repo.generations() == []

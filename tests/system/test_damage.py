@@ -137,59 +137,59 @@ def test_bad_generation_record(firn, work, source, contents):
 
 
 def spoil_record(firn, generation):
-    record = next(p for p in firn.store_dir().glob("gen/*/*")
-                  if p.name.endswith(generation))
-    good = record.read_bytes()
-    record.write_bytes(b"x" + good[1:])
-    return record, good
+    """Hurt its record; the last part of its name, and what mends it."""
+    record = next(n for n in firn.objects.names("gen/") if n.endswith(generation))
+    good = firn.objects.get(record)
+    firn.objects.put(record, b"x" + good[1:])
+    return os.path.basename(record), lambda: firn.objects.put(record, good)
 
 
 def later(firn, *args):
     """A generation whose record's name has a later second than all others."""
-    newest = max(p.name.rsplit("-", 1)[0] for p in firn.store_dir().glob("gen/*/*"))
+    newest = max(os.path.basename(n).rsplit("-", 1)[0] for n in firn.objects.names("gen/"))
     wait_for(lambda: time.strftime("%Y-%m-%dT%H%M%SZ", time.gmtime()) > newest,
              "the next second")
     return firn.backup(*args)
 
 
-def test_latest_never_means_an_older_one(local, work, source):
+def test_latest_never_means_an_older_one(repo, work, source):
     (source / "one").write_text("old\n")
-    old = local.backup("--series", "s", source)
+    old = repo.backup("--series", "s", source)
     (source / "one").write_text("new\n")
-    new = later(local, "--series", "s", source)
-    record, good = spoil_record(local, new["generation"])
-    local.env["FIRN_CACHE_DIR"] = str(work / "fresh")
+    new = later(repo, "--series", "s", source)
+    record, mend = spoil_record(repo, new["generation"])
+    repo.env["FIRN_CACHE_DIR"] = str(work / "fresh")
     file = f"{source}/one"
     series = f"{new['host']}/s"
     for what in ("latest", f"{series}/latest", series, "latest~0"):
         for command in (["cat", f"{what}:{file}"], ["ls", f"{what}:{source}"],
                         ["restore", f"{what}:{source}", work / "out"]):
-            r = local(*command, status=1)
-            assert r.out == "" and record.name in r.err, (command, r.err)
+            r = repo(*command, status=1)
+            assert r.out == "" and record in r.err, (command, r.err)
             assert old["generation"] in r.err, "what can be had instead is not named"
     assert not (work / "out").exists()
     # Named, it is what it is; what cannot be read is named as that.
-    assert local("cat", f"{old['generation']}:{file}").out == "old\n"
-    assert "cannot be read" in local("cat", f"{new['generation']}:{file}", status=1).err
-    assert "cannot be read" in local("cat", f"{new['time']}:{file}", status=1).err
+    assert repo("cat", f"{old['generation']}:{file}").out == "old\n"
+    assert "cannot be read" in repo("cat", f"{new['generation']}:{file}", status=1).err
+    assert "cannot be read" in repo("cat", f"{new['time']}:{file}", status=1).err
     # Another series is not hit by it, and a younger generation ends it.
-    other = later(local, "--series", "other", source)
-    assert local("cat", f"{other['host']}/other/latest:{file}").out == "new\n"
-    assert local("cat", f"latest:{file}").out == "new\n"
-    local("cat", f"{series}/latest:{file}", status=1)
-    local("cat", f"latest~1:{file}", status=1)
-    later(local, "--series", "s", source)
-    assert local("cat", f"{series}/latest:{file}").out == "new\n"
-    local("cat", f"{series}/latest~1:{file}", status=1)
-    record.write_bytes(good)
-    assert local("cat", f"{series}/latest~1:{file}").out == "new\n"
+    other = later(repo, "--series", "other", source)
+    assert repo("cat", f"{other['host']}/other/latest:{file}").out == "new\n"
+    assert repo("cat", f"latest:{file}").out == "new\n"
+    repo("cat", f"{series}/latest:{file}", status=1)
+    repo("cat", f"latest~1:{file}", status=1)
+    later(repo, "--series", "s", source)
+    assert repo("cat", f"{series}/latest:{file}").out == "new\n"
+    repo("cat", f"{series}/latest~1:{file}", status=1)
+    mend()
+    assert repo("cat", f"{series}/latest~1:{file}").out == "new\n"
 
 
-def test_latest_in_the_mount_leads_nowhere(local, work, source, fuse):
-    local.backup("--series", "s", "--tag", "t", source)
-    new = later(local, "--series", "s", "--tag", "t", source)
-    record, good = spoil_record(local, new["generation"])
-    with local.mount(options="refresh=1",
+def test_latest_in_the_mount_leads_nowhere(repo, work, source, fuse):
+    repo.backup("--series", "s", "--tag", "t", source)
+    new = later(repo, "--series", "s", "--tag", "t", source)
+    record, mend = spoil_record(repo, new["generation"])
+    with repo.mount(options="refresh=1",
                      env={"FIRN_CACHE_DIR": str(work / "fresh")}) as mnt:
         links = [mnt / "latest", mnt / "hosts" / new["host"] / "s" / "latest",
                  mnt / "tags" / "t" / "latest"]
@@ -197,8 +197,8 @@ def test_latest_in_the_mount_leads_nowhere(local, work, source, fuse):
             assert os.readlink(link) == f"{new['time']}-unreadable"
             with pytest.raises(FileNotFoundError):
                 os.listdir(link)
-        assert record.name in (mnt / ".firn" / "errors").read_text()
-        record.write_bytes(good)
+        assert record in (mnt / ".firn" / "errors").read_text()
+        mend()
         for link in links:
             wait_for(lambda link=link: os.path.isdir(link), f"{link} to lead somewhere")
 

@@ -115,7 +115,7 @@ def test_million_entries(firn, source, work, fuse):
     assert s["meta_added"] < 500_000, "one new entry rewrote more than a few pages"
 
 
-def test_sources_that_change(local, work):
+def test_sources_that_change(repo, work):
     """A file that grows while it is read is kept, reported, and read again."""
     src = work / "src"
     src.mkdir()
@@ -134,34 +134,37 @@ def test_sources_that_change(local, work):
     try:
         size = grows.stat().st_size
         wait_for(lambda: grows.stat().st_size > size, "the file to grow")
-        r = local("backup", "--series", "s", src, status=3)
+        r = repo("backup", "--series", "s", src, status=3)
     finally:
         stop.set()
         t.join()
     assert "grows" in r.err and "changed" in r.err
-    assert local("cat", f"latest:{src}/steady").out == "steady\n"
-    assert len(local("cat", f"latest:{src}/grows").stdout) >= 100_000_000
-    local.backup("--series", "s", src)
-    assert local("cat", f"latest:{src}/grows").stdout == grows.read_bytes()
+    assert repo("cat", f"latest:{src}/steady").out == "steady\n"
+    assert len(repo("cat", f"latest:{src}/grows").stdout) >= 100_000_000
+    repo.backup("--series", "s", src)
+    assert repo("cat", f"latest:{src}/grows").stdout == grows.read_bytes()
 
 
 @pytest.fixture
-def nobody(local, work, root):
+def nobody(repo, work, root):
     """Runs firn as nobody, to whom root's files may be closed; the process."""
     state = pathlib.Path(f"/tmp/firn-nobody-{os.getpid()}")
-    subprocess.run(["chown", "-R", "nobody:nogroup", work / "repository"], check=True)
-    (work / "repository").chmod(0o755)
-    local.password.chmod(0o644)
+    if (work / "repository").exists():
+        subprocess.run(["chown", "-R", "nobody:nogroup", work / "repository"], check=True)
+        (work / "repository").chmod(0o755)
+    repo.password.chmod(0o644)
     work.chmod(0o755)
     for p in list(work.parents)[:-1]:
         p.chmod(p.stat().st_mode | 0o011)
 
+    keys = [f"{n}={v}" for n, v in repo.env.items() if n.startswith("AWS_")]
+
     def run(*args, status=0):
         r = subprocess.run(
             ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env",
-             f"FIRN_REPOSITORY={local.url}", f"FIRN_PASSWORD_FILE={local.password}",
-             "HOME=/nonexistent", f"FIRN_CACHE_DIR={state}", f"PATH={local.env['PATH']}",
-             "firn", *map(str, args)], capture_output=True, check=False)
+             f"FIRN_REPOSITORY={repo.url}", f"FIRN_PASSWORD_FILE={repo.password}",
+             "HOME=/nonexistent", f"FIRN_CACHE_DIR={state}", f"PATH={repo.env['PATH']}",
+             *keys, "firn", *map(str, args)], capture_output=True, check=False)
         assert r.returncode == status, r.stderr.decode()
         return r
 
@@ -182,18 +185,18 @@ def unreadable(src):
         (src / name).chmod(0)
 
 
-def test_unreadable_sources(local, work, nobody):
+def test_unreadable_sources(repo, work, nobody):
     """What cannot be read is named; the rest is kept; the status is 3."""
     src = work / "src"
     unreadable(src)
     err = nobody("backup", "--series", "s", src, status=3).stderr.decode()
     assert "secret" in err and "closed" in err
-    assert local("cat", f"latest:{src}/open").out == "open\n"
-    names = local("ls", "-R", f"latest:{src}").out
+    assert repo("cat", f"latest:{src}/open").out == "open\n"
+    names = repo("ls", "-R", f"latest:{src}").out
     assert "closed" in names and "inside" not in names and "secret" not in names
 
 
-def test_errors_are_files(local, work, nobody):
+def test_errors_are_files(repo, work, nobody):
     """What is counted is files and directories, not what there is to say of them."""
     src = work / "src"
     unreadable(src)
@@ -201,26 +204,26 @@ def test_errors_are_files(local, work, nobody):
     err = r.stderr.decode()
     assert sum("closed" in line for line in err.splitlines()) > 1, err
     assert json.loads(r.stdout.splitlines()[-1])["errors"] == 2
-    assert local.generations()[-1]["errors"] == 2
+    assert repo.generations()[-1]["errors"] == 2
     r = nobody("backup", "--series", "s", src, work / "missing", status=3)
     assert "3 files could not be read whole" in r.stdout.decode()
-    assert local.generations()[-1]["errors"] == 3
+    assert repo.generations()[-1]["errors"] == 3
 
 
-def test_delete_spares_the_unread(local, work, nobody):
+def test_delete_spares_the_unread(repo, work, nobody):
     """restore --delete removes nothing from directories that were not read whole."""
     src, out = work / "src", work / "out"
     unreadable(src)
     nobody("backup", "--series", "s", src, status=3)
-    local("restore", f"latest:{src}", out)
+    repo("restore", f"latest:{src}", out)
     mine = [out / "secret", out / "closed" / "inside", out / "sub" / "extra"]
     for path in mine:
         path.write_text("mine")
-    local("restore", "--delete", f"latest:{src}", out)
+    repo("restore", "--delete", f"latest:{src}", out)
     assert [path.exists() for path in mine] == [True, True, False]
     nobody("backup", "--series", "s", "--force", src / "sub")
     (out / "sub").joinpath("extra").write_text("mine")
-    local("restore", "--delete", f"latest:{src}/sub", out / "sub")
+    repo("restore", "--delete", f"latest:{src}/sub", out / "sub")
     assert not mine[2].exists()
 
 
@@ -255,7 +258,8 @@ def looks(path):
 
 
 @pytest.mark.usefixtures("root", "fuse")
-def test_root_directory(local, work):
+@pytest.mark.stores("local")
+def test_root_directory(repo, work):
     """`firn backup /` keeps the attributes of / itself."""
     (work / "like").mkdir()
     setup = """
@@ -275,45 +279,45 @@ def test_root_directory(local, work):
     want = looks(work / "like")
     assert want[:4] == ("0o41751", 5, 6, 981173106123456789)
     assert sorted(want[4]) == ["system.posix_acl_access", "trusted.large", "trusted.small"]
-    with local.mount() as mnt:
+    with repo.mount() as mnt:
         assert looks(f"{mnt}/latest/") == want
         assert os.stat(f"{mnt}/latest/").st_nlink == 2 + sum(
             p.is_dir() for p in pathlib.Path(f"{mnt}/latest").iterdir())
     # / was named, so DIR becomes it, made or not; `firn check` looks at it.
     (work / "there").mkdir()
     for name in ("new", "there"):
-        local("restore", "latest", work / name)
+        repo("restore", "latest", work / name)
         assert looks(work / name) == want
         assert (work / name / "sub/file").exists()
-    assert local.check()[0] == []
+    assert repo.check()[0] == []
 
 
 @pytest.mark.usefixtures("fuse")
-def test_root_of_others(local, work):
+def test_root_of_others(repo, work):
     """Of what lies below, / is kept as well, but a DIR that is there keeps its own."""
     src, private = work / "src", work / "private"
     src.mkdir()
     private.mkdir(mode=0o700)
-    local.backup("--series", "s", src)
+    repo.backup("--series", "s", src)
     want = looks("/")
-    with local.mount() as mnt:
+    with repo.mount() as mnt:
         assert looks(f"{mnt}/latest/")[:3] == want[:3]
-    local("restore", "latest", private)
+    repo("restore", "latest", private)
     assert private.stat().st_mode & 0o7777 == 0o700
-    local("restore", "latest", work / "new")
+    repo("restore", "latest", work / "new")
     assert looks(work / "new")[:3] == want[:3]
-    local("backup", "--stdin", "dump", stdin=b"a stream has no root")
-    with local.mount() as mnt:
+    repo("backup", "--stdin", "dump", stdin=b"a stream has no root")
+    with repo.mount() as mnt:
         assert looks(f"{mnt}/latest/")[:3] == ("0o40755", 0, 0)
 
 
-def test_vanishing_sources(local, work):
+def test_vanishing_sources(repo, work):
     """Files deleted while the walk is under way are reported, nothing else."""
     src = work / "src"
     src.mkdir()
     for i in range(3000):
         (src / f"f{i:05d}").write_text("x" * 600)
-    p = local.start("backup", "--series", "s", "-v", str(src))
+    p = repo.start("backup", "--series", "s", "-v", str(src))
     p.stdout.readline()
     for i in range(2999, 1500, -1):
         os.unlink(src / f"f{i:05d}")
@@ -321,6 +325,6 @@ def test_vanishing_sources(local, work):
     assert p.returncode in (0, 3), err
     if p.returncode == 3:
         assert b"cannot read" in err or b"cannot open" in err
-    assert local("cat", f"latest:{src}/f00000").out == "x" * 600
-    problems, _ = local.check("--read-data")
+    assert repo("cat", f"latest:{src}/f00000").out == "x" * 600
+    problems, _ = repo.check("--read-data")
     assert problems == []

@@ -75,17 +75,17 @@ def test_two_hosts_store_once(firn, work):
     assert s["data_added"] == 0
 
 
-def test_touched_and_changed_in_the_same_tick(local, work):
+def test_touched_and_changed_in_the_same_tick(repo, work):
     """A change that hides behind the clock's grain is seen by the next run."""
     src = work / "src"
     src.mkdir()
     f = src / "f"
     for i in range(20):
         f.write_text(f"a{i}\n")
-        local.backup("--series", "s", src)
+        repo.backup("--series", "s", src)
         f.write_text(f"b{i}\n")
-        local.backup("--series", "s", src)
-        assert local("cat", f"latest:{f}").out == f"b{i}\n"
+        repo.backup("--series", "s", src)
+        assert repo("cat", f"latest:{f}").out == f"b{i}\n"
 
 
 def test_force_reads_all(firn, work):

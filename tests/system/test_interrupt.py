@@ -37,38 +37,38 @@ def assert_interrupted(process):
 
 
 @pytest.mark.parametrize("sig", SIGNALS)
-def test_silent_stdin(local, sig):
+def test_silent_stdin(repo, sig):
     """The other end of --stdin neither writes nor closes."""
-    p = local.start("backup", "--stdin", "dump", stdin=subprocess.PIPE)
+    p = repo.start("backup", "--stdin", "dump", stdin=subprocess.PIPE)
     p.stdin.write(os.urandom(4_000_000))    # more than a pipe holds
     p.stdin.flush()
     p.send_signal(sig)
     p.wait()
     assert p.returncode == 130, p.stderr.read()
     p.communicate()
-    assert local.generations() == []
+    assert repo.generations() == []
 
 
 @pytest.mark.parametrize("sig", SIGNALS)
-def test_stubborn_command(local, work, sig):
+def test_stubborn_command(repo, work, sig):
     """A command that ignores SIGTERM, and what it started, are killed."""
     script = work / "script"
     script.write_text("#!/bin/sh\ntrap '' TERM INT\n"
                       "sh -c 'echo $$ > below; while :; do sleep 1000; done' &\n"
                       "echo some; echo $$ > above\nwhile :; do sleep 1000; done\n")
     script.chmod(0o755)
-    p = local.start("backup", "--stdin", "dump", "--stdin-from-command", "--",
+    p = repo.start("backup", "--stdin", "dump", "--stdin-from-command", "--",
                     str(script), cwd=work)
     pids = [pid_in(work / "above"), pid_in(work / "below")]
     p.send_signal(sig)
     assert_interrupted(p)
     wait_for(lambda: not any(map(is_running, pids)), "the command's end")
-    assert local.generations() == []
+    assert repo.generations() == []
 
 
-def test_command_is_asked_first(local, work):
+def test_command_is_asked_first(repo, work):
     """SIGTERM gives a command the time to tidy up."""
-    p = local.start("backup", "--stdin", "dump", "--stdin-from-command", "--", "sh", "-c",
+    p = repo.start("backup", "--stdin", "dump", "--stdin-from-command", "--", "sh", "-c",
                     "trap 'sleep 0.2; echo gone > tidy; exit' TERM; echo $$ > pid; "
                     "while :; do sleep 0.01; done", cwd=work)
     pid_in(work / "pid")
@@ -77,25 +77,25 @@ def test_command_is_asked_first(local, work):
     assert (work / "tidy").read_text() == "gone\n"
 
 
-def test_command_that_goes_on(local, work):
+def test_command_that_goes_on(repo, work):
     """Its output has ended, it has not."""
-    p = local.start("backup", "--stdin", "dump", "--stdin-from-command", "--", "sh", "-c",
+    p = repo.start("backup", "--stdin", "dump", "--stdin-from-command", "--", "sh", "-c",
                     "exec >/dev/null; echo $$ > pid; exec sleep 1000", cwd=work)
     pid = pid_in(work / "pid")
     p.send_signal(signal.SIGINT)
     assert_interrupted(p)
     assert not is_running(pid)
-    assert local.generations() == []
+    assert repo.generations() == []
 
 
 @pytest.mark.parametrize("command, says", [
     (["sh", "-c", "echo half; exit 3"], ["'sh'", "status 3", "no generation"]),
     (["sh", "-c", "echo half; kill -9 $$"], ["'sh'", "signal 9", "no generation"]),
     (["/nonexistent/dump"], ["'/nonexistent/dump'", "no such file"])])
-def test_command_fails(local, command, says):
-    r = local("backup", "--stdin", "dump", "--stdin-from-command", "--", *command, status=1)
+def test_command_fails(repo, command, says):
+    r = repo("backup", "--stdin", "dump", "--stdin-from-command", "--", *command, status=1)
     assert all(text in r.err for text in says), r.err
-    assert local.generations() == []
+    assert repo.generations() == []
 
 
 def on_terminal(firn, *args, cwd):
@@ -122,17 +122,17 @@ def status_of(pid, master):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), text
 
 
-def test_command_asks(local, work):
+def test_command_asks(repo, work):
     """A command may ask on the terminal; then ^C there is firn's again."""
-    pid, master = on_terminal(local, "backup", "-q", "--stdin", "dump", "--stdin-from-command",
+    pid, master = on_terminal(repo, "backup", "-q", "--stdin", "dump", "--stdin-from-command",
                               "--", "sh", "-c", "read x </dev/tty; echo \"it was $x\"",
                               cwd=work)
     wait_for(lambda: os.tcgetpgrp(master) not in (0, pid), "the command to ask")
     os.write(master, b"secret\n")
     status, text = status_of(pid, master)
     assert status == 0, text
-    assert local("cat", "latest:dump").out == "it was secret\n"
-    pid, master = on_terminal(local, "backup", "-q", "--stdin", "dump", "--stdin-from-command",
+    assert repo("cat", "latest:dump").out == "it was secret\n"
+    pid, master = on_terminal(repo, "backup", "-q", "--stdin", "dump", "--stdin-from-command",
                               "--", "sh", "-c", "read x </dev/tty; echo $x; echo $$ > pid; "
                               "exec sleep 1000", cwd=work)
     wait_for(lambda: os.tcgetpgrp(master) not in (0, pid), "the command to ask")
@@ -143,27 +143,27 @@ def test_command_asks(local, work):
     status, text = status_of(pid, master)
     assert status == 130, text
     assert not is_running(command)
-    assert len(local.generations()) == 1
+    assert len(repo.generations()) == 1
 
 
 @pytest.mark.parametrize("args", [
     ["backup", "-q", "--stdin", "dump", "--stdin-from-command", "--", "sh", "-c",
      "read x </dev/tty"],
     ["--password-command", "read x </dev/tty", "generations"]])
-def test_command_is_interrupted_at_its_prompt(local, work, args):
+def test_command_is_interrupted_at_its_prompt(repo, work, args):
     """^C goes to whoever has the terminal, and ends firn as if it were its own."""
-    local.env.pop("FIRN_PASSWORD_FILE") if "--password-command" in args else None
+    repo.env.pop("FIRN_PASSWORD_FILE") if "--password-command" in args else None
     for _ in range(5):          # its end and the end of its output race
-        pid, master = on_terminal(local, *args, cwd=work)
+        pid, master = on_terminal(repo, *args, cwd=work)
         wait_for(lambda: os.tcgetpgrp(master) not in (0, pid), "the command to ask")
         os.write(master, b"\x03")
         status, text = status_of(pid, master)
         assert status == 130, text
 
 
-def test_command_is_stopped_at_its_prompt(local, work):
+def test_command_is_stopped_at_its_prompt(repo, work):
     """^Z there stops firn too; when that goes on, so does the command."""
-    pid, master = on_terminal(local, "backup", "-q", "--stdin", "dump", "--stdin-from-command",
+    pid, master = on_terminal(repo, "backup", "-q", "--stdin", "dump", "--stdin-from-command",
                               "--", "sh", "-c", "read x </dev/tty; echo \"it was $x\"",
                               cwd=work)
     wait_for(lambda: os.tcgetpgrp(master) not in (0, pid), "the command to ask")
@@ -173,27 +173,27 @@ def test_command_is_stopped_at_its_prompt(local, work):
     os.write(master, b"secret\n")
     status, text = status_of(pid, master)
     assert status == 0, text
-    assert local("cat", "latest:dump").out == "it was secret\n"
+    assert repo("cat", "latest:dump").out == "it was secret\n"
 
 
-def test_nohup(local, work):
+def test_nohup(repo, work):
     """SIGHUP that was ignored before us stays so, for commands as well."""
     os.mkfifo(work / "go")
-    p = local.start("backup", "--stdin", "dump", "--stdin-from-command", "--", "sh", "-c",
+    p = repo.start("backup", "--stdin", "dump", "--stdin-from-command", "--", "sh", "-c",
                     "kill -HUP $$ $PPID; echo $$ > pid; read x < go; echo lives",
                     cwd=work, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     pid_in(work / "pid")
     (work / "go").write_text("go\n")
     out, err = p.communicate()
     assert p.returncode == 0, (out, err)
-    assert local("cat", "latest:dump").out == "lives\n"
+    assert repo("cat", "latest:dump").out == "lives\n"
 
 
 @pytest.mark.parametrize("sig", SIGNALS)
-def test_password_command(local, work, sig):
+def test_password_command(repo, work, sig):
     """One that never says a password."""
-    local.env.pop("FIRN_PASSWORD_FILE")
-    p = local.start("--password-command", f"echo $$ > {work}/pid; exec sleep 1000",
+    repo.env.pop("FIRN_PASSWORD_FILE")
+    p = repo.start("--password-command", f"echo $$ > {work}/pid; exec sleep 1000",
                     "generations")
     pid = pid_in(work / "pid")
     p.send_signal(sig)
@@ -201,9 +201,9 @@ def test_password_command(local, work, sig):
     assert not is_running(pid)
 
 
-def test_password_prompt(local, work):
-    local.env.pop("FIRN_PASSWORD_FILE")
-    pid, master = on_terminal(local, "generations", cwd=work)
+def test_password_prompt(repo, work):
+    repo.env.pop("FIRN_PASSWORD_FILE")
+    pid, master = on_terminal(repo, "generations", cwd=work)
     text = b""
     while b"password: " not in text:
         text += os.read(master, 100)

@@ -58,7 +58,7 @@ def pushed(mnt):
 
 
 @pytest.mark.sanitize
-def test_a_walk_finds_small_files_there(local, work):
+def test_a_walk_finds_small_files_there(repo, work):
     """Who reads the files of a directory in order is served ahead of the asking; who
     reads here and there is not.  Both get every byte."""
     src = work / "src"
@@ -70,18 +70,18 @@ def test_a_walk_finds_small_files_there(local, work):
     (src / "f200").mkdir()
     (src / "f201").unlink()
     (src / "f201").symlink_to("f202")
-    local.backup("--series", "s", src)
+    repo.backup("--series", "s", src)
 
     def same(mnt, names):
         for name in names:
             assert (mnt / f"latest{src}" / name).read_bytes() == (src / name).read_bytes(), name
 
     names = [f"f{i:03d}" for i in range(400) if i not in (200, 201)]
-    with local.mount() as mnt:
+    with repo.mount() as mnt:
         os.listdir(mnt / f"latest{src}")
         same(mnt, names[::-1])
         assert pushed(mnt) == 0
-    with local.mount() as mnt:
+    with repo.mount() as mnt:
         os.listdir(mnt / f"latest{src}")
         same(mnt, names)
         # 70 of 100 have from 1 byte to 128 KiB.
@@ -89,9 +89,9 @@ def test_a_walk_finds_small_files_there(local, work):
         same(mnt, names)
 
 
-def test_inode_numbers_follow_a_directory(local, source):
-    local.backup("--series", "s", source)
-    with local.mount() as mnt:
+def test_inode_numbers_follow_a_directory(repo, source):
+    repo.backup("--series", "s", source)
+    with repo.mount() as mnt:
         entries = list(os.scandir(f"{mnt}/latest{source}/d"))
         by_name = [e.name for e in sorted(entries, key=lambda e: os.fsencode(e.name))]
         assert [e.name for e in sorted(entries, key=lambda e: e.inode())] == by_name
@@ -223,16 +223,16 @@ def in_namespace(script, env):
     return r.stdout.decode()
 
 
-def test_fstab_form(local, source, work, root):
+def test_fstab_form(repo, source, work, root):
     """mount -t fuse.firnfs, as mount(8) runs it from fstab."""
-    local.backup("--series", "s", source)
+    repo.backup("--series", "s", source)
     for name in ("mnt", "upper", "wd"):
         (work / name).mkdir()
     os.symlink(BUILD / "firnfs", work / "upper" / "mount.fuse.firnfs")
     (work / "fstab").write_text(
-        f"{local.url} {work}/mnt fuse.firnfs noauto,ro,noatime,_netdev,x-test=1,"
-        f"password-file={local.password},cache-dir={work}/cache,allow_other 0 0\n")
-    env = dict(local.env)
+        f"{repo.url} {work}/mnt fuse.firnfs noauto,ro,noatime,_netdev,x-test=1,"
+        f"password-file={repo.password},cache-dir={work}/cache,allow_other 0 0\n")
+    env = dict(repo.env)
     for k in ("FIRN_PASSWORD_FILE", "FIRN_REPOSITORY", "FIRN_CACHE_DIR"):
         env.pop(k)
     # What `make install` puts into /sbin is seen there in this namespace only.
@@ -243,7 +243,7 @@ def test_fstab_form(local, source, work, root):
         grep {work}/mnt /proc/self/mounts
         diff -r {source} {work}/mnt/latest{source}
         umount {work}/mnt
-        mount -t fuse.firnfs -o ro,password-file={local.password} {local.url} {work}/mnt
+        mount -t fuse.firnfs -o ro,password-file={repo.password} {repo.url} {work}/mnt
         cat {work}/mnt/latest{source}/open.txt
         umount {work}/mnt""", env)
     assert "fuse.firnfs" in out and "allow_other" in out and "first" in out
@@ -290,7 +290,7 @@ def test_permissions_enforced(firn, work, root):
         assert nobody("ls", mnt).returncode != 0
 
 
-def test_unprivileged(local, work, root):
+def test_unprivileged(repo, work, root):
     """An ordinary user mounts and unmounts with fusermount3."""
     home = work / "home"
     (home / "src").mkdir(parents=True)
@@ -303,7 +303,7 @@ def test_unprivileged(local, work, root):
     # As udev would have it; seen in this namespace only.
     os.mknod(work / "fuse", 0o020666, os.makedev(10, 229))
     os.chmod(work / "fuse", 0o666)
-    env = dict(local.env, FIRN_REPOSITORY=f"{home}/repo", HOME=str(home),
+    env = dict(repo.env, FIRN_REPOSITORY=f"{home}/repo", HOME=str(home),
                FIRN_PASSWORD_FILE=f"{home}/password", FIRN_CACHE_DIR=f"{home}/cache")
     out = in_namespace(f"""
         mount --bind {work}/fuse /dev/fuse

@@ -15,15 +15,15 @@ from firn_tool import BUILD, Firn, wait_for
 
 
 @pytest.fixture
-def one(local, work):
+def one(repo, work):
     """A repository with a generation of a small tree."""
     src = work / "src"
     (src / "d").mkdir(parents=True)
     (src / "d" / "f").write_text("x")
     (src / "link").symlink_to("d/f")
-    local.backup("--host", "h", "--series", "s", src)
-    local.src = src
-    return local
+    repo.backup("--host", "h", "--series", "s", src)
+    repo.src = src
+    return repo
 
 
 @pytest.mark.parametrize("args", [["restore", "latest", ""],
@@ -33,8 +33,8 @@ def test_empty_path(one, args):
     assert "empty" in one(*args, status=2).err
 
 
-def test_empty_mount_point(local):
-    r = subprocess.run([BUILD / "firnfs", local.url, ""], capture_output=True, env=local.env,
+def test_empty_mount_point(repo):
+    r = subprocess.run([BUILD / "firnfs", repo.url, ""], capture_output=True, env=repo.env,
                        check=False)
     assert r.returncode == 2 and b"mount where" in r.stderr
 
@@ -44,16 +44,16 @@ def no_terminal(firn, *args, **kw):
 
 
 @pytest.mark.parametrize("verb", ["add", "passwd"])
-def test_new_password_is_not_the_one_in_use(local, work, verb):
+def test_new_password_is_not_the_one_in_use(repo, work, verb):
     """The environment and --password-file say the one in use, and nothing else."""
-    for more, env in (([], {}), (["--password-file", local.password], {}),
+    for more, env in (([], {}), (["--password-file", repo.password], {}),
                       ([], {"FIRN_PASSWORD_FILE": "",
-                            "FIRN_PASSWORD_COMMAND": f"cat '{local.password}'"})):
-        r = no_terminal(local, "key", verb, *more, env=env, status=1)
+                            "FIRN_PASSWORD_COMMAND": f"cat '{repo.password}'"})):
+        r = no_terminal(repo, "key", verb, *more, env=env, status=1)
         assert "--new-password-file" in r.err and "--new-password-command" in r.err
-    r = local("key", verb, "--new-password-file", local.password, status=1)
+    r = repo("key", verb, "--new-password-file", repo.password, status=1)
     assert "the one in use" in r.err
-    assert len(local.json("key", "list")) == 1
+    assert len(repo.json("key", "list")) == 1
 
 
 def on_terminal(firn, typed, *args):
@@ -78,14 +78,14 @@ def on_terminal(firn, typed, *args):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
 
 
-def test_new_password_is_asked_for_twice(local, work):
+def test_new_password_is_asked_for_twice(repo, work):
     args = ["key", "add", "--kdf-memory", "16M", "--label", "two"]
-    status, shown = on_terminal(local, ["second", "secnod"], *args)
+    status, shown = on_terminal(repo, ["second", "secnod"], *args)
     assert status == 1 and "differ" in shown
-    status, shown = on_terminal(local, ["second", "second"], *args)
+    status, shown = on_terminal(repo, ["second", "second"], *args)
     assert status == 0 and "new password again: " in shown and "second" not in shown
     (work / "p2").write_text("second\n")
-    keys = local.json("key", "list", env={"FIRN_PASSWORD_FILE": str(work / "p2")})
+    keys = repo.json("key", "list", env={"FIRN_PASSWORD_FILE": str(work / "p2")})
     assert [k["label"] for k in keys if k["in_use"]] == ["two"]
 
 
@@ -95,7 +95,7 @@ def test_little_memory_is_warned_of(work):
     assert Firn(work, str(work / "b"))("init", "--kdf-memory", "16M").err == ""
 
 
-def test_names_cannot_speak_to_the_terminal(local, work):
+def test_names_cannot_speak_to_the_terminal(repo, work):
     """Neither by ESC nor by what terminals take for it, and no byte is lost."""
     src = work / "src"
     src.mkdir()
@@ -103,8 +103,8 @@ def test_names_cannot_speak_to_the_terminal(local, work):
              "ä€😀".encode()]
     for name in names:
         (pathlib.Path(os.fsdecode(bytes(src) + b"/" + name))).write_text("x")
-    local.backup("--series", "s", src)
-    shown = local("ls", f"latest:{src}").stdout
+    repo.backup("--series", "s", src)
+    shown = repo("ls", f"latest:{src}").stdout
     assert not any(c in shown for c in (b"\x1b", b"\x9b2J", b"new\n"))
     listed = [re.sub(rb"\\x(..)", lambda m: bytes([int(m[1], 16)]), line).rpartition(b"/")[2]
               for line in shown.splitlines()]
@@ -127,17 +127,17 @@ def test_owner_before_write_only(one, work):
 
 @pytest.mark.parametrize("args", [["list", "--role", "owner"], ["passwd", "--role", "owner"],
                                   ["list", "--label", "x"], ["remove", "x", "--label", "y"]])
-def test_key_options_of_no_use(local, args):
-    assert "of no use" in local("key", *args, status=2).err
+def test_key_options_of_no_use(repo, args):
+    assert "of no use" in repo("key", *args, status=2).err
 
 
 @pytest.mark.parametrize("label", ["a\nb", "\x7f", os.fsdecode(b"h\xff"), "x" * 256])
-def test_label(local, work, label):
+def test_label(repo, work, label):
     new = Firn(work, str(work / "new"))
     (work / "p2").write_text("second\n")
     assert "--label" in new("init", "--label", label, status=2).err
     assert not (work / "new").exists()
-    r = local("key", "add", "--label", label, "--new-password-file", work / "p2", status=2)
+    r = repo("key", "add", "--label", label, "--new-password-file", work / "p2", status=2)
     assert "--label" in r.err
 
 
