@@ -79,6 +79,15 @@ make_once() {
 	make_in "$@" --disable-dependency-tracking
 }
 
+# The warnings of clang in a directory, and nothing made.
+warnings_in() {
+	rm -rf "$1"
+	mkdir -p "$1"
+	(cd "$1" && "$top/configure" --enable-werror CC=clang \
+	    --disable-dependency-tracking &&
+	    make -j"$jobs" CC="sh $top/tests/warn.sh clang" AR=: RANLIB=:)
+}
+
 # Names of tests that cmocka marks with a word, from the log of a program.
 marked() {
 	sed -n 's/^\[ *'"$1"' *\] \([A-Za-z0-9_]*\)$/\1/p' "$2" | sort -u
@@ -207,9 +216,7 @@ trap interrupted INT TERM HUP
 # many a test leave a core idle.
 ok "autogen" ./autogen.sh
 ok "gcc, no warnings" make_in "$build" --enable-werror &
-# For its warnings; what it makes is not run.
-ok "clang, no warnings" make_once "$build/clang" --enable-werror CC=clang \
-    CFLAGS=-O0 &
+ok "clang, no warnings" warnings_in "$build/clang" &
 wait
 # Lines for traces are all that is wanted of the debugger's tables: a quarter
 # less to compile.
