@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside: who waits (cold.c), the thread that thaws (cold_queue.c). */
+/* Inside: who waits (cold.c), and the thread that thaws: what is wanted
+ * (cold_plan.c), asking for it (cold_ask.c), its rounds (cold_follow.c). */
 #ifndef FIRN_FS_COLD_INTERNAL_H
 #define FIRN_FS_COLD_INTERNAL_H
 
@@ -82,11 +83,34 @@ struct cold {
 
 /* An empty job of what is wanted from now on. */
 void cold_job_init(struct cold *c);
-/* cold_queue.c: the thread. */
-void *cold_run(void *cold);
-/* cold.c, for it: wake whose pack is readable, answer who waits in vain. */
+/* cold.c: wake whose pack is readable, answer who waits in vain. */
 void cold_wake(struct cold *c);
-
 time_t cold_clock(void);
+
+/* cold_plan.c.  Files to be planned: a list, and up to which want it goes. */
+struct want *cold_wants_take(struct cold *c, uint64_t *upto);
+/* What could not be planned is wanted still. */
+void cold_wants_back(struct cold *c, struct want *list);
+void cold_wants_free(struct want *w);
+/* What these files need, into the job. */
+int cold_plan(struct cold *c, struct want *wants, uint64_t upto);
+int cold_job_add(struct cold *c, const struct packset *chosen);
+
+/* cold_ask.c.  Look, and ask for what the job still wants. */
+int cold_ask(struct cold *c);
+/* Nobody will ask any more for what is not in progress; who waits for that is
+ * let go. */
+void cold_give_up(struct cold *c);
+/* A look at all of them ended well: what it missed the store does not have.
+ * Who waits for that reads again, and is told. */
+void cold_give_up_gone(struct cold *c);
+
+/* cold_follow.c.  The thread. */
+void *cold_run(void *cold);
+/* Count, for .firn/thaw; 1 when something is not readable yet. */
+int cold_show(struct cold *c);
+/* Seconds between looks now. */
+unsigned cold_interval(const struct cold *c);
+void cold_note_look(struct cold *c);
 
 #endif

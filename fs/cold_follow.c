@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The thread that thaws for a mount.  A round: plan what became wanted, ask for
+ * it, look how far all is, wake who can read.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "fs/cold_internal.h"
+#include "repo/thaw_look.h"
+#include "repo/thaw_send.h"
+
+#define DEAD_SECONDS	10	/* between looks for waiters that died */
+#define EXPEDITED_POLL	10	/* seconds; what takes minutes */
+
+/* --- what is known ----------------------------------------------------- */
+
+int
+cold_show(struct cold *c)
+{
+	struct thaw_count n[3] = { { 0, 0 }, { 0, 0 }, { 0, 0 } }, *one;
+	const struct pack_info *p;
+	size_t i;
+
+	for (i = 0; i < c->job.packs.n; i++) {
+		p = &c->job.packs.v[i];
+		if (!(p->flags & PACK_NEEDED))
+			continue;
+		one = pack_is_readable(p) ? &n[2] :
+		    p->state == STORE_THAWING ? &n[1] : &n[0];
+		one->packs++;
+		one->bytes += p->size;
+	}
+	pthread_mutex_lock(&c->lock);
+	c->shown.waiting = n[0];
+	c->shown.thawing = n[1];
+	c->shown.readable = n[2];
+	c->shown.spent = c->spent;
+	pthread_mutex_unlock(&c->lock);
+	return n[0].packs + n[1].packs > 0;
+}
+
+unsigned
+cold_interval(const struct cold *c)
+{
+	unsigned first = c->fs->opt->thaw_poll;
+
+	if (c->job.wish.tier == STORE_THAW_EXPEDITED && first > EXPEDITED_POLL)
+		first = EXPEDITED_POLL;
+	return thaw_interval(first, c->looked - c->begun);
+}
+
+void
+cold_note_look(struct cold *c)
+{
+	c->looked = cold_clock();
+	if (c->begun == 0)
+		c->begun = c->looked;
+	pthread_mutex_lock(&c->lock);
+	c->shown.looked = time(NULL);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* --- rounds ------------------------------------------------------------- */
+
+/* cold=fail: what is in progress is followed, and nothing more is asked for. */
+static int
+follow(struct cold *c)
+{
+	int err;
+
+	cold_give_up(c);
+	err = thaw_look(c->fs->repo, &c->job.packs, 1);
+	if (err == 0) {
+		cold_give_up_gone(c);
+		cold_give_up(c);
+	}
+	return err;
+}
+
+/* What another mount noted, and is readable as well by what is known here. */
+static int
+forget_done(void *ctx, struct thaw_job *j)
+{
+	struct cold *c = ctx;
+	const struct pack_info *p;
+	size_t i;
+
+	if (strcmp(j->what, c->job.what) != 0)
+		return 0;
+	for (i = 0; i < j->packs.n; i++) {
+		p = packset_find(&c->job.packs, j->packs.v[i].id);
+		if (p == NULL || !pack_is_readable(p))
+			return 0;
+	}
+	return thaw_job_remove(c->fs->repo, j->name);
+}
+
+/* All is readable, or given up: the job is done, and begins anew with the next
+ * read. */
+static void
+job_reset(struct cold *c)
+{
+	thaw_job_each(c->fs->repo, forget_done, c);
+	thaw_job_remove(c->fs->repo, c->job.name);
+	thaw_job_release(&c->job);
+	cold_job_init(c);
+	c->begun = 0;
+	c->noted = 0;
+}
+
+static int
+is_anybody_parked(struct cold *c)
+{
+	int yes;
+
+	pthread_mutex_lock(&c->lock);
+	yes = c->parked != NULL;
+	pthread_mutex_unlock(&c->lock);
+	return yes;
+}
+
+/* One round. */
+static void
+work(struct cold *c)
+{
+	uint64_t upto;
+	struct want *wants = cold_wants_take(c, &upto);
+	int err = 0, pending;
+
+	if (c->halt)
+		c->planned = upto;
+	else if (wants != NULL)
+		err = cold_plan(c, wants, upto);
+	if (err == 0 && c->job.packs.n > 0)
+		err = c->halt ? follow(c) : cold_ask(c);
+	cold_note_look(c);
+	if (err != 0 && err != -ECANCELED)
+		log_warn(err, "cannot ask for thaws now; trying again");
+	if (err != 0 && wants != NULL && c->planned < upto)
+		cold_wants_back(c, wants);
+	else
+		cold_wants_free(wants);
+	c->failed = err != 0;
+	pending = cold_show(c);
+	cold_wake(c);
+	if (!pending && c->job.packs.n > 0 && !is_anybody_parked(c))
+		job_reset(c);
+}
+
+/* A mount that was killed left a job.  It may be that of another mount that is
+ * there, so its file stays until all of it is readable. */
+static int
+take_over(void *ctx, struct thaw_job *j)
+{
+	struct cold *c = ctx;
+
+	return strcmp(j->what, c->job.what) == 0 ?
+	    cold_job_add(c, &j->packs) : 0;
+}
+
+/* What such jobs wanted is followed as far as it is in progress.  Nobody may
+ * read the rest any more, so who does has to ask anew. */
+static void
+go_on(struct cold *c)
+{
+	struct pack_info *p;
+	size_t i;
+	int err;
+
+	if (thaw_job_each(c->fs->repo, take_over, c) != 0 ||
+	    c->job.packs.n == 0)
+		return;
+	err = thaw_look(c->fs->repo, &c->job.packs, 1);
+	if (err != 0 && !c->ending)
+		log_warn(err, "cannot look how far thaws are that an earlier "
+		    "mount asked for");
+	for (i = 0; i < c->job.packs.n; i++) {
+		p = &c->job.packs.v[i];
+		if (!(p->flags & PACK_SEEN) || p->state != STORE_THAWING)
+			p->flags &= ~(unsigned)PACK_NEEDED;
+	}
+	work(c);
+}
+
+/* Until something is to be done: 1 for a round, 0 to look at who waits.  When
+ * the mode has changed it is both. */
+static int
+sleep_until(struct cold *c)
+{
+	struct timespec until = { 0, 0 };
+	time_t round, now = cold_clock();
+	int rc = 0, due = 0;
+
+	pthread_mutex_lock(&c->lock);
+	round = c->looked + (time_t)cold_interval(c);
+	until.tv_sec = round;
+	if (c->parked != NULL && until.tv_sec > now + DEAD_SECONDS)
+		until.tv_sec = now + DEAD_SECONDS;
+	/* After a failure what is wanted waits for the interval, too. */
+	while (!c->ending && !c->stirred && rc == 0 &&
+	    (c->wants == NULL || c->failed)) {
+		if (c->job.packs.n == 0 && c->parked == NULL && !c->failed)
+			pthread_cond_wait(&c->changed, &c->lock);
+		else
+			rc = pthread_cond_timedwait(&c->changed, &c->lock,
+			    &until);
+	}
+	due = (rc == ETIMEDOUT && until.tv_sec >= round) || c->stirred ||
+	    (c->wants != NULL && !c->failed);
+	c->stirred = 0;
+	pthread_mutex_unlock(&c->lock);
+	return due;
+}
+
+void *
+cold_run(void *ctx)
+{
+	struct cold *c = ctx;
+	int due;
+
+	if (cold_mode(c) != COLD_FAIL)
+		go_on(c);
+	while (!c->ending) {
+		due = sleep_until(c);
+		if (c->ending)
+			break;
+		cold_wake(c);	/* before a round, which may take long */
+		if (due)
+			work(c);
+	}
+	/* Nobody waits any more, and what is in progress goes on without. */
+	if (c->noted)
+		thaw_job_remove(c->fs->repo, c->job.name);
+	return NULL;
+}
