@@ -18,6 +18,8 @@
 
 #define AGAIN_THREADS	4
 #define AGAIN_BACKLOG	4096
+#define WANT_MEMORY	8192	/* bytes of memory= for a file that is wanted */
+#define FULL_SECONDS	3600	/* between warnings of it */
 
 time_t
 cold_clock(void)
@@ -51,6 +53,10 @@ cold_new(struct firnfs *fs, struct cold **out)
 	c->fs = fs;
 	atomic_init(&c->mode, (int)fs->opt->cold);
 	c->halt = fs->opt->cold == COLD_FAIL;
+	c->max_wants = (size_t)((fs->opt->memory > 0 ? fs->opt->memory :
+	    OPTIONS_MEMORY) / WANT_MEMORY);
+	if (c->max_wants > COLD_WANTS_MAX)
+		c->max_wants = COLD_WANTS_MAX;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -116,23 +122,28 @@ places(struct cold *c, struct parked *p)
 		p->packs = 0;
 }
 
-/* With the lock held: this file is wanted; the number of the want. */
+/* This file is wanted: the number of the want, 0 when there are too many. */
 static uint64_t
 want(struct cold *c, uint64_t node)
 {
-	struct want *w;
+	static const char text[] = "more files of archived data are read at "
+	    "once than can be noted";
+	uint64_t number = 0;
+	int ret;
 
-	for (w = c->wants; w != NULL; w = w->next)
-		if (w->node == node)
-			return c->wanted;
-	w = malloc(sizeof(*w));
-	if (w != NULL) {
-		w->node = node;
-		w->next = c->wants;
-		c->wants = w;
-	}
+	pthread_mutex_lock(&c->lock);
+	ret = cold_wants_add(&c->wants, node, c->max_wants - c->nplanning);
+	if (ret >= 0)
+		number = c->wanted += (uint64_t)ret;
+	else
+		c->full = 1;
 	pthread_cond_signal(&c->changed);
-	return ++c->wanted;
+	pthread_mutex_unlock(&c->lock);
+	if (ret < 0 && errors_fresh(c->fs->errors, text, FULL_SECONDS))
+		log_warn(0, "%s, %zu: no thaw is asked for the others; read "
+		    "them again later, or mount with a larger memory=", text,
+		    c->max_wants);
+	return number;
 }
 
 static void
@@ -151,7 +162,6 @@ park(struct cold *c, struct parked *p)
 	pthread_mutex_lock(&c->lock);
 	ok = !c->ending;
 	if (ok) {
-		p->wanted = want(c, p->node);
 		p->next = c->parked;
 		c->parked = p;
 		c->nparked++;
@@ -168,18 +178,17 @@ cold_read(struct firnfs *fs, struct request *r, uint64_t node, size_t size,
 	enum cold_mode mode = cold_mode(c);
 	struct fuse_req *req = r->req;
 	struct parked *p;
+	uint64_t number;
 
 	if (mode == COLD_FAIL || c->ending || is_refused(c) ||
 	    cold_clock() < (time_t)atomic_load(&c->deaf))
 		return 0;
-	p = mode == COLD_WAIT ? calloc(1, sizeof(*p)) : NULL;
-	if (p == NULL) {
-		pthread_mutex_lock(&c->lock);
-		want(c, node);
-		pthread_mutex_unlock(&c->lock);
+	number = want(c, node);
+	p = mode == COLD_WAIT && number > 0 ? calloc(1, sizeof(*p)) : NULL;
+	if (p == NULL)
 		return 0;
-	}
 	p->cold = c;
+	p->wanted = number;
 	atomic_fetch_add(&c->waiting, 1);
 	p->node = node;
 	p->off = off;
@@ -229,10 +238,13 @@ read_again(void *ctx)
 		    sizeof(before)) == 0)
 			p->not_before = cold_clock() +
 			    (time_t)c->fs->opt->thaw_poll;
-		free(buf);
-		if (!park(c, p))
-			answer_err(p, EIO);
-		return;
+		p->wanted = want(c, p->node);
+		if (p->wanted > 0) {
+			free(buf);
+			if (!park(c, p))
+				answer_err(p, EIO);
+			return;
+		}
 	}
 	if (err != 0)
 		answer_err(p, resolve_failed(c->fs, p->node, "read", err));
@@ -324,14 +336,9 @@ cold_stop(struct cold *c)
 void
 cold_free(struct cold *c)
 {
-	struct want *w;
-
 	if (c == NULL)
 		return;
-	while ((w = c->wants) != NULL) {
-		c->wants = w->next;
-		free(w);
-	}
+	cold_wants_release(&c->wants);
 	thaw_job_release(&c->job);
 	pthread_mutex_destroy(&c->lock);
 	pthread_cond_destroy(&c->changed);
@@ -356,7 +363,7 @@ cold_advice(struct firnfs *fs, uint64_t node, struct buf *out)
 	int over;
 
 	pthread_mutex_lock(&c->lock);
-	over = c->shown.over;
+	over = c->shown.over || c->full;
 	pthread_mutex_unlock(&c->lock);
 	if (cold_mode(c) != COLD_FAIL && !is_refused(c) && !over) {
 		buf_printf(out, "; its thaw has been asked for, .firn/thaw "

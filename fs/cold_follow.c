@@ -126,23 +126,17 @@ is_anybody_parked(struct cold *c)
 static void
 work(struct cold *c)
 {
-	uint64_t upto;
-	struct want *wants = cold_wants_take(c, &upto);
 	int err = 0, pending;
 
 	if (c->halt)
-		c->planned = upto;
-	else if (wants != NULL)
-		err = cold_plan(c, wants, upto);
+		cold_plan_nothing(c);
+	else
+		err = cold_plan(c);
 	if (err == 0 && c->job.packs.n > 0)
 		err = c->halt ? follow(c) : cold_ask(c);
 	cold_note_look(c);
 	if (err != 0 && err != -ECANCELED)
 		log_warn(err, "cannot ask for thaws now; trying again");
-	if (err != 0 && wants != NULL && c->planned < upto)
-		cold_wants_back(c, wants);
-	else
-		cold_wants_free(wants);
 	c->failed = err != 0;
 	pending = cold_show(c);
 	cold_wake(c);
@@ -201,7 +195,7 @@ sleep_until(struct cold *c)
 		until.tv_sec = now + DEAD_SECONDS;
 	/* After a failure what is wanted waits for the interval, too. */
 	while (!c->ending && !c->stirred && rc == 0 &&
-	    (c->wants == NULL || c->failed)) {
+	    (c->wants.n == 0 || c->failed)) {
 		if (c->job.packs.n == 0 && c->parked == NULL && !c->failed)
 			pthread_cond_wait(&c->changed, &c->lock);
 		else
@@ -209,7 +203,7 @@ sleep_until(struct cold *c)
 			    &until);
 	}
 	due = (rc == ETIMEDOUT && until.tv_sec >= round) || c->stirred ||
-	    (c->wants != NULL && !c->failed);
+	    (c->wants.n > 0 && !c->failed);
 	c->stirred = 0;
 	pthread_mutex_unlock(&c->lock);
 	return due;

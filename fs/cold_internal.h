@@ -8,6 +8,7 @@
 
 #include "base/pool.h"
 #include "fs/cold.h"
+#include "fs/cold_wants.h"
 #include "fs/watch.h"
 #include "index/index.h"
 #include "repo/thaw_job.h"
@@ -37,12 +38,6 @@ struct parked {
 	enum fate fate;		/* off the list */
 };
 
-/* A file that is wanted. */
-struct want {
-	struct want *next;
-	uint64_t node;
-};
-
 struct cold {
 	struct firnfs *fs;
 	atomic_int mode;
@@ -56,7 +51,10 @@ struct cold {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct parked *parked;		/* protected by lock, as below */
-	struct want *wants;
+	struct cold_wants wants;
+	size_t max_wants;		/* constant; with these: */
+	size_t nplanning;
+	int full;			/* some could not be taken down */
 	uint64_t wanted;		/* counts files that were wanted */
 	unsigned nparked;
 	int stirred;			/* the mode has changed: a round */
@@ -87,13 +85,11 @@ void cold_job_init(struct cold *c);
 void cold_wake(struct cold *c);
 time_t cold_clock(void);
 
-/* cold_plan.c.  Files to be planned: a list, and up to which want it goes. */
-struct want *cold_wants_take(struct cold *c, uint64_t *upto);
-/* What could not be planned is wanted still. */
-void cold_wants_back(struct cold *c, struct want *list);
-void cold_wants_free(struct want *w);
-/* What these files need, into the job. */
-int cold_plan(struct cold *c, struct want *wants, uint64_t upto);
+/* cold_plan.c.  What the files need that were wanted until now, into the job;
+ * those that cannot be planned are wanted still. */
+int cold_plan(struct cold *c);
+/* Not, for they are not to be asked for. */
+void cold_plan_nothing(struct cold *c);
 int cold_job_add(struct cold *c, const struct packset *chosen);
 
 /* cold_ask.c.  Look, and ask for what the job still wants. */

@@ -48,16 +48,16 @@ cold_job_add(struct cold *c, const struct packset *chosen)
 	return 0;
 }
 
-int
-cold_plan(struct cold *c, struct want *wants, uint64_t upto)
+static int
+plan_all(struct cold *c, const struct cold_wants *w)
 {
 	struct thaw_plan *p = NULL;
-	struct want *w;
+	size_t i;
 	int err;
 
 	err = thaw_plan_new(c->fs->repo, &c->halt, &p);
-	for (w = wants; w != NULL && err == 0; w = w->next)
-		plan_one(c, p, w->node);
+	for (i = 0; i < w->n && err == 0 && !c->halt; i++)
+		plan_one(c, p, w->node[i]);
 	if (err == 0)
 		err = thaw_look(c->fs->repo, thaw_plan_packs(p), 0);
 	if (err == 0)
@@ -65,44 +65,60 @@ cold_plan(struct cold *c, struct want *wants, uint64_t upto)
 	if (err == 0)
 		err = cold_job_add(c, thaw_plan_packs(p));
 	thaw_plan_free(p);
-	if (err == 0)
-		c->planned = upto;
 	return err;
 }
 
-struct want *
-cold_wants_take(struct cold *c, uint64_t *upto)
+/* Files to be planned, and up to which want they go. */
+static void
+wants_take(struct cold *c, struct cold_wants *out, uint64_t *upto)
 {
-	struct want *w;
-
 	pthread_mutex_lock(&c->lock);
-	w = c->wants;
-	c->wants = NULL;
+	*out = c->wants;
+	cold_wants_init(&c->wants);
+	c->nplanning = out->n;
 	*upto = c->wanted;
 	pthread_mutex_unlock(&c->lock);
-	return w;
 }
 
-void
-cold_wants_back(struct cold *c, struct want *list)
+static void
+wants_end(struct cold *c, struct cold_wants *w, int back)
 {
-	struct want **end;
-
 	pthread_mutex_lock(&c->lock);
-	for (end = &list; *end != NULL; end = &(*end)->next)
-		continue;
-	*end = c->wants;
-	c->wants = list;
+	if (back) {
+		cold_wants_merge(w, &c->wants);
+		c->wants = *w;
+		cold_wants_init(w);
+	} else {
+		c->full = 0;
+	}
+	c->nplanning = 0;
 	pthread_mutex_unlock(&c->lock);
+	cold_wants_release(w);
+}
+
+int
+cold_plan(struct cold *c)
+{
+	struct cold_wants wants;
+	uint64_t upto;
+	int err = 0;
+
+	wants_take(c, &wants, &upto);
+	if (wants.n > 0)
+		err = plan_all(c, &wants);
+	if (err == 0)
+		c->planned = upto;
+	wants_end(c, &wants, err != 0);
+	return err;
 }
 
 void
-cold_wants_free(struct want *w)
+cold_plan_nothing(struct cold *c)
 {
-	struct want *next;
+	struct cold_wants wants;
+	uint64_t upto;
 
-	for (; w != NULL; w = next) {
-		next = w->next;
-		free(w);
-	}
+	wants_take(c, &wants, &upto);
+	c->planned = upto;
+	wants_end(c, &wants, 0);
 }

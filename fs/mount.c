@@ -32,7 +32,6 @@
 #include "repo/password.h"
 #include "store/price.h"
 
-#define MEMORY_DEFAULT	(64u << 20)
 #define THREADS_MAX	256	/* so many requests can wait for the store */
 #define READ_AHEAD_KB	2048	/* two requests at once of a reader in order */
 #define REFRESH_LOCAL	10
@@ -131,7 +130,7 @@ static int
 open_readers(struct firnfs *fs)
 {
 	size_t memory = fs->opt->memory > 0 ? (size_t)fs->opt->memory :
-	    MEMORY_DEFAULT;
+	    OPTIONS_MEMORY;
 	struct reader_conf conf = { .memory = memory / 4 * 3,
 	    .failed = status_block_failed, .failed_ctx = fs };
 	int err;

@@ -14,6 +14,8 @@
 
 #define OPTIONS_REFRESH_AUTO	UINT32_MAX
 
+#define OPTIONS_MEMORY	(64u << 20)
+
 struct options {
 	const char *repo;	/* in argv or the environment */
 	const char *dir;	/* in argv */
@@ -31,7 +33,7 @@ struct options {
 	int no_cache;
 	uint32_t refresh;	/* seconds; 0 never */
 	uint32_t timeout;	/* seconds; 0: the default */
-	uint64_t memory;	/* bytes; 0: the default */
+	uint64_t memory;	/* bytes; 0: OPTIONS_MEMORY */
 	char *region;
 	char *prices;
 	char *endpoint;

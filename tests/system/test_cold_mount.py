@@ -386,6 +386,38 @@ def test_budget(cold):
         assert reader.data() == (cold.src / "a" / "file0").read_bytes()
 
 
+def test_more_than_are_noted(cold):
+    """What is read beyond that while nothing can be planned is as with cold=fail, and
+    is asked for when it is read again."""
+    cold.add("a", files=2)
+    for k in range(1040):
+        os.link(cold.src / "a" / "file0", cold.src / "a" / f"link{k}")
+    cold.add("b", files=1)
+    need = {name: cold.needed(cold.src / name / "file0") for name in "ab"}
+    with cold.firn.mount(options=f"cold=thaw,memory=8M,timeout=1,{POLL}") as mnt:
+        top = mnt / ("latest" + str(cold.src))
+        cold_read(top / "a" / "file0")
+        wait_for(lambda: told(mnt, "asked-for").startswith("1 "), "the request")
+        cold.sim.faults.add(kind="503-slowdown", verb="ListObjectsV2")
+        for k in range(1040):
+            cold_read(top / "a" / f"link{k}")
+        cold_read(top / "b" / "file0")
+
+        def lines(what):
+            return [line for line in text(mnt, "errors").splitlines() if what in line]
+        wait_for(lambda: lines("b/file0"), "the messages to show")
+        assert "`firn thaw" in lines("b/file0")[0]
+        said = lines("are read at once")
+        assert len(said) == 1 and "1024" in said[0] and "times since" not in said[0]
+        looked = told(mnt, "looked")
+        cold.sim.faults.clear()
+        wait_for(lambda: told(mnt, "looked") != looked and "now; trying" not in
+                 text(mnt, "errors").splitlines()[-1], "a look")
+        assert cold.asked() == need["a"]
+        cold_read(top / "b" / "file0")
+        wait_for(lambda: cold.asked() == need["a"] | need["b"], "the other request")
+
+
 def test_cancelled(cold):
     """`firn thaw --cancel` of what a mount could not ask for yet lets its
     readers go."""
