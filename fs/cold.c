@@ -30,17 +30,6 @@ cold_clock(void)
 	return now.tv_sec;
 }
 
-void
-cold_job_init(struct cold *c)
-{
-	/* Copies are not renewed: who waits does not wait for one that is
-	 * there, and when it ends before it is read, the reader asks. */
-	const struct thaw_wish wish = { .tier = c->fs->opt->thaw_tier,
-	    .days = c->fs->opt->thaw_days, .keep = 1 };
-
-	thaw_job_init(&c->job, &wish, "read through the mount");
-}
-
 int
 cold_new(struct firnfs *fs, struct cold **out)
 {
@@ -62,6 +51,7 @@ cold_new(struct firnfs *fs, struct cold **out)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&c->changed, &attr);
 	pthread_condattr_destroy(&attr);
+	c->owner = -1;
 	cold_job_init(c);
 	err = pool_new("firn-thawed", AGAIN_THREADS, AGAIN_BACKLOG,
 	    &c->again);

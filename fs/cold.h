@@ -17,9 +17,10 @@
  * A file's packs are asked for together when it is first read: one after the
  * other would take a night each.
  *
- * What is wanted is a job of this host (repo/thaw_job.h), so what a mount had
- * asked for that was killed is followed when it is there again, and `firn thaw`
- * shows and cancels it.  A mount pays for nothing that an earlier one wanted.
+ * What is wanted is a job of this host (repo/thaw_job.h), owned by the mount
+ * (repo/thaw_owner.h), so what a mount had asked for that was killed is followed
+ * when it is there again, and `firn thaw` shows and cancels it.  A mount pays for
+ * nothing that an earlier one wanted, but counts on what that had spent.
  */
 #ifndef FIRN_FS_COLD_H
 #define FIRN_FS_COLD_H

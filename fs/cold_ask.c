@@ -27,8 +27,7 @@ give_up_class(struct cold *c, int class)
 		    !pack_is_readable(p) && p->state != STORE_THAWING)
 			p->flags &= ~(unsigned)PACK_NEEDED;
 	}
-	if (c->noted && thaw_job_exists(c->fs->repo, &c->job))
-		thaw_job_save(c->fs->repo, &c->job);
+	cold_job_update(c);
 }
 
 void
@@ -72,8 +71,10 @@ may_ask(struct cold *c, uint64_t *sum)
 	int asks, priced, over;
 
 	*sum = price_of_rest(c, &asks, &priced);
-	over = asks && budget != UINT64_MAX &&
-	    (!priced || price_add(c->spent, *sum) > budget);
+	if (!asks)
+		return 0;
+	over = budget != UINT64_MAX && (!priced ||
+	    price_add(c->job.spent, *sum) > budget);
 	pthread_mutex_lock(&c->lock);
 	if (over && !c->shown.over)
 		log_warn(0, "thaw-budget is used up: archived data that is "
@@ -82,7 +83,7 @@ may_ask(struct cold *c, uint64_t *sum)
 	pthread_mutex_unlock(&c->lock);
 	if (over)
 		cold_give_up(c);
-	return asks && !over;
+	return !over;
 }
 
 /* Leave up to BATCH of a class PACK_NEEDED, of those that are to be asked for,
@@ -145,7 +146,7 @@ batch_send(struct cold *c, struct thaw_sent *all)
 	err = thaw_send(c->fs->repo, &c->job.packs, &conf, &sent);
 	after = price_of_rest(c, &asks, &priced);
 	if (before > after)
-		c->spent = price_add(c->spent, before - after);
+		c->job.spent = price_add(c->job.spent, before - after);
 	if (sent.asked.packs > 0)
 		c->begun = cold_clock();
 	all->no_capacity |= sent.no_capacity;
@@ -191,6 +192,7 @@ send_all(struct cold *c, struct thaw_sent *all)
 			if (batch_begin(c, class, &from) > 0)
 				err = batch_send(c, all);
 			batch_end(c);
+			cold_job_update(c);	/* what was spent */
 			if (err == -EOPNOTSUPP) {
 				class_refused(c, class);
 				err = 0;
@@ -251,17 +253,15 @@ cold_ask(struct cold *c)
 		return err;
 	if (is_cancelled(c))
 		return cancelled(c);
-	err = thaw_job_save(c->fs->repo, &c->job);
+	err = cold_job_save(c);
 	if (err != 0)
 		return err;
-	c->noted = 1;
-	c->nnoted = c->job.packs.n;
 	err = send_all(c, &sent);
 	if (err == 0 && sent.no_capacity) {
 		log_warn(0, "S3 has no capacity for expedited retrievals now; "
 		    "asking for the rest at the tier standard");
 		c->job.wish.tier = STORE_THAW_STANDARD;
-		thaw_job_save(c->fs->repo, &c->job);
+		cold_job_update(c);
 		if (may_ask(c, &sum))
 			err = send_all(c, &sent);
 	}

@@ -3,7 +3,6 @@
  * The thread that thaws for a mount.  A round: plan what became wanted, ask for
  * it, look how far all is, wake who can read.
  */
-#include <string.h>
 #include <time.h>
 
 #include "base/err.h"
@@ -37,7 +36,7 @@ cold_show(struct cold *c)
 	c->shown.waiting = n[0];
 	c->shown.thawing = n[1];
 	c->shown.readable = n[2];
-	c->shown.spent = c->spent;
+	c->shown.spent = c->job.spent;
 	pthread_mutex_unlock(&c->lock);
 	return n[0].packs + n[1].packs > 0;
 }
@@ -80,37 +79,6 @@ follow(struct cold *c)
 	return err;
 }
 
-/* What another mount noted, and is readable as well by what is known here. */
-static int
-forget_done(void *ctx, struct thaw_job *j)
-{
-	struct cold *c = ctx;
-	const struct pack_info *p;
-	size_t i;
-
-	if (strcmp(j->what, c->job.what) != 0)
-		return 0;
-	for (i = 0; i < j->packs.n; i++) {
-		p = packset_find(&c->job.packs, j->packs.v[i].id);
-		if (p == NULL || !pack_is_readable(p))
-			return 0;
-	}
-	return thaw_job_remove(c->fs->repo, j->name);
-}
-
-/* All is readable, or given up: the job is done, and begins anew with the next
- * read. */
-static void
-job_reset(struct cold *c)
-{
-	thaw_job_each(c->fs->repo, forget_done, c);
-	thaw_job_remove(c->fs->repo, c->job.name);
-	thaw_job_release(&c->job);
-	cold_job_init(c);
-	c->begun = 0;
-	c->noted = 0;
-}
-
 static int
 is_anybody_parked(struct cold *c)
 {
@@ -131,6 +99,8 @@ work(struct cold *c)
 	if (c->halt)
 		cold_plan_nothing(c);
 	else
+		err = cold_job_adopt(c);
+	if (err == 0 && !c->halt)
 		err = cold_plan(c);
 	if (err == 0 && c->job.packs.n > 0)
 		err = c->halt ? follow(c) : cold_ask(c);
@@ -141,42 +111,21 @@ work(struct cold *c)
 	pending = cold_show(c);
 	cold_wake(c);
 	if (!pending && c->job.packs.n > 0 && !is_anybody_parked(c))
-		job_reset(c);
+		cold_job_reset(c);
 }
 
-/* A mount that was killed left a job.  It may be that of another mount that is
- * there, so its file stays until all of it is readable. */
-static int
-take_over(void *ctx, struct thaw_job *j)
-{
-	struct cold *c = ctx;
-
-	return strcmp(j->what, c->job.what) == 0 ?
-	    cold_job_add(c, &j->packs) : 0;
-}
-
-/* What such jobs wanted is followed as far as it is in progress.  Nobody may
- * read the rest any more, so who does has to ask anew. */
+/* What an earlier mount left. */
 static void
-go_on(struct cold *c)
+start(struct cold *c)
 {
-	struct pack_info *p;
-	size_t i;
-	int err;
+	int err = cold_job_adopt(c);
 
-	if (thaw_job_each(c->fs->repo, take_over, c) != 0 ||
-	    c->job.packs.n == 0)
-		return;
-	err = thaw_look(c->fs->repo, &c->job.packs, 1);
-	if (err != 0 && !c->ending)
+	if (err != 0 && err != -ECANCELED)
 		log_warn(err, "cannot look how far thaws are that an earlier "
-		    "mount asked for");
-	for (i = 0; i < c->job.packs.n; i++) {
-		p = &c->job.packs.v[i];
-		if (!(p->flags & PACK_SEEN) || p->state != STORE_THAWING)
-			p->flags &= ~(unsigned)PACK_NEEDED;
-	}
-	work(c);
+		    "mount asked for; trying again");
+	c->failed = err != 0;
+	if (c->job.packs.n > 0)
+		work(c);
 }
 
 /* Until something is to be done: 1 for a round, 0 to look at who waits.  When
@@ -215,8 +164,8 @@ cold_run(void *ctx)
 	struct cold *c = ctx;
 	int due;
 
-	if (cold_mode(c) != COLD_FAIL)
-		go_on(c);
+	if (!c->halt)
+		start(c);
 	while (!c->ending) {
 		due = sleep_until(c);
 		if (c->ending)
@@ -226,7 +175,6 @@ cold_run(void *ctx)
 			work(c);
 	}
 	/* Nobody waits any more, and what is in progress goes on without. */
-	if (c->noted)
-		thaw_job_remove(c->fs->repo, c->job.name);
+	cold_job_end(c);
 	return NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Inside: who waits (cold.c), and the thread that thaws: what is wanted
- * (cold_plan.c), asking for it (cold_ask.c), its rounds (cold_follow.c). */
+ * (cold_plan.c), the job of it (cold_job.c), asking (cold_ask.c), rounds
+ * (cold_follow.c). */
 #ifndef FIRN_FS_COLD_INTERNAL_H
 #define FIRN_FS_COLD_INTERNAL_H
 
@@ -70,7 +71,8 @@ struct cold {
 	uint64_t planned;		/* wants up to this one are in it */
 	int noted;			/* the job has a file */
 	size_t nnoted;			/* packs, when it was written */
-	uint64_t spent;			/* nano */
+	int owner;			/* lock of the job's file, or -1 */
+	int adopted;			/* jobs of those that were killed */
 	time_t begun, looked;		/* monotonic */
 	int failed;			/* the last round was for nothing */
 	atomic_llong refused;		/* monotonic: until then the store does
@@ -79,8 +81,21 @@ struct cold {
 					   fail, since it was cancelled */
 };
 
-/* An empty job of what is wanted from now on. */
+/* cold_job.c.  An empty job of what is wanted from now on; what was spent
+ * stays. */
 void cold_job_init(struct cold *c);
+/* Note it, as this mount's. */
+int cold_job_save(struct cold *c);
+/* Note it again, unless it was cancelled. */
+void cold_job_update(struct cold *c);
+/* All is readable, or given up: it begins anew with the next read. */
+void cold_job_reset(struct cold *c);
+/* The mount ends in good order, and with it the count of what was spent. */
+void cold_job_end(struct cold *c);
+/* Packs that are PACK_NEEDED, into it. */
+int cold_job_add(struct cold *c, const struct packset *chosen);
+/* Take over the jobs that mounts at this place left which were killed, once. */
+int cold_job_adopt(struct cold *c);
 /* cold.c: wake whose pack is readable, answer who waits in vain. */
 void cold_wake(struct cold *c);
 time_t cold_clock(void);
@@ -90,7 +105,6 @@ time_t cold_clock(void);
 int cold_plan(struct cold *c);
 /* Not, for they are not to be asked for. */
 void cold_plan_nothing(struct cold *c);
-int cold_job_add(struct cold *c, const struct packset *chosen);
 
 /* cold_ask.c.  Look, and ask for what the job still wants. */
 int cold_ask(struct cold *c);

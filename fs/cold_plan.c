@@ -26,28 +26,6 @@ plan_one(struct cold *c, struct thaw_plan *plan, uint64_t node)
 		log_warn(err, "cannot find out which packs a file needs");
 }
 
-/* Into the job what a plan has chosen.  It failed to be read just now, so what
- * was known of it counts no more. */
-int
-cold_job_add(struct cold *c, const struct packset *chosen)
-{
-	const struct pack_info *p;
-	size_t i, n;
-	int ret;
-
-	for (i = 0; i < chosen->n; i++) {
-		p = &chosen->v[i];
-		if (!(p->flags & PACK_NEEDED))
-			continue;
-		ret = packset_add(&c->job.packs, p->id, p->size, &n);
-		if (ret < 0)
-			return ret;
-		c->job.packs.v[n].flags |= PACK_NEEDED;
-		c->job.packs.v[n].flags &= ~(unsigned)(PACK_SEEN | PACK_GONE);
-	}
-	return 0;
-}
-
 static int
 plan_all(struct cold *c, const struct cold_wants *w)
 {

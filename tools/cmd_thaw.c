@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "repo/block_walk.h"
 #include "repo/reader.h"
+#include "repo/thaw_owner.h"
 #include "tools/cmd_thaw.h"
 
 enum { O_WAIT = 256, O_NO_WAIT, O_STATUS, O_LIST, O_CANCEL, O_CONTINUE,
@@ -260,6 +261,11 @@ continue_one(void *ctx, struct thaw_job *j)
 	char what[THAW_JOB_WHAT];
 	int status;
 
+	if (thaw_owner_lives(r.w.t->repo, j->name)) {
+		log_info("'%s' is of a mount that is there, which goes on with "
+		    "it", j->name);
+		return 0;
+	}
 	memcpy(what, j->what, sizeof(what));
 	status = thawing_take_job(&r.w, j);
 	if (status == 0)

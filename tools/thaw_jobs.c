@@ -9,6 +9,7 @@
 #include "base/timefmt.h"
 #include "repo/repo.h"
 #include "repo/thaw_look.h"
+#include "repo/thaw_owner.h"
 #include "tools/cmd_thaw.h"
 
 struct state_count {
@@ -105,12 +106,24 @@ job_head(const struct thaw_job *j)
 	putchar('\n');
 }
 
+/* Of the job of a mount, which has a budget for as long as that lives. */
+static void
+job_money(const struct tool *t, const struct thaw_job *j)
+{
+	const char *currency = t->price != NULL ? t->price->currency : "";
+	char spent[PRICE_TEXT], budget[PRICE_TEXT];
+
+	if (thaw_owner_counts(j))
+		printf("  spent %s of %s %s\n", price_text(j->spent, spent),
+		    price_text(j->budget, budget), currency);
+}
+
 static struct json *
 job_json(const struct thaw_job *j)
 {
 	const struct timespec made = { j->made, 0 };
 	struct json *o = json_object();
-	char text[TIMEFMT_SIZE];
+	char text[TIMEFMT_SIZE], money[PRICE_TEXT];
 
 	json_set_str(o, "type", "job");
 	json_set_str(o, "job", j->name);
@@ -120,6 +133,9 @@ job_json(const struct thaw_job *j)
 	json_set_str(o, "tier", store_thaw_tier_name(j->wish.tier));
 	json_set_uint(o, "days", j->wish.days);
 	json_set_uint(o, "packs", j->packs.n);
+	json_set_str(o, "spent", price_text(j->spent, money));
+	if (j->budget != UINT64_MAX)
+		json_set_str(o, "budget", price_text(j->budget, money));
 	return o;
 }
 
@@ -144,7 +160,8 @@ job_states(const struct listing *l, const struct thaw_job *j,
 		else
 			add(&n->gone, &j->packs.v[i]);
 	}
-	if (n->cold.packs + n->thawing.packs == 0)
+	if (n->cold.packs + n->thawing.packs == 0 && !thaw_owner_counts(j) &&
+	    !thaw_owner_lives(l->t->repo, j->name))
 		thaw_job_remove(l->t->repo, j->name);
 }
 
@@ -164,6 +181,7 @@ on_job(void *ctx, struct thaw_job *j)
 		return tool_print_json(o);
 	}
 	job_head(j);
+	job_money(l->t, j);
 	if (l->all != NULL)
 		state_print(&n);
 	return 0;
@@ -272,6 +290,7 @@ cancel_one(void *ctx, struct thaw_job *j)
 		printf("cancelled ");
 		job_head(j);
 	}
+	thaw_owner_lives(c->t->repo, j->name);	/* tidies up after the dead */
 	return thaw_job_remove(c->t->repo, j->name);
 }
 

@@ -529,6 +529,80 @@ def test_killed_mount_asks_no_more(cold):
         wait_for(lambda: told(mnt, "asked-for").startswith("2 "), "the request again")
 
 
+def killed(where):
+    os.kill(mount_process(where), signal.SIGKILL)
+    wait_for(lambda: mount_process(where) == 0, "its end")
+    unmount_all(where)
+
+
+def job_file(cold):
+    name, = [job["job"] for job in cold.firn.json("thaw", "--list")]
+    path, = (cold.firn.work / "cache").glob(f"**/thaw/{name}")
+    return path
+
+
+def test_job_of_a_live_mount(cold):
+    """Others neither write it anew nor remove it; that of a dead one is anyone's."""
+    cold.add("a", files=1)
+    where = cold.firn.work / "mnt"
+    with cold.firn.mount(options="cold=thaw,thaw-poll=3600") as mnt:
+        path = mnt / ("latest" + str(cold.src)) / "a" / "file0"
+        cold_read(path)
+        wait_for(lambda: told(mnt, "asked-for").startswith("1 "), "the request")
+        job = job_file(cold)
+        before = job.stat().st_ino, job.read_bytes()
+        cold.firn("thaw", "--continue", "--yes")
+        cold.all_ready()
+        cold.firn("thaw", "--status")
+        said = cold.firn("thaw", "--continue", "--yes").err
+        assert "is of a mount that is there" in said
+        assert (job.stat().st_ino, job.read_bytes()) == before
+        assert path.read_bytes() == (cold.src / "a" / "file0").read_bytes()
+        killed(where)
+        where.mkdir(exist_ok=True)
+        cold.firn("thaw", "--status")
+        assert cold.firn.json("thaw", "--list") == []
+        assert [p.name for p in job.parent.iterdir()] == ["lock"]
+        cold.firn("mount", where)		# to be unmounted
+
+
+@pytest.mark.parametrize("ready", [False, True])
+def test_budget_of_one_that_was_killed(cold, ready):
+    """The next mount counts on, also when all that was asked for is there; one that
+    ends in good order ends the count."""
+    for name in "abc":
+        cold.add(name)
+    cost = float(cold.quote("latest", cold.src / "a")["tiers"]["standard"]["sum"])
+    where = cold.firn.work / "mnt"
+    where.mkdir()
+    options = f"cold=thaw,{POLL},thaw-budget={cost * 1.5:.9f}"
+
+    def mount():
+        cold.firn("mount", where, "-o", options)
+        return where / ("latest" + str(cold.src))
+    cold_read(mount() / "a" / "file0")
+    wait_for(lambda: told(where, "asked-for").startswith("1 "), "the request")
+    if ready:
+        cold.all_ready()
+        wait_for(lambda: cold.firn.json("thaw", "--list")[0]["packs"] == 0, "a look")
+    killed(where)
+    status = [line for line in cold.firn.json("thaw", "--status") if line["type"] == "job"]
+    assert 0 < float(status[0]["spent"]) <= cost
+    assert float(status[0]["budget"]) == pytest.approx(cost * 1.5, abs=1e-6)
+    assert " of " in cold.firn("thaw", "--list").out
+    cold_read(mount() / "b" / "file0")
+    wait_for(lambda: "thaw-budget" in text(where, "errors"), "the message")
+    assert cold.asked() == cold.needed(cold.src / "a")
+    assert told(where, "budget") == "used up"
+    assert len(cold.firn.json("thaw", "--list")) == 1
+    subprocess.run(["umount", where], check=True)
+    wait_for(lambda: mount_process(where) == 0, "the end")
+    assert cold.firn.json("thaw", "--list") == []
+    cold_read(mount() / "b" / "file0")
+    wait_for(lambda: cold.asked() == cold.needed(cold.src / "a", cold.src / "b"),
+             "the other request")
+
+
 def test_unmounted_leaves_no_job(cold):
     """A mount that ends in good order takes its job along."""
     cold.add("a", files=1)
