@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/timefmt.h"
 #include "fs/cold_internal.h"
+#include "fs/cold_known.h"
 #include "fs/files.h"
 #include "fs/lowlevel.h"
 #include "fs/resolve.h"
@@ -53,12 +54,15 @@ cold_new(struct firnfs *fs, struct cold **out)
 	pthread_condattr_destroy(&attr);
 	c->owner = -1;
 	cold_job_init(c);
-	err = pool_new("firn-thawed", AGAIN_THREADS, AGAIN_BACKLOG,
+	err = cold_known_new(&c->known);
+	if (err == 0)
+		err = pool_new("firn-thawed", AGAIN_THREADS, AGAIN_BACKLOG,
 	    &c->again);
 	if (err == 0)
 		err = -pthread_create(&c->thread, NULL, cold_run, c);
 	if (err != 0) {
 		pool_free(c->again);
+		cold_known_free(c->known);
 		free(c);
 		return err;
 	}
@@ -329,6 +333,7 @@ cold_free(struct cold *c)
 	if (c == NULL)
 		return;
 	cold_wants_release(&c->wants);
+	cold_known_free(c->known);
 	thaw_job_release(&c->job);
 	pthread_mutex_destroy(&c->lock);
 	pthread_cond_destroy(&c->changed);

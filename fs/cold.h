@@ -60,7 +60,8 @@ void cold_advice(struct firnfs *fs, uint64_t node, struct buf *out);
 /*
  * The attributes user.firn.tier, .cold-bytes and .thaw-quote of a file, or a
  * directory with all below it: 1 and the value appended, 0 when the name is
- * none of these, -errno.  Asks the store.
+ * none of these, -errno.  Asks the store, unless it was asked just now
+ * (fs/cold_known.h).
  */
 int cold_xattr(struct firnfs *fs, uint64_t node, const char *name,
     struct buf *out);

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "fs/cold_internal.h"
+#include "fs/cold_known.h"
 #include "repo/thaw_look.h"
 #include "repo/thaw_send.h"
 
@@ -23,6 +24,7 @@ cold_show(struct cold *c)
 	const struct pack_info *p;
 	size_t i;
 
+	cold_known_note(c->known, &c->job.packs);
 	for (i = 0; i < c->job.packs.n; i++) {
 		p = &c->job.packs.v[i];
 		if (!(p->flags & PACK_NEEDED))

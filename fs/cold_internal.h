@@ -39,6 +39,8 @@ struct parked {
 	enum fate fate;		/* off the list */
 };
 
+struct cold_known;
+
 struct cold {
 	struct firnfs *fs;
 	atomic_int mode;
@@ -48,6 +50,7 @@ struct cold {
 	volatile int halt;		/* ask for nothing more: it ends, or
 					   cold=fail */
 	pthread_t thread;
+	struct cold_known *known;	/* for who asks for attributes */
 	struct pool *again;		/* reads again what was parked */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;

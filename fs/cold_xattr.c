@@ -11,8 +11,8 @@
 #include "base/err.h"
 #include "base/timefmt.h"
 #include "fs/cold_internal.h"
+#include "fs/cold_known.h"
 #include "fs/resolve.h"
-#include "repo/thaw_look.h"
 #include "repo/thaw_plan.h"
 
 enum attr { ATTR_TIER, ATTR_BYTES, ATTR_QUOTE, ATTRS };
@@ -42,7 +42,8 @@ plan_node(struct firnfs *fs, uint64_t node, struct thaw_plan *plan)
 		tree_pos_release(fs->tree, &pos);
 	}
 	if (err == 0)
-		err = thaw_look(fs->repo, thaw_plan_packs(plan), 0);
+		err = cold_known_look(fs->cold->known, fs->repo,
+		    thaw_plan_packs(plan));
 	return err == 0 ? thaw_plan_choose(plan) : err;
 }
 

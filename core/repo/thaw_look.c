@@ -17,6 +17,7 @@
 #include "repo/thaw_look.h"
 
 #define LIST_PAGE	1000	/* names in an answer */
+#define NEAR_MAX	700	/* to be expected of one; ids are random */
 #define PIECES		16
 #define PIECES_FROM	16000	/* packs; fewer are one listing */
 #define THREADS		8
@@ -228,6 +229,71 @@ thaw_look(struct repo *r, struct packset *s, int pending)
 		if (!(s->v[i].flags & PACK_SEEN))
 			s->v[i].flags |= before[i];
 	free(before);
+	free(l.pack);
+	pthread_mutex_destroy(&l.lock);
+	return err;
+}
+
+/* --- what lies about them ----------------------------------------------- */
+
+static int
+on_near(void *ctx, const char *name, const struct store_stat *st)
+{
+	struct look *l = ctx;
+	const char *base = strrchr(name, '/');
+	uint8_t id[OBJECT_ID_SIZE];
+	size_t n;
+
+	if (base == NULL || hex_decode(base + 1, id, OBJECT_ID_SIZE) != 0 ||
+	    st->size > FORMAT_PACK_MAX)
+		return 0;
+	if (packset_add(l->set, id, (uint32_t)st->size, &n) < 0)
+		return -ENOMEM;
+	note(l, &l->set->v[n], st, st->state_known);
+	return 0;
+}
+
+/* Of names that begin alike with so many digits one listing has an answer. */
+static size_t
+near_digits(uint64_t packs)
+{
+	size_t n = 0;
+
+	for (; packs > NEAR_MAX; packs /= 16)
+		n++;
+	return n;
+}
+
+static int
+list_near(struct look *l, size_t number, size_t digits)
+{
+	char prefix[STORE_NAME_MAX + 1];
+
+	repo_pack_name(PACK_DATA, l->set->v[number].id, prefix);
+	strrchr(prefix, '/')[1 + digits] = '\0';
+	return store_list_state(repo_store(l->repo), prefix, on_near, l);
+}
+
+int
+thaw_look_near(struct repo *r, struct packset *s)
+{
+	struct look l = { .repo = r, .set = s };
+	struct index_stats st;
+	size_t i, n = s->n;
+	int err;
+
+	err = index_stats(repo_index(r), PACK_DATA, &st);
+	if (err == 0 && n > st.packs / LIST_PAGE + 1)
+		return thaw_look(r, s, 0);
+	pthread_mutex_init(&l.lock, NULL);
+	for (i = 0; i < n && err == 0; i++)
+		if (!(s->v[i].flags & PACK_SEEN))
+			err = list_near(&l, i, near_digits(st.packs));
+	if (err == 0)
+		err = jobs_each(&l, PACK_NEEDED | PACK_SEEN | PACK_UNSURE);
+	l.stat = 1;
+	if (err == 0)
+		err = jobs_run(&l);
 	free(l.pack);
 	pthread_mutex_destroy(&l.lock);
 	return err;

@@ -19,4 +19,12 @@ struct repo;
  */
 int thaw_look(struct repo *r, struct packset *s, int pending);
 
+/*
+ * For a set of which nothing is known, all PACK_NEEDED, where more of what is
+ * in the store will be asked about soon: as many requests at most, but each
+ * lists what lies about a pack, as much as fits into an answer, and that is
+ * added to the set.  What is added may be PACK_UNSURE.
+ */
+int thaw_look_near(struct repo *r, struct packset *s);
+
 #endif

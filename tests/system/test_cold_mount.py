@@ -6,11 +6,14 @@ import random
 import signal
 import subprocess
 import threading
+import time
 
 import pytest
 
 from cold import DAY, PRICES, Cold
+from conftest import in_bucket
 from firn_tool import assert_same, mount_process, unmount_all, wait_for
+from s3sim import S3Sim
 
 pytestmark = pytest.mark.usefixtures("fuse")
 POLL = "thaw-poll=1"
@@ -258,14 +261,46 @@ def test_attributes(cold):
         told_by_command = cold.quote("latest", cold.src / "a")["tiers"]["bulk"]["sum"]
         assert told_by_command in quote
         cold.thaw("latest", cold.src / "a")
-        assert attr(top / "a", "tier") == "thawing"
+        # What was learnt is told again for some seconds.
+        wait_for(lambda: attr(top / "a", "tier") == "thawing", "the state to show")
         assert attr(top, "tier") == "cold"
         cold.all_ready()
-        assert attr(top / "a", "tier").startswith("thawed until 20")
+        wait_for(lambda: attr(top / "a", "tier").startswith("thawed until 20"),
+                 "the state to show")
         assert attr(top / "a", "thaw-quote") == "nothing to be thawed"
         with pytest.raises(OSError) as e:
             os.getxattr(mnt / ".firn", "user.firn.tier")
         assert e.value.errno == errno.ENODATA
+
+
+def test_attributes_of_many(work):
+    """Of ten thousand files in many packs: the store is asked some times."""
+    with S3Sim(["bucket"], data_dir=str(work / "sim")) as server:
+        firn = in_bucket(work, (server.url, "AKIDTEST", "SECRETTEST"), "bucket", "p",
+                         "--pack-size", "64K", "--block-size", "16K")
+        for i in range(100):
+            (work / "src" / f"d{i}").mkdir(parents=True)
+            for k in range(100):
+                (work / "src" / f"d{i}" / f"file{k}").write_bytes(os.urandom(10_000))
+        firn.backup("--tier", "DEEP_ARCHIVE", "--series", "s", work / "src")
+        assert len(firn.objects.names("data/")) > 700
+        # A server that lists thaws is known by one.
+        firn("thaw", "--yes", f"latest:{work / 'src' / 'd0' / 'file0'}")
+        with firn.mount() as mnt:
+            top = mnt / ("latest" + str(work / "src"))
+            list(top.glob("*/*"))
+            assert os.getxattr(top, "user.firn.tier") == b"cold"
+            before, begun = len(server.stats.requests), time.monotonic()
+            r = subprocess.run(["getfattr", "-R", "-n", "user.firn.tier", top], check=True,
+                               capture_output=True, text=True)
+            seconds = time.monotonic() - begun
+            assert r.stdout.count("user.firn.tier=") == 10_101
+            assert "thawing" in r.stdout
+            # Sixteen listings show them all, for five seconds.
+            asked = [r for r in list(server.stats.requests)[before:]
+                     if "/meta/" not in (r.key or "")]
+            assert len(asked) <= 16 * (2 + seconds / 5) + 20, len(asked)
+            assert not [r for r in asked if r.verb == "HEAD"]
 
 
 def test_cache_serves_cold(cold):
