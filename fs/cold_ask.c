@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Asking the store for what the job wants, as far as the budget and the
  * permissions go. */
+#include <stdio.h>
 #include <time.h>
 
 #include "base/err.h"
@@ -11,6 +12,7 @@
 
 #define DEAF_SECONDS	5
 #define REFUSED_SECONDS	300	/* somebody may have seen to it by then */
+#define SAY_SECONDS	3600	/* between two messages of one refusal */
 #define BATCH		1000	/* packs, which takes 4 seconds */
 
 /* Nobody will ask for these any more, of a class or of all (-1); who waits for
@@ -57,10 +59,9 @@ price_of_rest(struct cold *c, int *asks, int *priced)
 	struct thaw_quote q;
 
 	thaw_quote(&c->job.packs, c->fs->price, &c->job.wish, time(NULL), &q);
-	*asks = q.need[THAW_ASK].packs + q.need[THAW_HASTEN].packs +
-	    q.need[THAW_RENEW].packs > 0;
+	*asks = q.need[THAW_ASK].packs + q.need[THAW_HASTEN].packs > 0;
 	*priced = q.priced;
-	return q.tier[c->job.wish.tier].sum;
+	return q.tier[c->job.wish.tier].sum - q.tier[c->job.wish.tier].gets;
 }
 
 /* Is there something to be asked for that the budget allows? */
@@ -103,8 +104,7 @@ batch_begin(struct cold *c, unsigned class, size_t *from)
 			continue;
 		need = thaw_need(s, p, &c->job.wish, now);
 		if (i >= *from && n < BATCH && p->class == class &&
-		    (need == THAW_ASK || need == THAW_RENEW ||
-		    need == THAW_HASTEN)) {
+		    (need == THAW_ASK || need == THAW_HASTEN)) {
 			if (++n == BATCH)
 				*from = i + 1;
 			continue;
@@ -169,14 +169,25 @@ between(struct cold *c)
 	return err;
 }
 
+/* Each read may meet with it again. */
+static void
+say_once(struct cold *c, const char *text)
+{
+	if (errors_fresh(c->fs->errors, text, SAY_SECONDS))
+		log_err(0, "%s", text);
+}
+
 /* The store does not thaw this class at this tier; others it may. */
 static void
 class_refused(struct cold *c, unsigned class)
 {
-	log_err(0, "archived data of the class %s cannot be thawed at the tier "
-	    "%s; remount with another thaw-tier",
+	char text[STORE_CLASS_SIZE + 128];
+
+	snprintf(text, sizeof(text), "archived data of the class %s cannot be "
+	    "thawed at the tier %s; remount with another thaw-tier",
 	    c->job.packs.class_name[class],
 	    store_thaw_tier_name(c->job.wish.tier));
+	say_once(c, text);
 	give_up_class(c, (int)class);
 }
 
@@ -271,7 +282,7 @@ cold_ask(struct cold *c)
 	    REFUSED_SECONDS : 0);
 	if (err != -EACCES)
 		return err;
-	log_err(0, "thaws need the permission s3:RestoreObject; see "
+	say_once(c, "thaws need the permission s3:RestoreObject; see "
 	    "firn-policy(7)");
 	cold_give_up(c);
 	return 0;

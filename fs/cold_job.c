@@ -15,7 +15,7 @@ cold_job_init(struct cold *c)
 	/* Copies are not renewed: who waits does not wait for one that is
 	 * there, and when it ends before it is read, the reader asks. */
 	const struct thaw_wish wish = { .tier = c->fs->opt->thaw_tier,
-	    .days = c->fs->opt->thaw_days, .keep = 1 };
+	    .days = c->fs->opt->thaw_days, .once = 1 };
 	char what[THAW_JOB_WHAT];
 	uint64_t spent = c->job.spent;
 

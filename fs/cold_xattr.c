@@ -105,9 +105,9 @@ quote_text(struct firnfs *fs, const struct thaw_quote *q, struct buf *out)
 static void
 value(struct firnfs *fs, struct packset *s, enum attr a, struct buf *out)
 {
-	/* keep: what is thawed needs nothing now. */
+	/* What is thawed needs nothing now. */
 	struct thaw_wish wish = { .tier = fs->opt->thaw_tier,
-	    .days = fs->opt->thaw_days, .keep = 1 };
+	    .days = fs->opt->thaw_days, .once = 1 };
 	struct thaw_quote q;
 
 	thaw_quote(s, fs->price, &wish, time(NULL), &q);

@@ -22,7 +22,7 @@ is_short(const struct packset *s, const struct pack_info *p,
 	time_t keep = wish->keep > 0 ? (time_t)wish->keep :
 	    (time_t)wish->days * DAY;
 
-	return p->expires != 0 && !thaw_is_for_good(s, p) &&
+	return !wish->once && p->expires != 0 && !thaw_is_for_good(s, p) &&
 	    p->expires < now + keep;
 }
 

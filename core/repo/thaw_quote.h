@@ -14,6 +14,7 @@ struct thaw_wish {
 	unsigned days;		/* that a copy is to last, from now, 1 .. */
 	unsigned keep;		/* renew a copy that ends within so many
 				   seconds; 0: within the days */
+	int once;		/* never renew a copy, whatever `keep` */
 	int hasten;		/* ask also where the tier of a thaw in
 				   progress is not known here */
 };
