@@ -4,6 +4,8 @@ import os
 import random
 import signal
 import subprocess
+import threading
+import uuid
 
 import pytest
 
@@ -17,17 +19,24 @@ PACKS = 1000
 KILLS = 4
 
 
-@pytest.fixture(name="thousand")
-def thousand_packs(work):
-    """A repository of many small packs in the archive; firn.sim counts."""
-    with S3Sim(["bucket"], data_dir=str(work / "sim")) as server:
+@pytest.fixture(name="thousand", params=["sim", "rgw"])
+def thousand_packs(work, request):
+    """A repository of many small packs in the archive, their bytes in the simulator or
+    in Ceph RGW; firn.sim counts."""
+    bytes_in, tier = {"data_dir": str(work / "sim")}, "DEEP_ARCHIVE"
+    if request.param == "rgw":
+        rgw = request.getfixturevalue("rgw")
+        bucket, tier = f"k{uuid.uuid4().hex}", "GLACIER"
+        rgw.create_bucket(bucket)
+        bytes_in = {"gate": (rgw.url, rgw.access_key, rgw.secret_key, bucket, [tier])}
+    with S3Sim(["bucket"], **bytes_in) as server:
         firn = in_bucket(work, (server.url, "AKIDTEST", "SECRETTEST"), "bucket", "p",
                          "--pack-size", "64K", "--block-size", "16K")
         firn.sim = server
         firn.env["FIRN_PRICES"] = str(PRICES)
         (work / "src").mkdir()
         (work / "src" / "big").write_bytes(os.urandom(PACKS * 112 * 1024))
-        firn.backup("--tier", "DEEP_ARCHIVE", "--series", "s", work / "src")
+        firn.backup("--tier", tier, "--series", "s", work / "src")
         assert len(firn.objects.names("data/")) >= PACKS
         yield firn
 
@@ -87,3 +96,39 @@ def test_mount(thousand):
     wait_for(lambda: subprocess.run(["cat", path], check=False,
                                     capture_output=True).stdout == source, "the file")
     subprocess.run(["umount", where], check=True)
+
+
+def test_others_are_woken_between_batches(thousand):
+    """Who waits for one pack goes on while more than a thousand are being asked for,
+    of which one gets no answer."""
+    before = set(thousand.objects.names("data/"))
+    small = thousand.work / "src" / "small"
+    small.write_bytes(os.urandom(100_000))
+    thousand.backup("--tier", "GLACIER", "--series", "s", thousand.work / "src")
+    needed = [f"p/{name}" for name in set(thousand.objects.names("data/")) - before]
+    puts = [r.key for r in thousand.sim.stats.requests
+            if r.operation == "PutObject" and r.key.removeprefix("p/") in before]
+    assert len(puts) > 1020		# the last ones are no part of the first batch
+    with thousand.mount(options="cold=wait,thaw-poll=1") as mnt:
+        top = mnt / ("latest" + str(small.parent))
+        done = threading.Event()
+        got = []
+
+        def read():
+            got.append((top / "small").read_bytes())
+            done.set()
+        reader = threading.Thread(target=read)
+        reader.start()
+        wait_for(lambda: set(asked(thousand)) >= set(needed), "the first request")
+        fault = thousand.sim.faults.add(kind="throttling", verb="RestoreObject",
+                                        prefix=puts[-1])
+        other = subprocess.Popen(["head", "-c", "1", top / "big"],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(lambda: len(asked(thousand)) > 10, "the requests")
+        thousand.sim.make_ready("bucket", keys=needed)
+        wait_for(done.is_set, "the reader")
+        assert got == [small.read_bytes()]
+        assert fault.fired == 0 or "202" not in map(str, asked(thousand).get(puts[-1], {}))
+        other.kill()
+        other.wait()
+        reader.join()

@@ -20,9 +20,15 @@ POLL = "thaw-poll=1"
 
 
 @pytest.fixture
-def cold(sim):
-    sim.env["FIRN_PRICES"] = str(PRICES)
-    return Cold(sim)
+def cold(request):
+    """In the simulator, or behind it in Ceph RGW, of its class GLACIER."""
+    where = getattr(request, "param", "sim")
+    firn = request.getfixturevalue(where)
+    firn.env["FIRN_PRICES"] = str(PRICES)
+    return Cold(firn, tier="GLACIER" if where == "gated" else "DEEP_ARCHIVE")
+
+
+everywhere = pytest.mark.parametrize("cold", ["sim", "gated"], indirect=True)
 
 
 def text(mnt, name):
@@ -93,6 +99,7 @@ def test_fail(cold):
         cold_read(top / "b" / "file0")
 
 
+@everywhere
 def test_thaw(cold):
     """Asks for all packs of the file, once, and fails; later it reads."""
     cold.add("a")
@@ -112,6 +119,7 @@ def test_thaw(cold):
         wait_for(lambda: cold.firn.json("thaw", "--list") == [], "the job to end")
 
 
+@everywhere
 def test_wait(cold):
     """Twenty readers, packs in any order, one of them interrupted."""
     seed = random.randrange(1 << 32)
@@ -194,6 +202,7 @@ def test_nothing_is_pushed_until_answered(cold):
         assert pushed(mnt) > 0
 
 
+@everywhere
 def test_ends_with_waiters(cold):
     """A mount that is told to end lets its waiters go; one whose waiters were
     killed is unmounted as ever."""
@@ -320,6 +329,7 @@ def test_cache_serves_cold(cold):
     assert cold.refused_gets() == 0
 
 
+@everywhere
 def test_expires_while_it_is_read(cold):
     """The read goes on when its data was thawed again; never other data."""
     cold.add("a", files=1, size=9_000_000)
@@ -345,6 +355,7 @@ def test_expires_while_it_is_read(cold):
             assert f.read(4096) == want[8_000_000:8_004_096]
 
 
+@everywhere
 def test_pack_is_gone(cold):
     """Nobody waits for what the store does not have."""
     cold.add("a")
@@ -353,6 +364,7 @@ def test_pack_is_gone(cold):
         cold_read(mnt / ("latest" + str(cold.src)) / "a" / "file0", errno.EIO)
 
 
+@everywhere
 def test_pack_goes(cold):
     """Who waits is told when its pack is deleted meanwhile."""
     cold.add("a", files=1)
@@ -365,6 +377,7 @@ def test_pack_goes(cold):
         assert b"Input/output error" in reader.err
 
 
+@everywhere
 def test_may_not_restore(cold):
     """Permission to read and none to thaw: an error at once, with what is missing."""
     cold.add("a")
@@ -404,6 +417,7 @@ def test_killed_readers_do_not_wait(cold):
         wait_for(lambda: told(mnt, "readers-waiting") == "0", "none to wait")
 
 
+@everywhere
 def test_budget(cold):
     """What is read beyond it is not asked for."""
     cold.add("a")
@@ -453,6 +467,7 @@ def test_more_than_are_noted(cold):
         wait_for(lambda: cold.asked() == need["a"] | need["b"], "the other request")
 
 
+@everywhere
 def test_cancelled(cold):
     """`firn thaw --cancel` of what a mount could not ask for yet lets its
     readers go."""
@@ -499,13 +514,15 @@ def test_fail_ends_asking(cold):
                    if pack in cold.needed(cold.src / "a"))
 
 
-def test_copies_are_not_renewed(cold):
-    """While others wait, for copies that end a little sooner than was asked."""
+@pytest.mark.parametrize("behind", [1, 3])
+def test_copies_are_not_renewed(cold, behind):
+    """While others wait, neither copies that end sooner than was asked nor those that
+    have ended."""
     cold.add("a", files=1)
     cold.add("b", files=1)
     cold.add("c", files=1)
-    # The server's clock is behind, so that copies end before now + days.
-    cold.sim.clock.advance(-DAY)
+    # The server's clock is behind: copies end before now + 2 days, or before now.
+    cold.sim.clock.advance(-behind * DAY)
     with cold.firn.mount(options=f"cold=wait,{POLL}") as mnt:
         top = mnt / ("latest" + str(cold.src))
         readers = [Reader(top / name / "file0") for name in "ab"]
@@ -649,6 +666,7 @@ def test_unmounted_leaves_no_job(cold):
     assert cold.firn.json("thaw", "--list") == []
 
 
+@everywhere
 def test_killed_mount_goes_on(cold):
     """What a mount had asked for is followed by the next one, and not asked for
     again."""
@@ -672,34 +690,10 @@ def test_killed_mount_goes_on(cold):
         wait_for(lambda: cold.firn.json("thaw", "--list") == [], "the jobs to end")
 
 
+@everywhere
 def test_life(cold, work):
     """Back up, browse, quote, thaw one directory, copy it out while the rest stays
     cold, let it expire: cold again."""
-    life(cold, work)
-
-
-def test_life_on_a_real_server(gated, work):
-    """The same with the bytes in Ceph RGW, of its class GLACIER."""
-    gated.env["FIRN_PRICES"] = str(PRICES)
-    life(Cold(gated, tier="GLACIER"), work)
-
-
-def test_wait_on_a_real_server(gated):
-    gated.env["FIRN_PRICES"] = str(PRICES)
-    cold = Cold(gated, tier="GLACIER")
-    for name in "abc":
-        cold.add(name, files=1)
-    with gated.mount(options=f"cold=wait,{POLL}") as mnt:
-        readers = {name: Reader(mnt / ("latest" + str(cold.src)) / name / "file0")
-                   for name in "abc"}
-        wait_for(lambda: len(cold.asked()) == 3, "the requests")
-        for name in "cab":
-            assert readers[name].waits()
-            cold.ready(*cold.needed(cold.src / name))
-            assert readers[name].data() == (cold.src / name / "file0").read_bytes()
-
-
-def life(cold, work):
     for name in ("a", "b"):
         cold.add(name)
         os.symlink("file0", cold.src / name / "link")
@@ -707,6 +701,12 @@ def life(cold, work):
     with cold.firn.mount(options=POLL) as mnt:
         top = mnt / ("latest" + str(cold.src))
         assert sorted(os.listdir(top / "b")) == ["file0", "file1", "file2", "link"]
+        # Who looks around waits for nothing, whatever the mode.
+        cold.firn("mount", "--cold", "wait", mnt)
+        for command in (["find", mnt, "-ls"], ["ls", "-lR", mnt], ["du", "-a", mnt]):
+            subprocess.run(command, check=True, capture_output=True)
+        cold.firn("mount", "--cold", "fail", mnt)
+        assert cold.asked() == set() and cold.refused_gets() == 0
         assert cold.quote("latest", cold.src / "b")["cold"]["packs"] == 1
         cold.thaw("--days", "1", "latest", cold.src / "b")
         assert cold.asked() == cold.needed(cold.src / "b")

@@ -5,6 +5,7 @@ import hashlib
 import json
 import pathlib
 import re
+import subprocess
 import threading
 
 import pytest
@@ -407,10 +408,13 @@ def test_all_but_contents_needs_no_thaw(bucket, work, prices):
     host = bucket.client("fresh")		# without local state
     assert len(host.generations()) == 1
     assert "file0-0" in host("ls", "-R", "latest").out
-    with host.mount() as mnt:
+    with host.mount(options="cold=wait") as mnt:
         here = mnt / "latest" / str(src).lstrip("/")
         assert sorted(p.name for p in here.iterdir()) == sorted(
             p.name for p in src.iterdir())
+        for command in (["find", mnt, "-ls"], ["ls", "-lR", mnt]):
+            found = subprocess.run(command, check=True, capture_output=True).stdout
+            assert found.count(b"file0-0") >= 1
         assert all(p.stat().st_size == (src / p.name).stat().st_size
                    for p in here.iterdir())
         assert (here / "small").read_text() == "in its entry\n"
