@@ -25,6 +25,7 @@
 #define CALL_LATE	3
 #define SKEW_STEP	60	/* seconds; S3 tolerates 900 */
 #define CLIENT_MOVES	8
+#define CALL_RENEWALS	3	/* keys that end again while a call waits */
 #define CALL_STALE	3	/* dead connections in a row, not counted */
 
 static int
@@ -411,12 +412,12 @@ renew(struct s3_client *c, struct s3_round *r)
 {
 	int err;
 
-	if (r->renewed)
+	if (r->renewed == CALL_RENEWALS)
 		return 0;
-	r->renewed = 1;
+	r->renewed++;
 	err = s3_cred_renew(c->cred, &r->keys);
 	if (err == -EAGAIN) {
-		r->renewed = 0;
+		r->renewed--;
 		judge_no_keys(r);
 	}
 	return err == 0 ? 1 : err == -ECANCELED ? err : 0;

@@ -3,11 +3,16 @@
 
 Results are right all the same; a reader of the mount sees right bytes or EIO.
 """
+import collections
+import contextlib
+import itertools
 import os
+import threading
 
 import pytest
 
-from chaos import Source, chaos_repository, hammer, seeded
+from awsfakes import AwsFakes
+from chaos import MIB, Source, chaos_repository, hammer, seeded
 from firn_tool import assert_same, wait_for
 
 pytestmark = pytest.mark.usefixtures("fuse")
@@ -99,6 +104,71 @@ def test_readers_in_a_storm(firn, work):
         firn.sim.faults.clear()
         assert_same(kept, series)
     clean(firn)
+
+
+@contextlib.contextmanager
+def changing_weather(firn):
+    """All keys expire, the server's clock jumps, the bucket is elsewhere: one of
+    them after each 150 requests.  Yields how often each has happened."""
+    happened = collections.Counter()
+    stop = threading.Event()
+
+    def move():
+        for verb in ("GetObject", "PutObject", "ListObjectsV2"):
+            firn.sim.faults.add("redirect", verb=verb, nth=1)
+
+    def clock(skew):
+        firn.sim.clock.skew = skew
+
+    with AwsFakes(firn.sim) as aws:
+        firn.env.update(AWS_CONTAINER_CREDENTIALS_FULL_URI=aws.url + "/container?id=1")
+        del firn.env["AWS_ACCESS_KEY_ID"], firn.env["AWS_SECRET_ACCESS_KEY"]
+        events = itertools.cycle([
+            ("expired", aws.revoke), ("ahead", lambda: clock(2000)),
+            ("expired", aws.revoke), ("elsewhere", move),
+            ("behind", lambda: clock(-2000)), ("expired", aws.revoke),
+            ("right", lambda: clock(0))])
+
+        def served():
+            return firn.sim.stats.describe()["requests"]
+
+        def run():
+            for what, event in events:
+                before = served()
+                wait_for(lambda: stop.is_set() or served() > before + 150, "requests")
+                if stop.is_set():
+                    return
+                event()
+                happened[what] += 1
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield happened
+        finally:
+            stop.set()
+            thread.join()
+            firn.sim.clock.skew = 0
+
+
+def test_storm_of_keys_and_clocks(firn, work):
+    """In the storm keys expire, the clock jumps and the bucket moves, again and
+    again, for a backup, a check and readers of a mount."""
+    rand = seeded()
+    source = Source(work / "src", rand, files=160, largest=2 * MIB)
+    firn.sim.faults.storm(RATE, seconds=0.3)
+    with changing_weather(firn) as happened:
+        with firn.mount(options="timeout=60,memory=8M,no-cache,refresh=1") as mnt:
+            firn.backup("--series", "s", source.path)
+            copy = mnt / f"latest{source.path}"
+            wait_for(copy.is_dir, "the generation")
+            with hammer(source.path, os.path.realpath(copy), rand, threads=3,
+                        processes=1) as readers:
+                wait_for(lambda: readers.done() > 300 and len(happened) == 5, "reads")
+            assert readers.wrong == []
+            assert readers.right > readers.failed
+        assert firn.check("--read-data")[0] == []
+        clean(firn)
 
 
 def test_clock_and_region(firn, work):
