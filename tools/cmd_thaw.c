@@ -136,7 +136,8 @@ summary(const struct thaw_run *r, int status)
 		json_set_uint(j, "waiting", left.packs);
 		json_set_uint(j, "missing", gone.packs);
 		if (r->w.quote.priced)
-			json_set_str(j, "spent", price_text(r->w.spent, text));
+			json_set_str(j, "spent", price_text(thawing_spent(&r->w),
+			    text));
 		if (r->w.job.name[0] != '\0' && left.packs > 0)
 			json_set_str(j, "job", r->w.job.name);
 		tool_json_store(r->w.t, j);
@@ -274,7 +275,7 @@ continue_one(void *ctx, struct thaw_job *j)
 		status = ask(&r, what);
 	if (status == 0)
 		summary(&r, 0);
-	conf->w.spent = r.w.spent;	/* the budget is for all jobs */
+	conf->w.before = thawing_spent(&r.w);	/* the budget is for all jobs */
 	thawing_end(&r.w);
 	/* Statuses are positive, and so end the walk too. */
 	return status;

@@ -106,16 +106,17 @@ job_head(const struct thaw_job *j)
 	putchar('\n');
 }
 
-/* Of the job of a mount, which has a budget for as long as that lives. */
+/* Of what it may: a budget goes before what somebody agreed to. */
 static void
 job_money(const struct tool *t, const struct thaw_job *j)
 {
-	const char *currency = t->price != NULL ? t->price->currency : "";
-	char spent[PRICE_TEXT], budget[PRICE_TEXT];
+	uint64_t of = j->budget != UINT64_MAX ? j->budget : j->agreed;
+	char spent[PRICE_TEXT], may[PRICE_TEXT];
 
-	if (thaw_owner_counts(j))
-		printf("  spent %s of %s %s\n", price_text(j->spent, spent),
-		    price_text(j->budget, budget), currency);
+	if (of > 0 && (t->price != NULL || thaw_owner_counts(j)))
+		printf("  spent %s of %s %s\n", price_text(thaw_job_spent(j),
+		    spent), price_text(of, may), t->price != NULL ?
+		    t->price->currency : "");
 }
 
 static struct json *
@@ -133,7 +134,9 @@ job_json(const struct thaw_job *j)
 	json_set_str(o, "tier", store_thaw_tier_name(j->wish.tier));
 	json_set_uint(o, "days", j->wish.days);
 	json_set_uint(o, "packs", j->packs.n);
-	json_set_str(o, "spent", price_text(j->spent, money));
+	json_set_str(o, "spent", price_text(thaw_job_spent(j), money));
+	if (j->agreed > 0)
+		json_set_str(o, "agreed", price_text(j->agreed, money));
 	if (j->budget != UINT64_MAX)
 		json_set_str(o, "budget", price_text(j->budget, money));
 	return o;

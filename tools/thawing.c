@@ -141,8 +141,11 @@ thawing_quote(struct thawing *w)
 	err = look(w, 0);
 	if (err == 0)
 		err = thaw_job_recall(w->t->repo, w->set);
-	if (err == 0)
+	if (err == 0) {
+		thaw_job_settle(&w->job, w->set);
+		w->had = w->job.spent;
 		reckon(w);
+	}
 	w->looked = err == 0;
 	return tool_exit(err);
 }
@@ -157,14 +160,22 @@ thawing_asks(const struct thawing *w)
 	    q.need[THAW_HASTEN].packs > 0;
 }
 
+uint64_t
+thawing_spent(const struct thawing *w)
+{
+	uint64_t job = thaw_job_spent(&w->job);
+
+	return price_add(w->before, job > w->had ? job - w->had : 0);
+}
+
 /* The command's budget is for all it does, that of a job for the job. */
 static int
 is_over(const struct thawing *w, uint64_t sum)
 {
 	if (w->budget == UINT64_MAX && w->job.budget == UINT64_MAX)
 		return 0;
-	return !w->quote.priced || price_add(w->spent, sum) > w->budget ||
-	    price_add(w->job.spent, sum) > w->job.budget;
+	return !w->quote.priced || price_add(thawing_spent(w), sum) > w->budget ||
+	    price_add(thaw_job_spent(&w->job), sum) > w->job.budget;
 }
 
 /* Would this, with what was spent, go over the budget: status. */
@@ -184,11 +195,11 @@ budget_check(const struct thawing *w, uint64_t sum)
 		return EXIT_FAILED;
 	}
 	currency = w->t->price->currency;
-	if (price_add(w->spent, sum) > w->budget) {
-		sum = price_add(w->spent, sum);
+	if (price_add(thawing_spent(w), sum) > w->budget) {
+		sum = price_add(thawing_spent(w), sum);
 		budget = w->budget;
 	} else {
-		sum = price_add(w->job.spent, sum);
+		sum = price_add(thaw_job_spent(&w->job), sum);
 		budget = w->job.budget;
 	}
 	log_err(0, "the thaw would cost %s %s and the budget is %s; nothing "
@@ -205,7 +216,7 @@ was_agreed(const struct thawing *w, uint64_t sum)
 	const struct thaw_job *j = &w->job;
 
 	return w->plan == NULL && w->quote.priced && j->agreed > 0 &&
-	    price_add(j->spent, sum) <= j->agreed &&
+	    price_add(thaw_job_spent(j), sum) <= j->agreed &&
 	    time(NULL) - j->made < (time_t)j->wish.days * 86400;
 }
 
@@ -216,7 +227,7 @@ may_spend(const struct thawing *w, uint64_t sum)
 	if (is_over(w, sum))
 		return 0;
 	return w->yes || (w->agreed && w->quote.priced &&
-	    price_add(w->job.spent, sum) <= w->limit);
+	    price_add(thaw_job_spent(&w->job), sum) <= w->limit);
 }
 
 int
@@ -240,7 +251,7 @@ thawing_agree(struct thawing *w)
 		status = tool_agree(w->t, w->yes, "a thaw is paid for");
 		if (status != 0)
 			return status;
-		w->limit = price_add(w->job.spent, q->sum);
+		w->limit = price_add(thaw_job_spent(&w->job), q->sum);
 		w->job.made = time(NULL);
 	}
 	w->agreed = 1;
@@ -292,21 +303,13 @@ static int
 send_once(struct thawing *w, struct thaw_sent *sent)
 {
 	struct thaw_send_conf conf = { .wish = w->wish, .job = &w->job,
-	    .stop = &tool_stop, .progress = on_sent, .ctx = w };
-	uint64_t before;
+	    .price = w->t->price, .stop = &tool_stop, .progress = on_sent,
+	    .ctx = w };
 	int err;
 
-	reckon(w);
-	before = w->quote.tier[w->wish.tier].sum;
 	err = thaw_send(w->t->repo, w->set, &conf, sent);
 	progress_clear(w->progress);
 	reckon(w);
-	/* What is not to be asked for any more has been paid for. */
-	if (before > w->quote.tier[w->wish.tier].sum) {
-		before -= w->quote.tier[w->wish.tier].sum;
-		w->spent = price_add(w->spent, before);
-		w->job.spent = price_add(w->job.spent, before);
-	}
 	if (!sent->cancelled && thaw_job_exists(w->t->repo, &w->job))
 		thaw_job_save(w->t->repo, &w->job);
 	if (sent->cancelled) {

@@ -32,7 +32,8 @@ struct thawing {
 	struct packset *set;
 	struct thaw_job job;
 	struct thaw_quote quote;
-	uint64_t spent;			/* nano; of what was asked for */
+	uint64_t before, had;		/* nano; what this command spent for
+					   other jobs, others for this one */
 	int agreed;			/* somebody said yes ... */
 	uint64_t limit;			/* ... to job.spent up to this */
 	int looked;			/* the states are known */
@@ -71,6 +72,8 @@ int thawing_asks(const struct thawing *w);
 /* Is it within the budget, offered, and agreed to, now or when the job was
  * noted: status. */
 int thawing_agree(struct thawing *w);
+/* Nano that this command has spent: of all that the store accepted. */
+uint64_t thawing_spent(const struct thawing *w);
 /* Note the job and ask the store: status.  Nothing may be left to ask for. */
 int thawing_ask(struct thawing *w, const char *what);
 /* The same, and the questions before it, for packs that came into the plan

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
+#include "base/hex.h"
 #include "base/log.h"
 #include "repo/repo.h"
 #include "repo/thaw_job.h"
@@ -71,6 +72,44 @@ thaw_job_save(struct repo *r, struct thaw_job *j)
 	buf_release(&text);
 	free(path);
 	return err;
+}
+
+int
+thaw_job_open(struct repo *r, const struct thaw_job *j, int *fd)
+{
+	char *path;
+	int err = 0;
+
+	*fd = -1;
+	if (j->name[0] == '\0')
+		return 0;
+	path = path_of(r, j->name);
+	if (path == NULL)
+		return -ENOMEM;
+	*fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	if (*fd < 0 && errno != ENOENT)		/* was it cancelled? */
+		err = log_err(-errno, "cannot open '%s'", path);
+	free(path);
+	return err;
+}
+
+int
+thaw_job_note(int fd, const char *word, const uint8_t pack[OBJECT_ID_SIZE],
+    uint64_t nano)
+{
+	char hex[2 * OBJECT_ID_SIZE + 1], text[2 * OBJECT_ID_SIZE + 32];
+	ssize_t n;
+	int len;
+
+	if (fd < 0)
+		return 0;
+	hex_encode(pack, OBJECT_ID_SIZE, hex);
+	len = snprintf(text, sizeof(text), "%s %s %llu\n", word, hex,
+	    (unsigned long long)nano);
+	n = write(fd, text, (size_t)len);
+	return n == len ? 0 : log_err(n < 0 ? -errno : -ENOSPC, "cannot note "
+	    "what a thaw costs, so it is not asked for; make room for the "
+	    "local state");
 }
 
 int

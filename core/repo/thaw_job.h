@@ -16,11 +16,18 @@
  *	days 2
  *	made 1764302400		(seconds since 1970)
  *	agreed 2500000		(nano of the currency: somebody agreed to that)
- *	spent 2400000		(of it, by who noted the job)
+ *	spent 2400000		(requests that the store has accepted)
  *	budget 5000000		(or "none")
  *	what 788218a0b1ce2eea /etc	(for people)
  *	packs 1
  *	64 hex digits, a space, the size; a line each
+ *
+ * What is paid for is added a line at a time, before each request and after its
+ * answer, until the file is written anew.  A last line that is not whole does
+ * not count.
+ *
+ *	asks 64 hex digits, a space, nano
+ *	paid 64 hex digits, a space, nano; 0 when it was refused
  */
 #ifndef FIRN_REPO_THAW_JOB_H
 #define FIRN_REPO_THAW_JOB_H
@@ -35,13 +42,24 @@ struct repo;
 #define THAW_JOB_WHAT	1024
 #define THAW_JOB_MAX	(256u << 20)	/* bytes of a file */
 
+#define THAW_DOUBTS	64	/* more requests than are under way at once */
+
+/* A request of which it is not known whether it was accepted: who sent it was
+ * killed, or its answer was lost. */
+struct thaw_doubt {
+	uint8_t id[OBJECT_ID_SIZE];
+	uint64_t nano;
+};
+
 struct thaw_job {
 	char name[THAW_JOB_NAME];	/* "": it has no file */
 	struct thaw_wish wish;
 	time_t made;
 	/* Nano of the currency: what somebody agreed to pay for it, what was
-	 * spent when it was noted, and the budget, UINT64_MAX none. */
+	 * spent, and the budget, UINT64_MAX none. */
 	uint64_t agreed, spent, budget;
+	struct thaw_doubt doubt[THAW_DOUBTS];	/* not in `spent` */
+	unsigned ndoubts;
 	char what[THAW_JOB_WHAT];
 	struct packset packs;		/* noted are those PACK_NEEDED */
 };
@@ -55,9 +73,29 @@ void thaw_job_release(struct thaw_job *j);
 int thaw_job_encode(const struct thaw_job *j, struct buf *out);
 int thaw_job_decode(const void *data, size_t len, struct thaw_job *out);
 
+/* What is asked for, and then, what it cost: 0 when it was refused. */
+void thaw_job_asks(struct thaw_job *j, const uint8_t pack[OBJECT_ID_SIZE],
+    uint64_t nano);
+void thaw_job_paid(struct thaw_job *j, const uint8_t pack[OBJECT_ID_SIZE],
+    uint64_t nano);
+/* After a look at these: what is in doubt was spent, but for thaws of what is
+ * archived still. */
+void thaw_job_settle(struct thaw_job *j, const struct packset *seen);
+/* At most: with all that is in doubt. */
+uint64_t thaw_job_spent(const struct thaw_job *j);
+
 /* Write or replace its file, which survives a crash.  Without local state it
  * loses its name, and is known to this process alone: 0. */
 int thaw_job_save(struct repo *r, struct thaw_job *j);
+/*
+ * To add what is paid for to its file: a descriptor, to be closed, or -1 where
+ * there is none.  Each note is one write.
+ */
+int thaw_job_open(struct repo *r, const struct thaw_job *j, int *fd);
+int thaw_job_note(int fd, const char *word, const uint8_t pack[OBJECT_ID_SIZE],
+    uint64_t nano);
+#define THAW_JOB_ASKS	"asks"
+#define THAW_JOB_PAID	"paid"
 /* 0 also when there was none. */
 int thaw_job_remove(struct repo *r, const char *name);
 /* 1 while its file is there, and of one that has none. */

@@ -70,6 +70,11 @@ thaw_job_encode(const struct thaw_job *j, struct buf *out)
 		hex_encode(j->packs.v[i].id, OBJECT_ID_SIZE, hex);
 		buf_printf(out, "%s %u\n", hex, j->packs.v[i].size);
 	}
+	for (i = 0; i < j->ndoubts; i++) {
+		hex_encode(j->doubt[i].id, OBJECT_ID_SIZE, hex);
+		buf_printf(out, THAW_JOB_ASKS " %s %llu\n", hex, (unsigned long long)
+		    j->doubt[i].nano);
+	}
 	return buf_err(out);
 }
 
@@ -164,14 +169,12 @@ head_decode(struct text *t, struct thaw_job *j, uint64_t *packs)
 	return err == 0 && days == 0 ? -FIRN_ECORRUPT : err;
 }
 
+/* 64 hex digits, a blank, a number, the end of the line. */
 static int
-pack_decode(struct text *t, struct packset *s)
+id_decode(struct text *t, uint64_t max, uint8_t id[OBJECT_ID_SIZE],
+    uint64_t *out)
 {
-	uint8_t id[OBJECT_ID_SIZE];
 	char hex[2 * OBJECT_ID_SIZE + 1];
-	uint64_t size;
-	size_t n;
-	int ret;
 
 	if ((size_t)(t->end - t->p) < sizeof(hex))
 		return -FIRN_ECORRUPT;
@@ -179,13 +182,122 @@ pack_decode(struct text *t, struct packset *s)
 	hex[sizeof(hex) - 1] = '\0';
 	if (hex_decode(hex, id, OBJECT_ID_SIZE) != 0)
 		return -FIRN_ECORRUPT;
-	ret = number(t, hex, FORMAT_PACK_MAX, &size);
+	return number(t, hex, max, out);
+}
+
+static int
+pack_decode(struct text *t, struct packset *s)
+{
+	uint8_t id[OBJECT_ID_SIZE];
+	uint64_t size;
+	size_t n;
+	int ret;
+
+	ret = id_decode(t, FORMAT_PACK_MAX, id, &size);
 	if (ret == 0)
 		ret = packset_add(s, id, (uint32_t)size, &n);
 	if (ret != 1)
 		return ret < 0 ? ret : -FIRN_ECORRUPT;
 	s->v[n].flags |= PACK_NEEDED;
 	return 0;
+}
+
+static void
+doubt_end(struct thaw_job *j, unsigned i)
+{
+	j->ndoubts--;
+	memmove(&j->doubt[i], &j->doubt[i + 1], (j->ndoubts - i) *
+	    sizeof(j->doubt[0]));
+}
+
+static void
+spend(struct thaw_job *j, uint64_t nano)
+{
+	j->spent = price_add(j->spent, nano);
+	if (j->spent > AMOUNT_MAX)
+		j->spent = AMOUNT_MAX;
+}
+
+/* The oldest ends, as spent, where there is no room. */
+void
+thaw_job_asks(struct thaw_job *j, const uint8_t pack[OBJECT_ID_SIZE],
+    uint64_t nano)
+{
+	struct thaw_doubt *d;
+
+	if (j->ndoubts == THAW_DOUBTS) {
+		spend(j, j->doubt[0].nano);
+		doubt_end(j, 0);
+	}
+	d = &j->doubt[j->ndoubts++];
+	memcpy(d->id, pack, sizeof(d->id));
+	d->nano = nano;
+}
+
+void
+thaw_job_paid(struct thaw_job *j, const uint8_t pack[OBJECT_ID_SIZE],
+    uint64_t nano)
+{
+	unsigned i;
+
+	for (i = 0; i < j->ndoubts; i++)
+		if (memcmp(j->doubt[i].id, pack, OBJECT_ID_SIZE) == 0) {
+			doubt_end(j, i);
+			break;
+		}
+	spend(j, nano);
+}
+
+/* The state of a thaw that was asked for twice does not tell of the second
+ * time. */
+void
+thaw_job_settle(struct thaw_job *j, const struct packset *seen)
+{
+	const struct pack_info *p;
+
+	while (j->ndoubts > 0) {
+		p = packset_find(seen, j->doubt[0].id);
+		if (p == NULL || p->state != STORE_COLD)
+			spend(j, j->doubt[0].nano);
+		doubt_end(j, 0);
+	}
+}
+
+/* A line of what was paid for. */
+static int
+note_decode(struct text *t, struct thaw_job *j)
+{
+	const size_t word = strlen(THAW_JOB_ASKS " ");
+	const int asks = (size_t)(t->end - t->p) >= word &&
+	    memcmp(t->p, THAW_JOB_ASKS " ", word) == 0;
+	const int paid = (size_t)(t->end - t->p) >= word &&
+	    memcmp(t->p, THAW_JOB_PAID " ", word) == 0;
+	uint8_t id[OBJECT_ID_SIZE];
+	uint64_t nano;
+	int err;
+
+	if (!asks && !paid)
+		return -FIRN_ECORRUPT;
+	t->p += word;
+	err = id_decode(t, AMOUNT_MAX, id, &nano);
+	if (err != 0)
+		return err;
+	if (asks)
+		thaw_job_asks(j, id, nano);
+	else
+		thaw_job_paid(j, id, nano);
+	return 0;
+}
+
+uint64_t
+thaw_job_spent(const struct thaw_job *j)
+{
+	uint64_t sum = j->spent;
+	unsigned i;
+
+	for (i = 0; i < j->ndoubts; i++)
+		sum = price_add(sum, j->doubt[i].nano);
+	return sum;
 }
 
 int
@@ -195,13 +307,16 @@ thaw_job_decode(const void *data, size_t len, struct thaw_job *out)
 	uint64_t packs, i;
 	int err;
 
+	/* What does not end was being written. */
+	while (t.end > t.p && t.end[-1] != '\n')
+		t.end--;
 	memset(out, 0, sizeof(*out));
 	packset_init(&out->packs);
 	err = head_decode(&t, out, &packs);
 	for (i = 0; err == 0 && i < packs; i++)
 		err = pack_decode(&t, &out->packs);
-	if (err == 0 && t.p != t.end)
-		err = -FIRN_ECORRUPT;
+	while (err == 0 && t.p != t.end)
+		err = note_decode(&t, out);
 	if (err != 0)
 		thaw_job_release(out);
 	return err;

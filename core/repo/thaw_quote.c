@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sums by class and need, which price.h turns into money.
+ * Sums over packs, of prices of one pack.
  *
  * How long a thaw takes: docs.aws.amazon.com/AmazonS3/latest/userguide/
  * restoring-objects-retrieval-options.html
@@ -84,90 +84,89 @@ add(struct thaw_count *c, uint64_t bytes)
 	c->bytes += bytes;
 }
 
-/* What was summed up for one class and tier. */
-struct sums {
-	struct thaw_count ask;		/* and what is hastened */
-	struct thaw_count renew;
-};
-
-/* Copies that are there already are charged for the request alone, and for
- * staying. */
-static void
-price_sums(const struct price_table *t, const struct price_class *c,
-    const struct sums *n, const struct thaw_wish *wish,
-    enum store_thaw_tier tier, struct thaw_quote_tier *q)
+/* Of retrieving more at a tier than what was paid for at another. */
+static uint64_t
+retrieval(const struct price_class *c, enum store_thaw_tier tier,
+    unsigned before, uint64_t bytes)
 {
-	const struct price_thaw *p = &c->thaw[tier];
-	uint64_t all, none, days = wish->days;
+	uint64_t all = price_bytes(c->thaw[tier].gb, bytes), had = 0;
 
-	q->requests = price_add(q->requests, price_count(p->requests,
-	    n->ask.packs + n->renew.packs));
-	q->retrieval = price_add(q->retrieval, price_bytes(p->gb,
-	    n->ask.bytes));
-	/* The same rounding as where the copy is reckoned for real. */
-	if (price_thaw(t, c, (enum price_tier)tier, 0, n->ask.bytes +
-	    n->renew.bytes, days, &all) == 0 &&
-	    price_thaw(t, c, (enum price_tier)tier, 0, n->ask.bytes +
-	    n->renew.bytes, 0, &none) == 0)
-		q->copies = price_add(q->copies, all - none);
+	if (before < STORE_THAW_TIERS && c->thaw[before].offered)
+		had = price_bytes(c->thaw[before].gb, bytes);
+	return all > had ? all - had : 0;
 }
 
-static void
-sum_class(const struct packset *s, unsigned class,
-    const struct thaw_wish *wish, time_t now, struct sums *n)
+/* Seconds that a copy gets, or gets more. */
+static uint64_t
+lasts(const struct pack_info *p, enum thaw_need need,
+    const struct thaw_wish *wish, time_t now)
 {
-	const struct pack_info *p;
-	size_t i;
+	time_t days = (time_t)wish->days * DAY;
 
-	memset(n, 0, sizeof(*n));
-	for (i = 0; i < s->n; i++) {
-		p = &s->v[i];
-		if (!(p->flags & PACK_NEEDED) || p->class != class)
-			continue;
-		switch (thaw_need(s, p, wish, now)) {
-		case THAW_ASK:
-		case THAW_HASTEN:
-			add(&n->ask, p->size);
-			break;
-		case THAW_RENEW:
-			add(&n->renew, p->size);
-			break;
-		default:
-			break;
-		}
+	if (need != THAW_RENEW || p->expires <= now)
+		return (uint64_t)days;
+	return p->expires < now + days ? (uint64_t)(now + days - p->expires) :
+	    0;
+}
+
+void
+thaw_price(const struct packset *s, const struct pack_info *p,
+    enum thaw_need need, const struct price_table *t,
+    const struct thaw_wish *wish, time_t now, struct thaw_price *out)
+{
+	const struct price_class *c = t == NULL || thaw_is_for_good(s, p) ?
+	    NULL : price_find(t, s->class_name[p->class]);
+
+	memset(out, 0, sizeof(*out));
+	if (c == NULL)
+		return;
+	out->request = price_count(c->thaw[wish->tier].requests, 1);
+	if (need != THAW_RENEW)
+		out->retrieval = retrieval(c, wish->tier, need == THAW_HASTEN ?
+		    p->tier : STORE_THAW_TIERS, p->size);
+	/* One that is hastened has its days. */
+	if (need != THAW_HASTEN)
+		out->copy = price_copy(t, p->size, lasts(p, need, wish, now));
+}
+
+/* What one pack adds to the quote of a tier. */
+static void
+quote_pack(const struct packset *s, const struct pack_info *p,
+    const struct price_table *t, const struct thaw_wish *wish, time_t now,
+    struct thaw_quote *out)
+{
+	struct thaw_quote_tier *q = &out->tier[wish->tier];
+	enum thaw_need need = thaw_need(s, p, wish, now);
+	const char *name = s->class_name[p->class];
+	const struct price_class *c = t != NULL ? price_find(t, name) : NULL;
+	struct thaw_price price;
+
+	if (need != THAW_ASK && need != THAW_RENEW && need != THAW_HASTEN)
+		return;
+	if (!is_offered(c, name, wish->tier)) {
+		q->offered = 0;
+		return;
 	}
+	if (need != THAW_RENEW && seconds(name, wish->tier) > q->seconds)
+		q->seconds = seconds(name, wish->tier);
+	if (c == NULL && !thaw_is_for_good(s, p))
+		out->priced = 0;
+	thaw_price(s, p, need, t, wish, now, &price);
+	q->requests = price_add(q->requests, price.request);
+	q->retrieval = price_add(q->retrieval, price.retrieval);
+	q->copies = price_add(q->copies, price.copy);
 }
 
 static void
 quote_tier(const struct packset *s, const struct price_table *t,
     const struct thaw_wish *wish, time_t now, struct thaw_quote *out)
 {
-	struct thaw_quote_tier *q = &out->tier[wish->tier];
-	const struct price_class *c;
-	const char *name;
-	struct sums n;
-	unsigned i;
+	size_t i;
 
-	q->offered = 1;
-	for (i = 0; i < s->nclasses; i++) {
-		name = s->class_name[i];
-		sum_class(s, i, wish, now, &n);
-		if (n.ask.packs + n.renew.packs == 0)
-			continue;
-		c = t != NULL ? price_find(t, name) : NULL;
-		if (!is_offered(c, name, wish->tier)) {
-			q->offered = 0;
-			continue;
-		}
-		if (n.ask.packs > 0 && seconds(name, wish->tier) > q->seconds)
-			q->seconds = seconds(name, wish->tier);
-		if (strcmp(name, "INTELLIGENT_TIERING") == 0)
-			continue;
-		if (c != NULL)
-			price_sums(t, c, &n, wish, wish->tier, q);
-		else
-			out->priced = 0;
-	}
+	out->tier[wish->tier].offered = 1;
+	for (i = 0; i < s->n; i++)
+		if (s->v[i].flags & PACK_NEEDED)
+			quote_pack(s, &s->v[i], t, wish, now, out);
 }
 
 void

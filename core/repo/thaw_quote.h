@@ -36,6 +36,21 @@ enum thaw_need thaw_need(const struct packset *s, const struct pack_info *p,
 /* INTELLIGENT_TIERING: what is thawed is hot from then on, at no price. */
 int thaw_is_for_good(const struct packset *s, const struct pack_info *p);
 
+/*
+ * Nano of the table's currency for asking for one pack, which needs this: of
+ * THAW_ASK the request, what is retrieved and the days of the copy; of
+ * THAW_RENEW the request and what its days are past the end that it has, all of
+ * them where that is not known; of THAW_HASTEN the request and what retrieving
+ * costs more than at the slower tier, all of it where that is not known.
+ * Nothing without a table, or for a class that it does not have.
+ */
+struct thaw_price {
+	uint64_t request, retrieval, copy;
+};
+void thaw_price(const struct packset *s, const struct pack_info *p,
+    enum thaw_need need, const struct price_table *t,
+    const struct thaw_wish *wish, time_t now, struct thaw_price *out);
+
 struct thaw_count {
 	uint64_t packs, bytes;
 };
@@ -43,8 +58,9 @@ struct thaw_count {
 struct thaw_quote_tier {
 	int offered;		/* for each class that has cold packs here */
 	unsigned seconds;	/* at most, as S3 promises */
-	/* Nano of the table's currency; sum is all but transfer. */
-	uint64_t requests;	/* for thaws */
+	/* Nano of the table's currency: sums of thaw_price(); sum is all but
+	 * transfer. */
+	uint64_t requests;
 	uint64_t retrieval;
 	uint64_t copies;	/* for days, in STANDARD */
 	uint64_t gets;		/* of reading it, in requests of 4 MiB */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -32,6 +33,7 @@ struct send {
 	pthread_mutex_t lock;		/* of all below, the set, and *out */
 	uint32_t *pack;			/* numbers of what is to be asked */
 	size_t npacks, next, done;
+	int note;			/* descriptor of the job's, or -1 */
 	struct timespec turn;		/* monotonic: the next request's */
 	unsigned faults;		/* in a row */
 	int err;
@@ -149,31 +151,99 @@ take(struct send *s, size_t *number, struct pack_info *p)
 	return more;
 }
 
+/* What a request costs when it is accepted like this. */
+static uint64_t
+cost(const struct send *s, const struct pack_info *p, enum thaw_need need)
+{
+	struct thaw_price price;
+
+	thaw_price(s->set, p, need, s->conf->price, &s->conf->wish, time(NULL),
+	    &price);
+	return price_add(price_add(price.request, price.retrieval), price.copy);
+}
+
+/* Note in the job what is asked for, or with what outcome; not where prices do
+ * not count. */
+static int
+account(struct send *s, const char *word, const struct pack_info *p,
+    enum thaw_need need)
+{
+	struct thaw_job *j = s->conf->job;
+	uint64_t nano = need == THAW_NEEDS ? 0 : cost(s, p, need);
+
+	if (j == NULL || s->conf->price == NULL)
+		return 0;
+	pthread_mutex_lock(&s->lock);
+	if (strcmp(word, THAW_JOB_ASKS) == 0)
+		thaw_job_asks(j, p->id, nano);
+	else
+		thaw_job_paid(j, p->id, nano);
+	pthread_mutex_unlock(&s->lock);
+	return thaw_job_note(s->note, word, p->id, nano);
+}
+
+/* What an answer costs; without a clear one that stays in doubt. */
+static int
+account_answer(struct send *s, const struct pack_info *p, enum thaw_need need,
+    int ret)
+{
+	switch (ret) {
+	case 0:
+		return account(s, THAW_JOB_PAID, p, need == THAW_RENEW ?
+		    THAW_ASK : need);
+	case 1:		/* the store knows better whether a copy is there */
+		return account(s, THAW_JOB_PAID, p, THAW_RENEW);
+	case -EALREADY:
+	case -EINVAL:
+	case -ENOENT:
+	case -EAGAIN:
+	case -EACCES:
+	case -EOPNOTSUPP:
+		return account(s, THAW_JOB_PAID, p, THAW_NEEDS);
+	default:
+		return 0;
+	}
+}
+
+static int
+ask_one(struct send *s, size_t number, const struct pack_info *p)
+{
+	const struct thaw_wish *w = &s->conf->wish;
+	enum thaw_need need = thaw_need(s->set, p, w, time(NULL));
+	char name[STORE_NAME_MAX + 1];
+	unsigned days;
+	int ret, err;
+
+	repo_pack_name(PACK_DATA, p->id, name);
+	/* A running thaw is hastened for the days it has. */
+	days = need == THAW_HASTEN && p->days != 0 ? p->days : w->days;
+	if (thaw_is_for_good(s->set, p))
+		days = 0;
+	err = account(s, THAW_JOB_ASKS, p, need);
+	if (err != 0)
+		return err;
+	ret = store_thaw(repo_store(s->repo), name, w->tier, days);
+	err = account_answer(s, p, need, ret);
+	pthread_mutex_lock(&s->lock);
+	ret = settle(s, &s->set->v[number], name, ret);
+	pthread_mutex_unlock(&s->lock);
+	return ret != 0 ? ret : err;
+}
+
 static void
 send_run(void *ctx)
 {
 	struct send *s = ctx;
-	const struct thaw_wish *w = &s->conf->wish;
-	char name[STORE_NAME_MAX + 1];
 	struct pack_info p;
-	enum thaw_need need;
-	unsigned days;
 	size_t number;
-	int ret;
+	int err;
 
 	while (take(s, &number, &p)) {
 		turn_wait(s);
-		repo_pack_name(PACK_DATA, p.id, name);
-		need = thaw_need(s->set, &p, w, time(NULL));
-		/* A running thaw is hastened for the days it has. */
-		days = need == THAW_HASTEN && p.days != 0 ? p.days : w->days;
-		if (thaw_is_for_good(s->set, &p))
-			days = 0;
-		ret = store_thaw(repo_store(s->repo), name, w->tier, days);
+		err = ask_one(s, number, &p);
 		pthread_mutex_lock(&s->lock);
-		ret = settle(s, &s->set->v[number], name, ret);
 		if (s->err == 0)
-			s->err = ret;
+			s->err = err;
 		s->done++;
 		if (s->conf->progress != NULL)
 			s->conf->progress(s->conf->ctx, s->done, s->npacks);
@@ -216,6 +286,8 @@ send_all(struct send *s)
 	struct pool *pool = NULL;
 	int err;
 
+	if (threads > THAW_DOUBTS)
+		threads = THAW_DOUBTS;
 	if (s->npacks < threads)
 		threads = (unsigned)s->npacks;
 	if (threads == 0)
@@ -231,7 +303,8 @@ int
 thaw_send(struct repo *r, struct packset *set,
     const struct thaw_send_conf *conf, struct thaw_sent *out)
 {
-	struct send s = { .repo = r, .set = set, .conf = conf, .out = out };
+	struct send s = { .repo = r, .set = set, .conf = conf, .out = out,
+	    .note = -1 };
 	int fd, err;
 
 	memset(out, 0, sizeof(*out));
@@ -240,10 +313,16 @@ thaw_send(struct repo *r, struct packset *set,
 		return err;
 	pthread_mutex_init(&s.lock, NULL);
 	err = thaw_look(r, set, 1);
+	if (err == 0 && conf->job != NULL && conf->price != NULL) {
+		thaw_job_settle(conf->job, set);
+		err = thaw_job_open(r, conf->job, &s.note);
+	}
 	if (err == 0)
 		err = choose(&s);
 	if (err == 0)
 		err = send_all(&s);
+	if (s.note >= 0)
+		close(s.note);
 	thaw_unlock(fd);
 	pthread_mutex_destroy(&s.lock);
 	free(s.pack);

@@ -20,7 +20,10 @@ struct thaw_job;
 
 struct thaw_send_conf {
 	struct thaw_wish wish;
-	const struct thaw_job *job;	/* ends when its file goes; or NULL */
+	/* Ends when its file goes.  With a price its spent, in memory and in
+	 * the file, is kept to what the store accepted.  Or NULL. */
+	struct thaw_job *job;
+	const struct price_table *price;	/* or NULL */
 	unsigned rate;			/* 0: THAW_RATE */
 	unsigned threads;		/* 0: 16 */
 	const volatile int *stop;	/* or NULL */

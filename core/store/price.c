@@ -9,6 +9,7 @@
 #define NANO		1000000000ull
 #define GB_SHIFT	30
 #define MONTH_DAYS	30
+#define DAY		86400ull	/* seconds */
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -112,21 +113,26 @@ price_early(const struct price_table *t, const struct price_class *c,
 	    MONTH_DAYS);
 }
 
+uint64_t
+price_copy(const struct price_table *t, uint64_t bytes, uint64_t seconds)
+{
+	return narrow((wide)price_bytes(price_standard(t)->storage, bytes) *
+	    seconds, MONTH_DAYS * DAY);
+}
+
 int
 price_thaw(const struct price_table *t, const struct price_class *c,
     enum price_tier tier, uint64_t objects, uint64_t bytes, uint64_t days,
     uint64_t *out)
 {
 	const struct price_thaw *p = &c->thaw[tier];
-	uint64_t copy;
 
 	*out = 0;
 	if (!p->offered)
 		return -ENOTSUP;
-	copy = narrow((wide)price_bytes(price_standard(t)->storage, bytes) *
-	    days, MONTH_DAYS);
 	*out = price_add(price_add(price_bytes(p->gb, bytes),
-	    price_count(p->requests, objects)), copy);
+	    price_count(p->requests, objects)),
+	    price_copy(t, bytes, times(days, DAY)));
 	return 0;
 }
 

@@ -112,6 +112,9 @@ uint64_t price_month(const struct price_table *t, const struct price_class *c,
 /* Of the days that are left when they go at this age, 0 past c->days. */
 uint64_t price_early(const struct price_table *t, const struct price_class *c,
     uint64_t objects, uint64_t billable, uint64_t age_days);
+/* Of a readable copy in STANDARD. */
+uint64_t price_copy(const struct price_table *t, uint64_t bytes,
+    uint64_t seconds);
 /* Of having them readable for some days.  -ENOTSUP: this class does not offer
  * the tier. */
 int price_thaw(const struct price_table *t, const struct price_class *c,

@@ -218,7 +218,8 @@ int store_thaw_tier_parse(const char *text, enum store_thaw_tier *out);
  *			logged
  * A thaw in progress is hastened by the same days with a faster tier, which
  * S3 charges as that tier.  Throttling is waited for, as in all calls.  Where
- * a reply was lost and the request repeated, an accepted one is -EALREADY.
+ * the request had to be repeated, one that is in progress counts as accepted;
+ * after an error that is none of these it may have been accepted, too.
  */
 int store_thaw(struct store *s, const char *name, enum store_thaw_tier tier,
     unsigned days);

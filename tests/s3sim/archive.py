@@ -188,3 +188,12 @@ def expire(version, now):
         return False
     restore.expires = now
     return True
+
+
+def ends(version, now, when):
+    """A restored copy lasts until then; whether there was one."""
+    restore = current_restore(version, now)
+    if restore is None or restore.ready > now:
+        return False
+    restore.expires = when
+    return True

@@ -165,6 +165,11 @@ class S3Sim:
         """Restored copies are gone now; how many there were."""
         return self.each(archive.expire, bucket, keys, prefix)
 
+    def ends(self, bucket, when, keys=None, prefix=""):
+        """Restored copies last until then, by the virtual clock; how many."""
+        return self.each(lambda version, now: archive.ends(version, now, when),
+                         bucket, keys, prefix)
+
     def archive(self, bucket, keys=None, prefix="", tier="ARCHIVE_ACCESS"):
         """Objects of INTELLIGENT_TIERING go into its archive; how many."""
         def put_away(version, _now):

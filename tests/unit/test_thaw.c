@@ -438,10 +438,11 @@ test_quote(void **ctx)
 	assert_true(q->offered);
 	assert_int_equal(q->seconds, 12 * 3600);
 	/* 0.10 for 1,000 of three; 0.02 a GB of two; 0.023 a GB and month of
-	 * three for three days; 0.0004 for 1,000 of six times eight. */
+	 * two for three days, and of one for two days more; 0.0004 for 1,000
+	 * of six times eight. */
 	assert_int_equal(q->requests, 300000);
 	assert_int_equal(q->retrieval, 20000000 / 16);
-	assert_int_equal(q->copies, (23000000ull * 3 / 32 + 9) / 10);
+	assert_int_equal(q->copies, (23000000ull * 8 / 32 + 29) / 30);
 	assert_int_equal(q->gets, 400 * 48);
 	assert_int_equal(q->sum, q->requests + q->retrieval + q->copies +
 	    q->gets);
@@ -453,6 +454,59 @@ test_quote(void **ctx)
 	assert_false(out.priced);
 	assert_false(out.tier[STORE_THAW_EXPEDITED].offered);
 	assert_int_equal(out.tier[STORE_THAW_BULK].seconds, 48 * 3600);
+	packset_release(&s);
+}
+
+/* What is asked for again is not paid for twice. */
+static void
+test_price(void **ctx)
+{
+	static struct price_table t;
+	struct thaw_wish wish = { .tier = STORE_THAW_STANDARD, .days = 3 };
+	const uint64_t copy = 718750;	/* a month */
+	struct thaw_price price;
+	struct packset s;
+	struct pack_info *p;
+
+	(void)ctx;
+	prices(&t);
+	packset_init(&s);
+	put(&s, 1, "GLACIER", STORE_COLD, 0);
+	p = &s.v[0];
+	thaw_price(&s, p, THAW_ASK, &t, &wish, NOW, &price);
+	assert_int_equal(price.request, 50000);
+	assert_int_equal(price.retrieval, 10000000 / 32);
+	assert_int_equal(price.copy, copy / 10);
+	p->expires = NOW + 86400;
+	thaw_price(&s, p, THAW_RENEW, &t, &wish, NOW, &price);
+	assert_int_equal(price.request, 50000);
+	assert_int_equal(price.retrieval, 0);
+	assert_int_equal(price.copy, (copy * 2 + 29) / 30);
+	p->expires = NOW + 9 * 86400;
+	thaw_price(&s, p, THAW_RENEW, &t, &wish, NOW, &price);
+	assert_int_equal(price.copy, 0);
+	p->expires = 0;
+	thaw_price(&s, p, THAW_RENEW, &t, &wish, NOW, &price);
+	assert_int_equal(price.copy, copy / 10);
+	/* Faster: what it costs more, as far as that is known. */
+	wish.tier = STORE_THAW_EXPEDITED;
+	thaw_price(&s, p, THAW_HASTEN, &t, &wish, NOW, &price);
+	assert_int_equal(price.request, 10000000);
+	assert_int_equal(price.retrieval, 30000000 / 32);
+	assert_int_equal(price.copy, 0);
+	p->tier = STORE_THAW_STANDARD;
+	thaw_price(&s, p, THAW_HASTEN, &t, &wish, NOW, &price);
+	assert_int_equal(price.retrieval, 20000000 / 32);
+	/* For nothing, or nobody knows. */
+	p->class = packset_class(&s, "INTELLIGENT_TIERING");
+	thaw_price(&s, p, THAW_ASK, &t, &wish, NOW, &price);
+	assert_int_equal(price.request + price.retrieval + price.copy, 0);
+	p->class = packset_class(&s, "FROZEN");
+	thaw_price(&s, p, THAW_ASK, &t, &wish, NOW, &price);
+	assert_int_equal(price.request + price.retrieval + price.copy, 0);
+	p->class = packset_class(&s, "GLACIER");
+	thaw_price(&s, p, THAW_ASK, NULL, &wish, NOW, &price);
+	assert_int_equal(price.request + price.retrieval + price.copy, 0);
 	packset_release(&s);
 }
 
@@ -604,6 +658,92 @@ test_job_text(void **ctx)
 	buf_release(&again);
 }
 
+/* A job whose only one is loaded. */
+static int
+on_only(void *ctx, struct thaw_job *j)
+{
+	struct thaw_job *out = ctx;
+
+	*out = *j;
+	packset_init(&j->packs);
+	return 0;
+}
+
+/* Killed with requests under way: what they cost is known after a look. */
+static void
+test_job_notes(void **ctx)
+{
+	struct fixture *f = *ctx;
+	struct thaw_job j, k;
+	unsigned i;
+	int fd;
+
+	job_make(&j, STORE_THAW_BULK, 4);
+	j.spent = 1000;
+	assert_int_equal(thaw_job_save(f->repo, &j), 0);
+	assert_int_equal(thaw_job_open(f->repo, &j, &fd), 0);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(thaw_job_note(fd, THAW_JOB_ASKS,
+		    j.packs.v[i].id, 10), 0);
+	assert_int_equal(thaw_job_note(fd, THAW_JOB_PAID, j.packs.v[0].id, 12),
+	    0);
+	assert_int_equal(thaw_job_note(fd, THAW_JOB_PAID, j.packs.v[3].id, 0),
+	    0);
+	assert_int_equal(write(fd, "paid 0", 6), 6);
+	close(fd);
+	assert_int_equal(thaw_job_each(f->repo, on_only, &k), 0);
+	assert_int_equal(k.packs.n, 4);
+	assert_int_equal(k.spent, 1012);
+	assert_int_equal(k.ndoubts, 2);
+	assert_int_equal(thaw_job_spent(&k), 1032);
+	/* Written anew it says the same. */
+	assert_int_equal(thaw_job_save(f->repo, &k), 0);
+	thaw_job_release(&k);
+	assert_int_equal(thaw_job_each(f->repo, on_only, &k), 0);
+	assert_int_equal(k.spent, 1012);
+	assert_int_equal(k.ndoubts, 2);
+	for (i = 0; i < 4; i++)
+		k.packs.v[i].state = i == 1 ? STORE_THAWING : STORE_COLD;
+	thaw_job_settle(&k, &k.packs);
+	assert_int_equal(k.spent, 1022);
+	assert_int_equal(k.ndoubts, 0);
+	/* One that was cancelled meanwhile is not made again. */
+	assert_int_equal(thaw_job_remove(f->repo, k.name), 0);
+	assert_int_equal(thaw_job_open(f->repo, &k, &fd), 0);
+	assert_int_equal(fd, -1);
+	assert_int_equal(thaw_job_note(fd, THAW_JOB_ASKS, j.packs.v[0].id, 10),
+	    0);
+	assert_int_equal(thaw_job_exists(f->repo, &k), 0);
+	thaw_job_release(&j);
+	thaw_job_release(&k);
+}
+
+/* More in doubt than can be: the oldest count as spent. */
+static void
+test_job_doubts(void **ctx)
+{
+	struct buf text = BUF_INIT(THAW_JOB_MAX);
+	struct thaw_job j, k;
+	unsigned i;
+
+	(void)ctx;
+	job_make(&j, STORE_THAW_BULK, 1);
+	assert_int_equal(thaw_job_encode(&j, &text), 0);
+	for (i = 0; i < THAW_DOUBTS + 3; i++)
+		buf_printf(&text, "asks %064x 10\n", i);
+	assert_int_equal(thaw_job_decode(text.data, text.len, &k), 0);
+	assert_int_equal(k.ndoubts, THAW_DOUBTS);
+	assert_int_equal(k.spent, 30);
+	thaw_job_settle(&k, &k.packs);
+	assert_int_equal(k.spent, 10 * (THAW_DOUBTS + 3));
+	thaw_job_release(&k);
+	buf_printf(&text, "owes %064x 10\n", 1);
+	assert_int_equal(thaw_job_decode(text.data, text.len, &k),
+	    -FIRN_ECORRUPT);
+	thaw_job_release(&j);
+	buf_release(&text);
+}
+
 static int
 on_job(void *ctx, struct thaw_job *j)
 {
@@ -710,11 +850,15 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_reader_elsewhere, setup,
 		    teardown),
 		cmocka_unit_test(test_quote),
+		cmocka_unit_test(test_price),
 		cmocka_unit_test(test_need),
 		cmocka_unit_test(test_unsure),
 		cmocka_unit_test(test_packset),
 		cmocka_unit_test(test_interval),
 		cmocka_unit_test(test_job_text),
+		cmocka_unit_test_setup_teardown(test_job_notes, setup,
+		    teardown),
+		cmocka_unit_test(test_job_doubts),
 		cmocka_unit_test_setup_teardown(test_job_files, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_lock, setup, teardown),

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a thaw says that it spent is what the store bills for what it accepted."""
+import pytest
+
+from cold import DAY, PRICES, Cold
+from firn_tool import wait_for
+
+
+@pytest.fixture
+def cold(sim):
+    sim.env["FIRN_PRICES"] = str(PRICES)
+    return Cold(sim)
+
+
+def billed(cold):
+    bill = cold.sim.meter.describe()
+    return bill["restores"] + bill["copies_asked"]
+
+
+def near(amount):
+    return pytest.approx(amount, rel=0.01)
+
+
+def spent(cold, *args):
+    return float(cold.thaw(*args)[1]["spent"])
+
+
+def job(cold):
+    """The one job of this host."""
+    jobs = cold.firn.json("thaw", "--list")
+    assert len(jobs) == 1, jobs
+    return jobs[0]
+
+
+def two_classes(cold):
+    for tier in ("GLACIER", "DEEP_ARCHIVE"):
+        cold.tier = tier
+        cold.add(tier, files=2, size=3_000_000)
+    cold.sim.meter.reset()
+
+
+def test_as_billed(cold):
+    """Of packs in two classes; once more at a faster tier; and prolonged."""
+    two_classes(cold)
+    before = spent(cold, "--tier", "bulk", "--days", "5", "latest")
+    assert before == near(billed(cold)) and float(job(cold)["spent"]) == before
+    quote, summary = cold.thaw("--tier", "standard", "--days", "5", "latest")
+    assert quote["hasten"]["packs"] == 2
+    told = quote["tiers"]["standard"]
+    more = sum(float(told[part]) for part in ("requests", "retrieval", "copies"))
+    assert float(summary["spent"]) == more and before + more == near(billed(cold))
+    # A second time nothing is asked for.
+    assert spent(cold, "--tier", "standard", "--days", "5", "latest") == 0
+
+    cold.all_ready()
+    now = cold.sim.clock.now()
+    cold.sim.ends("bucket", now + 6 * DAY, prefix="some/prefix/data/")
+    cold.sim.meter.reset()
+    more = spent(cold, "--tier", "standard", "--days", "30", "latest")
+    size = sum(cold.firn.objects.sizes("data/").values())
+    longer = size / 2**30 * 0.023 * 24 / 30
+    assert more == near(billed(cold) + longer)
+
+
+def test_refused_is_not_spent(cold):
+    """By whom it may, at a tier that is full, or asked for by another host."""
+    cold.tier = "GLACIER"
+    for name in "abc":
+        cold.add(name, files=1)
+    a, b = (cold.needed(cold.src / name).pop() for name in "ab")
+    cold.sim.meter.reset()
+    cold.sim.faults.add(kind="403", verb="RestoreObject", prefix=f"some/prefix/{a}")
+    cold.sim.faults.add(kind="no-expedited", verb="RestoreObject",
+                        prefix=f"some/prefix/{b}")
+    lines = cold.firn.json("thaw", "--yes", "--tier", "expedited", "latest", status=1)
+    assert float(lines[-1]["spent"]) == near(billed(cold))
+    cold.sim.faults.clear()
+    other = Cold(cold.firn.client())
+    paid = billed(cold)
+    assert spent(other, "--tier", "standard", "latest") == near(billed(cold) - paid)
+    assert spent(cold, "--tier", "standard", "latest") == 0
+
+
+def test_killed_and_continued(cold):
+    """One accepted, one accepted without an answer, one not: kill -9."""
+    for name in "abc":
+        cold.add(name, files=1)
+    a, b, c = (cold.needed(cold.src / name).pop() for name in "abc")
+    cold.sim.meter.reset()
+    cold.sim.faults.add(kind="lost-reply", verb="RestoreObject",
+                        prefix=f"some/prefix/{b}")
+    cold.sim.faults.add(kind="throttling", verb="RestoreObject",
+                        prefix=f"some/prefix/{c}")
+    run = cold.firn.start("thaw", "--yes", "latest")
+    wait_for(lambda: {a, c} <= cold.asked() and billed_requests(cold) == 2, "the requests")
+    run.kill()
+    run.wait()
+    paid = billed(cold)
+    assert paid <= float(job(cold)["spent"]) * 1.01
+    cold.sim.faults.clear()
+    # What is left is within what was agreed to, as what was refused is not spent.
+    cold.firn("thaw", "--continue", stdin=b"")
+    assert cold.asked() == {a, b, c} and billed_requests(cold) == 3
+    assert float(job(cold)["spent"]) == near(billed(cold))
+    assert billed(cold) > paid
+    # And a budget for all of it counts what was spent before the kill.
+    cold.all_ready()
+    cold.expire(a, b, c)
+    r = cold.firn("thaw", "--continue", "--yes", "--budget", f"{billed(cold) * 1.1:.9f}",
+                  status=1)
+    assert "budget" in r.err and billed_requests(cold) == 3
+
+
+def billed_requests(cold):
+    return sum(cold.sim.meter.describe()["restore_requests"].values())
