@@ -49,9 +49,9 @@ struct job {
 };
 
 static int
-job_ready(void *ctx, const struct entry *e)
+job_ready(void *ctx, const struct entry *e, int there)
 {
-	return restore_thaw_ready(((struct job *)ctx)->thaw, e);
+	return restore_thaw_ready(((struct job *)ctx)->thaw, e, there);
 }
 
 static void
@@ -141,13 +141,9 @@ restore(struct tool *t, const struct generation *g, const char *path,
 	struct entry root;
 	int err;
 
-	/* What lies above the sources is not the generation's to delete. */
-	conf->sources = (const char *const *)g->rec.paths;
-	conf->nsources = g->rec.npaths;
 	conf->root = genrec_root_entry(&g->rec, &root) == 1 ? &root : NULL;
 	conf->progress = job_progress;
 	conf->ctx = &j;
-	conf->stop = &tool_stop;
 	if (thaw != NULL) {
 		conf->ready = job_ready;
 		conf->cold = job_cold;
@@ -183,7 +179,10 @@ thaw_and_restore(struct tool *t, const struct generation *g, const char *path,
 {
 	int status;
 
-	status = restore_thaw_begin(thaw, g, path, conf->dry_run);
+	status = restore_thaw_begin(thaw, g, path, target, conf);
+	/* To compare, what is not thawed yet would have to be read. */
+	if (conf->dry_run)
+		conf->verify = 0;
 	if (status == 0)
 		status = restore(t, g, path, target, conf,
 		    conf->dry_run ? NULL : thaw);
@@ -259,6 +258,10 @@ run(struct tool *t, int argc, char **argv)
 	status = tool_generation(t, argv[optind], &gens, &g, &path);
 	if (status != 0)
 		return status;
+	/* What lies above the sources is not the generation's to delete. */
+	conf.sources = (const char *const *)g->rec.paths;
+	conf.nsources = g->rec.npaths;
+	conf.stop = &tool_stop;
 	status = thaws ? thaw_and_restore(t, g, path, argv[optind + 1], &conf,
 	    &thaw) : restore(t, g, path, argv[optind + 1], &conf, NULL);
 	generation_list_release(&gens);

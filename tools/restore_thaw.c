@@ -9,9 +9,41 @@
 
 #define PASS_PART	8	/* of what is left, or all, makes a pass */
 
+/* For the walk that plans. */
+static int
+plan_file(void *ctx, const struct entry *e, int there)
+{
+	struct restore_thaw *r = ctx;
+	int err;
+
+	err = there ? 0 : thaw_plan_entry(r->w.plan, r->w.tree, e);
+	/* Others are logged, and the restore fails on them. */
+	return err == -ECANCELED || err == -ENOMEM ? err : RESTORE_PAST;
+}
+
+/* Plan what a restore would write: status. */
+static int
+plan(struct restore_thaw *r, const struct generation *g, const char *path,
+    const char *target, const struct restore_conf *conf)
+{
+	struct restore_conf look = *conf;
+	struct restore_result none;
+
+	if (r->then_cache)
+		return thawing_want(&r->w, g, path);
+	look.dry_run = 1;
+	look.delete = 0;
+	look.ready = plan_file;
+	look.progress = NULL;
+	look.file = NULL;
+	look.ctx = r;
+	return tool_exit(restore_run(r->w.tree, g->rec.root, path, target,
+	    &look, &none));
+}
+
 int
 restore_thaw_begin(struct restore_thaw *r, const struct generation *g,
-    const char *path, int dry_run)
+    const char *path, const char *target, const struct restore_conf *conf)
 {
 	const char *what = *path != '\0' ? path : "/";
 	int status;
@@ -19,15 +51,15 @@ restore_thaw_begin(struct restore_thaw *r, const struct generation *g,
 	r->what = what;
 	status = thawing_begin(&r->w);
 	if (status == 0)
-		status = thawing_want(&r->w, g, path);
+		status = plan(r, g, path, target, conf);
 	if (status == 0)
 		status = thawing_quote(&r->w);
-	if (status == 0 && r->then_cache && !dry_run)
+	if (status == 0 && r->then_cache && !conf->dry_run)
 		status = thaw_cache_check(&r->w);
 	if (status != 0)
 		return status;
 	thawing_show(&r->w, what);
-	if (dry_run || !thawing_asks(&r->w))
+	if (conf->dry_run || !thawing_asks(&r->w))
 		return 0;
 	status = thawing_agree(&r->w);
 	return status != 0 ? status : thawing_ask(&r->w, what);
@@ -158,7 +190,7 @@ leave(struct restore_thaw *r, const struct entry *e, struct file_look *l,
 }
 
 int
-restore_thaw_ready(struct restore_thaw *r, const struct entry *e)
+restore_thaw_ready(struct restore_thaw *r, const struct entry *e, int there)
 {
 	struct file_look l = { .plan = r->w.plan };
 	struct block_visit v = { .block = look_block, .ctx = &l,
@@ -168,6 +200,8 @@ restore_thaw_ready(struct restore_thaw *r, const struct entry *e)
 	was_cold = r->again && fileset_has(&r->cold, file_key(e));
 	if (r->again && !was_cold && !fileset_has(&r->left, file_key(e)))
 		return RESTORE_PAST;
+	if (there && !was_cold)
+		return RESTORE_NOW;
 	err = block_walk_file(r->w.rd, e, &v);
 	if (err == -ECANCELED || err == -ENOMEM)
 		return err;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A restore of what is archived: first what can be read, and the rest in
- * passes, as it arrives.  A pass deals with the files that were passed over
+ * passes, as it arrives.  What is in the target already needs no thaw, but to
+ * fill the disk cache.  A pass deals with the files that were passed over
  * before it, and what they alone need is kept from ending meanwhile.  What was
  * to come from the disk cache and is gone from there when it comes to be read
  * is thawed then, after the same questions.
@@ -31,11 +32,13 @@ struct restore_thaw {
 	int err;		/* of on_cold */
 };
 
-/* Plan, quote, ask the person and the store: status. */
+/* Plan, quote, ask the person and the store: status.  What lies in the target
+ * as it should, by conf, is not planned. */
 int restore_thaw_begin(struct restore_thaw *r, const struct generation *g,
-    const char *path, int dry_run);
+    const char *path, const char *target, const struct restore_conf *conf);
 /* For restore_conf.ready. */
-int restore_thaw_ready(struct restore_thaw *r, const struct entry *e);
+int restore_thaw_ready(struct restore_thaw *r, const struct entry *e,
+    int there);
 /* For restore_conf.cold. */
 void restore_thaw_cold(struct restore_thaw *r, const struct entry *e);
 /* After the first pass: wait and go on until nothing is left; adds to *sum:

@@ -220,13 +220,13 @@ name_ok(const struct entry *e)
 
 /* Is it to be restored in this run? */
 static int
-is_now(struct restore *r, const struct entry *e)
+is_now(struct restore *r, const struct rdir *d, const struct entry *e)
 {
 	int ret;
 
 	if (r->conf->ready == NULL || !S_ISREG(e->mode))
 		return 1;
-	ret = r->conf->ready(r->conf->ctx, e);
+	ret = r->conf->ready(r->conf->ctx, e, restore_file_there(r, d, e));
 	pthread_mutex_lock(&r->lock);
 	if (ret == RESTORE_LATER)
 		r->result->left++;
@@ -249,7 +249,7 @@ one_entry(struct restore *r, struct rdir *d, const struct entry *e)
 		restore_failed(r);
 	} else if (S_ISDIR(e->mode)) {
 		rdir_enter(r, e);
-	} else if (is_now(r, e)) {
+	} else if (is_now(r, d, e)) {
 		restore_job_submit(r, d, e);
 	}
 }

@@ -38,12 +38,14 @@ struct restore_conf {
 	int verify;		/* read each file back and compare */
 	unsigned threads;	/* files written at once; 0: 4 */
 	/*
-	 * Asked of each regular file: RESTORE_NOW; RESTORE_LATER, it is left
-	 * out and counted in `left`; RESTORE_PAST, it was dealt with in a run
-	 * before this one; or -errno, logged, which ends the run.  NULL:
-	 * all are restored now.  By the one thread that walks.
+	 * Asked of each regular file, in the order of the generation:
+	 * RESTORE_NOW; RESTORE_LATER, it is left out and counted in `left`;
+	 * RESTORE_PAST, it was dealt with in a run before this one; or
+	 * -errno, logged, which ends the run.  `there`: what stands there
+	 * would be left, and not be read, so its contents are not needed.
+	 * NULL: all are restored now.  By the one thread that walks.
 	 */
-	int (*ready)(void *ctx, const struct entry *e);
+	int (*ready)(void *ctx, const struct entry *e, int there);
 	/* A file that failed for being archived; one at a time.  Or NULL. */
 	void (*cold)(void *ctx, const struct entry *e);
 	/* Progress and reports, from any thread, may be NULL.  Paths are

@@ -20,27 +20,23 @@
 #define TEMP_TRIES 100
 
 static int
-same_target(struct restore_job *j)
+same_target(int dirfd, const char *name, const struct entry *e)
 {
-	const struct entry *e = &j->item->e;
 	char have[4096];
 	ssize_t n;
 
-	n = readlinkat(j->dir->fd, j->item->name, have, sizeof(have));
+	n = readlinkat(dirfd, name, have, sizeof(have));
 	if (n < 0)
 		return 0;
 	return (size_t)n == e->targetlen && memcmp(have, e->target,
 	    e->targetlen) == 0;
 }
 
-/* 1 when the name holds what the entry says, as far as a stat tells; and
- * with verify, as far as reading it does. */
+/* 1 when the name holds what the entry says, as far as a stat tells. */
 static int
-is_same(struct restore_job *j, const struct stat *st, const char *path)
+looks_same(int dirfd, const char *name, const struct entry *e,
+    const struct stat *st)
 {
-	const struct entry *e = &j->item->e;
-	int ret;
-
 	if ((st->st_mode & S_IFMT) != (e->mode & S_IFMT))
 		return 0;
 	/* Other names of it, which the generation knows nothing of or as
@@ -49,27 +45,54 @@ is_same(struct restore_job *j, const struct stat *st, const char *path)
 		return 0;
 	switch (e->mode & S_IFMT) {
 	case S_IFLNK:
-		return same_target(j);
+		return same_target(dirfd, name, e);
 	case S_IFBLK:
 	case S_IFCHR:
 		return st->st_rdev == makedev(e->rdev_major, e->rdev_minor);
 	case S_IFREG:
-		break;
+		return (uint64_t)st->st_size == e->size &&
+		    st->st_mtim.tv_sec == e->mtime.tv_sec &&
+		    st->st_mtim.tv_nsec == e->mtime.tv_nsec;
 	default:
 		return 1;
 	}
-	if ((uint64_t)st->st_size != e->size ||
-	    st->st_mtim.tv_sec != e->mtime.tv_sec ||
-	    st->st_mtim.tv_nsec != e->mtime.tv_nsec)
+}
+
+/* The same, and with verify, as far as reading it does. */
+static int
+is_same(struct restore_job *j, const struct stat *st, const char *path)
+{
+	const struct restore_conf *conf = j->r->conf;
+	const struct entry *e = &j->item->e;
+	int ret;
+
+	if (!looks_same(j->dir->fd, j->item->name, e, st))
 		return 0;
-	if (!j->r->conf->verify ||
-	    j->r->conf->overwrite != RESTORE_IF_CHANGED)
+	if (!S_ISREG(e->mode) || !conf->verify ||
+	    conf->overwrite != RESTORE_IF_CHANGED)
 		return 1;
 	ret = restore_compare(j, j->item->name, path);
 	if (ret == 0)
 		log_warn(0, "'%s' has the right size and time but other "
 		    "contents, restoring it", path);
 	return ret;
+}
+
+int
+restore_file_there(struct restore *r, const struct rdir *d,
+    const struct entry *e)
+{
+	char name[TREE_NAME_MAX + 1];
+	struct stat st;
+
+	if (d->fd < 0 || r->conf->overwrite == RESTORE_ALWAYS ||
+	    (r->conf->overwrite == RESTORE_IF_CHANGED && r->conf->verify))
+		return 0;
+	snprintf(name, sizeof(name), "%.*s", (int)e->namelen, e->name);
+	if (fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
+	return r->conf->overwrite == RESTORE_NEVER ||
+	    looks_same(d->fd, name, e, &st);
 }
 
 /* Make the temporary; its name in temp. */

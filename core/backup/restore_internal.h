@@ -173,6 +173,9 @@ enum outcome {
 	OUTCOME_COPY = 3	/* no link can be made; only within
 				   restore_link.c */
 };
+/* 1 when what stands at the name would be left, and not be read. */
+int restore_file_there(struct restore *r, const struct rdir *d,
+    const struct entry *e);
 /* Put the file itself there.  enum outcome, or -errno, logged. */
 int restore_file_place(struct restore_job *j, const char *path);
 void restore_file_outcome(struct restore_job *j, const char *path, int outcome,

@@ -79,6 +79,39 @@ def test_killed_and_again(cold, work):
     assert spent_once(cold)
 
 
+def test_killed_late(cold, work):
+    """What is restored already is not thawed again when its copy has ended; what
+    was changed since is."""
+    for name in "abc":
+        cold.add(name, files=2)
+    packs = {name: cold.needed(cold.src / name).pop() for name in "abc"}
+    out = work / "out"
+    args = ["restore", "--thaw", "--yes", "--poll", "1", "--no-cache",
+            f"latest:{cold.src}", out]
+    job = cold.firn.start(*args)
+    wait_for(lambda: len(cold.asked()) == 3, "the requests")
+    cold.ready(packs["a"], packs["b"])
+    wait_for(lambda: (out / "a" / "file1").exists() and (out / "b" / "file1").exists(),
+             "the first files")
+    job.kill()
+    job.wait()
+    cold.expire(packs["a"], packs["b"])
+    (out / "b" / "file0").write_bytes(b"not what it was")
+    quote = cold.firn.json(*args, "--dry-run")[0]
+    assert quote["cold"]["packs"] == 1 and quote["needed"]["packs"] == 2
+    job = cold.firn.start(*args)
+    wait_for(lambda: sum(cold.restores()[packs["b"]].values()) == 2, "the request")
+    cold.ready(packs["b"], packs["c"])
+    assert job.wait() == 0, job.communicate()
+    assert_same(cold.src, out)
+    assert sum(cold.restores()[packs["a"]].values()) == 1
+    # With all of it there nothing is asked for, but to compare it.
+    cold.expire(*packs.values())
+    cold.firn(*args)
+    quote = cold.firn.json(*args, "--verify", "--dry-run")[0]
+    assert quote["cold"]["packs"] == 3
+
+
 def test_then_cache(cold, work):
     """What was restored is in the disk cache, and needs no thaw again."""
     cold.add("a", files=4, size=700_000)
