@@ -156,7 +156,9 @@ restore(struct tool *t, const struct generation *g, const char *path,
 	if (err == 0)
 		err = tree_new(rd, 16u << 20, &tree);
 	if (err == 0)
-		err = restore_run(tree, g->rec.root, path, target, conf, &r);
+		err = thaw != NULL ? restore_thaw_pass(thaw, tree, g, path,
+		    target, conf, &r) : restore_run(tree, g->rec.root, path,
+		    target, conf, &r);
 	if (err == 0 && thaw != NULL)
 		status = restore_thaw_rest(thaw, tree, g, path, target, conf,
 		    &r);

@@ -16,6 +16,7 @@ plan_file(void *ctx, const struct entry *e, int there)
 	struct restore_thaw *r = ctx;
 	int err;
 
+	thaw_plan_at(r->w.plan, ++r->at);
 	err = there ? 0 : thaw_plan_entry(r->w.plan, r->w.tree, e);
 	/* Others are logged, and the restore fails on them. */
 	return err == -ECANCELED || err == -ENOMEM ? err : RESTORE_PAST;
@@ -29,8 +30,10 @@ plan(struct restore_thaw *r, const struct generation *g, const char *path,
 	struct restore_conf look = *conf;
 	struct restore_result none;
 
-	if (r->then_cache)
+	if (r->then_cache) {
+		thaw_plan_at(r->w.plan, UINT32_MAX);	/* to the end */
 		return thawing_want(&r->w, g, path);
+	}
 	look.dry_run = 1;
 	look.delete = 0;
 	look.ready = plan_file;
@@ -49,6 +52,7 @@ restore_thaw_begin(struct restore_thaw *r, const struct generation *g,
 	int status;
 
 	r->what = what;
+	restore_keep_init(r);
 	status = thawing_begin(&r->w);
 	if (status == 0)
 		status = plan(r, g, path, target, conf);
@@ -137,7 +141,7 @@ fileset_has(const struct fileset *s, uint64_t key)
 /* --- one file ----------------------------------------------------------- */
 
 struct file_look {
-	struct thaw_plan *plan;
+	struct restore_thaw *r;
 	int keep;
 	int blocked;		/* a block of it cannot be read yet */
 	int unplanned;		/* nor is it in the plan */
@@ -147,9 +151,12 @@ static int
 look_block(void *ctx, const uint8_t id[BLOCK_ID_SIZE], uint64_t len)
 {
 	struct file_look *l = ctx;
-	int ret = thaw_plan_where(l->plan, id, l->keep);
+	int ret;
 
 	(void)len;
+	pthread_mutex_lock(&l->r->keep.lock);
+	ret = thaw_plan_where(l->r->w.plan, id, l->keep);
+	pthread_mutex_unlock(&l->r->keep.lock);
 	if (ret < 0)
 		return ret;
 	l->blocked |= !(ret & THAW_BLOCK_READY);
@@ -161,9 +168,13 @@ static int
 want_block(void *ctx, const uint8_t id[BLOCK_ID_SIZE], uint64_t len)
 {
 	const struct file_look *l = ctx;
+	int err;
 
 	(void)len;
-	return thaw_plan_more(l->plan, id);
+	pthread_mutex_lock(&l->r->keep.lock);
+	err = thaw_plan_more(l->r->w.plan, id);
+	pthread_mutex_unlock(&l->r->keep.lock);
+	return err;
 }
 
 /* It is left for another pass: what it needs is kept, and asked for where
@@ -192,11 +203,14 @@ leave(struct restore_thaw *r, const struct entry *e, struct file_look *l,
 int
 restore_thaw_ready(struct restore_thaw *r, const struct entry *e, int there)
 {
-	struct file_look l = { .plan = r->w.plan };
+	struct file_look l = { .r = r };
 	struct block_visit v = { .block = look_block, .ctx = &l,
 	    .stop = &tool_stop };
 	int err, was_cold;
 
+	pthread_mutex_lock(&r->keep.lock);
+	thaw_plan_at(r->w.plan, ++r->at);
+	pthread_mutex_unlock(&r->keep.lock);
 	was_cold = r->again && fileset_has(&r->cold, file_key(e));
 	if (r->again && !was_cold && !fileset_has(&r->left, file_key(e)))
 		return RESTORE_PAST;
@@ -285,6 +299,20 @@ prepare(struct restore_thaw *r, const struct restore_result *pass)
 }
 
 int
+restore_thaw_pass(struct restore_thaw *r, struct tree *tree,
+    const struct generation *g, const char *path, const char *target,
+    const struct restore_conf *conf, struct restore_result *pass)
+{
+	int err;
+
+	r->at = 0;
+	restore_keep_begin(r);
+	err = restore_run(tree, g->rec.root, path, target, conf, pass);
+	restore_keep_end(r);
+	return err;
+}
+
+int
 restore_thaw_rest(struct restore_thaw *r, struct tree *tree,
     const struct generation *g, const char *path, const char *target,
     const struct restore_conf *conf, struct restore_result *sum)
@@ -301,8 +329,7 @@ restore_thaw_rest(struct restore_thaw *r, struct tree *tree,
 		fileset_turn(&r->left, &r->now_left);
 		fileset_turn(&r->cold, &r->now_cold);
 		progress_clear(r->w.progress);
-		err = restore_run(tree, g->rec.root, path, target, conf,
-		    &pass);
+		err = restore_thaw_pass(r, tree, g, path, target, conf, &pass);
 		if (err != 0)
 			return tool_exit(err);
 		add(sum, &pass);
@@ -319,6 +346,7 @@ void
 restore_thaw_end(struct restore_thaw *r)
 {
 	thawing_end(&r->w);
+	restore_keep_release(r);
 	free(r->left.v);
 	free(r->cold.v);
 	free(r->now_left.v);

@@ -265,7 +265,7 @@ on_sent(void *ctx, uint64_t done, uint64_t of)
 {
 	struct thawing *w = ctx;
 
-	if (progress_due(w->progress))
+	if (!w->aside && progress_due(w->progress))
 		progress_draw(w->progress, "asked for %llu of %llu packs",
 		    (unsigned long long)done, (unsigned long long)of);
 }
@@ -308,7 +308,8 @@ send_once(struct thawing *w, struct thaw_sent *sent)
 	int err;
 
 	err = thaw_send(w->t->repo, w->set, &conf, sent);
-	progress_clear(w->progress);
+	if (!w->aside)
+		progress_clear(w->progress);
 	reckon(w);
 	if (!sent->cancelled && thaw_job_exists(w->t->repo, &w->job))
 		thaw_job_save(w->t->repo, &w->job);
@@ -324,15 +325,13 @@ send_once(struct thawing *w, struct thaw_sent *sent)
 	return err;
 }
 
-/* Expedited retrievals are refused for now: the rest at the next tier, if the
- * budget allows it. */
-static int
-fall_back(struct thawing *w, struct thaw_sent *sent)
+/* Expedited retrievals are refused for now: the rest at the next tier. */
+static void
+slower(struct thawing *w)
 {
 	char sum[PRICE_TEXT];
-	int status;
 
-	w->wish.tier = STORE_THAW_STANDARD;
+	w->wish.tier = w->job.wish.tier = STORE_THAW_STANDARD;
 	reckon(w);
 	price_text(w->quote.tier[w->wish.tier].sum, sum);
 	log_warn(0, "S3 has no capacity for expedited retrievals now; asking "
@@ -340,10 +339,18 @@ fall_back(struct thawing *w, struct thaw_sent *sent)
 	    w->quote.priced ? sum : "price unknown",
 	    w->quote.priced ? " " : "",
 	    w->quote.priced ? w->t->price->currency : "");
+}
+
+/* If the budget allows it. */
+static int
+fall_back(struct thawing *w, struct thaw_sent *sent)
+{
+	int status;
+
+	slower(w);
 	status = budget_check(w, w->quote.tier[w->wish.tier].sum);
 	if (status != 0)
 		return status;
-	w->job.wish.tier = w->wish.tier;
 	thaw_job_save(w->t->repo, &w->job);
 	return tool_exit(send_once(w, sent));
 }
@@ -455,11 +462,19 @@ refuse(struct thawing *w)
 		cold += p->state == STORE_COLD;
 		thawing += p->state == STORE_THAWING;
 	}
-	if (cold == 0 || thawing > 0)
+	if (cold == 0 || thawing > 0 || w->aside)
 		return 0;
 	log_err(0, "%llu packs are archived again; run the same command again "
 	    "for those", (unsigned long long)cold);
 	return EXIT_FAILED;
+}
+
+unsigned
+thawing_interval(struct thawing *w)
+{
+	if (w->begun == 0)
+		w->begun = monotonic();
+	return thaw_interval(w->poll, monotonic() - w->begun);
 }
 
 /* An error that the next try may not meet; it was logged. */
@@ -477,7 +492,7 @@ keep(struct thawing *w)
 {
 	const struct thaw_quote_tier *q;
 	struct thaw_wish wish = w->wish;
-	unsigned twice = 2 * thaw_interval(w->poll, monotonic() - w->begun);
+	unsigned twice = 2 * thawing_interval(w);
 	struct thaw_sent sent;
 	int err, status = 0;
 
@@ -489,7 +504,7 @@ keep(struct thawing *w)
 		if (may_spend(w, q->sum - q->gets)) {
 			err = send_once(w, &sent);
 			if (err == 0 && sent.no_capacity)
-				status = fall_back(w, &sent);
+				slower(w);	/* in the next round */
 			else if (!passes(err))
 				status = tool_exit(err);
 			wish.tier = w->wish.tier;
@@ -502,23 +517,24 @@ keep(struct thawing *w)
 }
 
 int
-thawing_round(struct thawing *w)
+thawing_look(struct thawing *w)
 {
-	int err, status;
+	int err = thaw_look(w->t->repo, w->set, 0);
 
-	if (w->begun == 0)
-		w->begun = monotonic();
-	status = thawing_sleep(w, thaw_interval(w->poll, monotonic() -
-	    w->begun));
-	if (status != 0)
-		return status;
-	err = thaw_look(w->t->repo, w->set, 0);
 	if (err == 0)
 		return keep(w);
 	if (!passes(err))
 		return tool_exit(err);
 	log_warn(err, "cannot look how far the thaws are; trying again");
 	return 0;
+}
+
+int
+thawing_round(struct thawing *w)
+{
+	int status = thawing_sleep(w, thawing_interval(w));
+
+	return status != 0 ? status : thawing_look(w);
 }
 
 void

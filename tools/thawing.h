@@ -39,6 +39,8 @@ struct thawing {
 	int looked;			/* the states are known */
 	time_t begun;			/* monotonic: following */
 	int warned;
+	int aside;			/* beside other work: nothing is drawn,
+					   and nothing waited for */
 	struct progress *progress;
 };
 #define THAWING_INIT(tool) { .t = (tool), .budget = UINT64_MAX, \
@@ -86,6 +88,10 @@ void thawing_left(const struct thawing *w, struct thaw_count *left,
  * wait for from ending, and ask again for what ended; status.  A look that
  * fails for other reasons than a missing permission is no end. */
 int thawing_round(struct thawing *w);
+/* The same without waiting: status. */
+int thawing_look(struct thawing *w);
+/* Seconds until the next. */
+unsigned thawing_interval(struct thawing *w);
 /* The job is done: forget it. */
 void thawing_done(struct thawing *w);
 

@@ -39,6 +39,7 @@ struct pack_info {
 	 * enum store_thaw_tier, STORE_THAW_TIERS unknown; and its days. */
 	uint8_t tier;
 	uint16_t days;
+	uint32_t last;			/* that needs it, see thaw_plan_at() */
 };
 
 struct packset {

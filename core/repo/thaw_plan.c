@@ -26,6 +26,7 @@ struct thaw_plan {
 	size_t nchoices, cap;
 	uint32_t *slot;			/* number + 1 by packs; 2 * cap */
 	struct thaw_plan_totals totals;
+	uint32_t at;			/* the file in hand */
 };
 
 int
@@ -68,6 +69,19 @@ void
 thaw_plan_totals(const struct thaw_plan *p, struct thaw_plan_totals *out)
 {
 	*out = p->totals;
+}
+
+void
+thaw_plan_at(struct thaw_plan *p, uint32_t file)
+{
+	p->at = file;
+}
+
+static void
+note_last(const struct thaw_plan *p, struct pack_info *info)
+{
+	if (info->last < p->at)
+		info->last = p->at;
 }
 
 /* The slot of these packs, or the empty one where they would go. */
@@ -184,6 +198,7 @@ thaw_plan_block(struct thaw_plan *p, const uint8_t id[BLOCK_ID_SIZE],
 		if (packset_add(&p->packs, at[i].pack, at[i].pack_size,
 		    &number) < 0)
 			return -ENOMEM;
+		note_last(p, &p->packs.v[number]);
 		number_insert(pack, (uint32_t)number);
 	}
 	if (pack[1] != NO_PACK)
@@ -207,6 +222,8 @@ thaw_plan_where(struct thaw_plan *p, const uint8_t id[BLOCK_ID_SIZE],
 	for (i = 0; i < n; i++) {
 		info = packset_find(&p->packs, at[i].pack);
 		known |= info != NULL;
+		if (info != NULL)
+			note_last(p, info);
 		if (info != NULL && (pack_is_readable(info) ||
 		    !(info->flags & PACK_SEEN)))
 			ret = THAW_BLOCK_READY;
@@ -346,6 +363,7 @@ thaw_plan_more(struct thaw_plan *p, const uint8_t id[BLOCK_ID_SIZE])
 		if (packset_add(&p->packs, at[i].pack, at[i].pack_size,
 		    &number) < 0)
 			return -ENOMEM;
+		note_last(p, &p->packs.v[number]);
 		if (i == 0 || rank(&p->packs.v[number]) <
 		    rank(&p->packs.v[best]))
 			best = number;

@@ -41,6 +41,13 @@ int thaw_plan_entry(struct thaw_plan *p, struct tree *t,
 int thaw_plan_block(struct thaw_plan *p, const uint8_t id[BLOCK_ID_SIZE],
     uint64_t len);
 
+/*
+ * Files are numbered by whoever plans them: what is added or looked up from now
+ * on is of this one.  The highest is kept as `last` of all packs that have a
+ * block of it, so it is known when one is needed no more.
+ */
+void thaw_plan_at(struct thaw_plan *p, uint32_t file);
+
 /* What a plan knows of where a block lies, by the last look. */
 enum thaw_block {
 	THAW_BLOCK_READY	= 1u << 0,	/* in a pack that can be read,

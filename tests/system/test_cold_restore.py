@@ -227,3 +227,26 @@ def test_overwrite_never(cold, work):
     r = cold.firn("restore", "--thaw", "--yes", "--overwrite", "never", "latest",
                   work / "out", status=2)
     assert "several passes" in r.err and cold.asked() == set()
+
+
+def test_kept_while_it_is_read(cold, work):
+    """A copy that would end before its turn comes is prolonged, in the very pass."""
+    for name in "ab":
+        cold.add(name, files=1)
+    a, b = (cold.needed(cold.src / name).pop() for name in "ab")
+    cold.thaw("--days", "5", "latest")
+    cold.ready(a, b)
+    cold.sim.faults.add(kind="503-slowdown", verb="GetObject", prefix="some/prefix/data/")
+    args = ["restore", "--thaw", "--days", "1", "--poll", "1", f"latest:{cold.src}"]
+    jobs = [cold.firn.start(*args, work / "out", "--yes"),
+            cold.firn.client().start(*args, work / "none")]
+    wait_for(lambda: cold.sim.stats.faults["503-slowdown"] > 2, "reads that get nowhere")
+    cold.sim.ends("bucket", cold.sim.clock.now() + 1800, keys=[f"some/prefix/{a}"])
+    wait_for(lambda: cold.restores()[a].get("200"), "the request")
+    # Nothing is paid for that nobody agreed to, nor what does not end soon.
+    cold.sim.faults.clear()
+    for job in jobs:
+        assert job.wait() == 0, job.communicate()
+    assert_same(cold.src, work / "out")
+    assert_same(cold.src, work / "none")
+    assert cold.restores() == {a: {"202": 1, "200": 1}, b: {"202": 1}}
