@@ -98,6 +98,17 @@ set_tree(struct rdir *d, const uint8_t *id)
 	memcpy(d->id, id, sizeof(d->id));
 }
 
+/* Without root, we need leave to write in what is there; its mode comes last. */
+static void
+make_writable(const struct restore *r, const struct rdir *d)
+{
+	struct stat st;
+
+	if (geteuid() != 0 && r->conf->overwrite != RESTORE_NEVER &&
+	    fstat(d->fd, &st) == 0 && (st.st_mode & 0700) != 0700)
+		fchmod(d->fd, (st.st_mode & 07777) | 0700);
+}
+
 int
 rdir_top(struct restore *r, const char *target, int fd, int existed,
     int bare, const struct entry *e, const uint8_t *id)
@@ -124,6 +135,10 @@ rdir_top(struct restore *r, const char *target, int fd, int existed,
 		rdir_free(d);
 	else if (fd >= 0)
 		count_open(r, 1);
+	/* One that is not to get a mode would keep this one. */
+	if (err == 0 && fd >= 0 && existed && e != NULL && !bare &&
+	    !r->conf->dry_run)
+		make_writable(r, d);
 	return err;
 }
 
@@ -175,7 +190,6 @@ static int
 open_existing(struct restore *r, struct rdir *parent, struct rdir *d)
 {
 	const char *name = d->item->name;
-	struct stat st;
 	int err;
 
 	d->existed = 1;
@@ -193,10 +207,7 @@ open_existing(struct restore *r, struct rdir *parent, struct rdir *d)
 		d->fd = openat(parent->fd, name, DIR_FLAGS);
 	if (d->fd < 0)
 		return -errno;
-	/* Without root, we need leave to write; its mode comes last. */
-	if (geteuid() != 0 && r->conf->overwrite != RESTORE_NEVER &&
-	    fstat(d->fd, &st) == 0 && (st.st_mode & 0700) != 0700)
-		fchmod(d->fd, (st.st_mode & 07777) | 0700);
+	make_writable(r, d);
 	return 0;
 }
 

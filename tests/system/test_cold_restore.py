@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`firn restore --thaw`: what can be read first, the rest as it arrives."""
 import os
+import shutil
 import signal
 
 import pytest
@@ -250,3 +251,42 @@ def test_kept_while_it_is_read(cold, work):
     assert_same(cold.src, work / "out")
     assert_same(cold.src, work / "none")
     assert cold.restores() == {a: {"202": 1, "200": 1}, b: {"202": 1}}
+
+
+@pytest.fixture
+def nobody(cold, work, root):
+    """How a command is run by nobody, who may write in work/theirs."""
+    theirs = work / "theirs"
+    theirs.mkdir()
+    shutil.chown(theirs, "nobody", "nogroup")
+    cold.firn.env.update(FIRN_CACHE_DIR=str(theirs / "cache"), HOME=str(theirs))
+    cold.firn.password.chmod(0o644)
+    for path in [work, *list(work.parents)[:-1]]:
+        path.chmod(path.stat().st_mode | 0o011)
+    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
+def test_into_what_may_not_be_written(cold, work, nobody):
+    """Files that come later go into directories that have their modes already."""
+    for name in "ab":
+        cold.add(name, files=1)
+    (cold.src / "both").mkdir()
+    for name in "ab":
+        shutil.copy(cold.src / name / "file0", cold.src / "both" / name)
+        shutil.copy(cold.src / name / "file0", cold.src / f"top-{name}")
+    cold.src.chmod(0o555)
+    (cold.src / "both").chmod(0o500)
+    cold.backup()
+    out = work / "theirs" / "out"
+    shutil.rmtree(work / "theirs" / "cache")
+    job = cold.firn.start("restore", "--thaw", "--yes", "--poll", "1", f"latest:{cold.src}",
+                          out, prefix=nobody)
+    wait_for(lambda: len(cold.asked()) == 2 or job.poll() is not None, "the requests")
+    for name in "ab":
+        assert job.poll() is None, job.communicate()
+        cold.ready(*cold.needed(cold.src / name))
+        wait_for(lambda: (out / "both" / name).exists() or job.poll() is not None,
+                 f"files of {name}")
+    assert job.wait() == 0, job.communicate()
+    assert_same(cold.src, out, "--no-owner", "--no-group")
+    assert (out.stat().st_mode & 0o777, (out / "both").stat().st_mode & 0o777) == (0o555, 0o500)
