@@ -36,6 +36,22 @@ static struct {
 } logger = { .lock = PTHREAD_MUTEX_INITIALIZER, .program = "firnfs",
     .level = LOG_LEVEL_INFO };
 
+static __thread struct log_kept *kept;	/* the innermost */
+
+void
+log_keep(struct log_kept *k)
+{
+	k->outer = kept;
+	k->text[0] = '\0';
+	kept = k;
+}
+
+void
+log_keep_end(struct log_kept *k)
+{
+	kept = k->outer;
+}
+
 void
 log_init(const char *program, enum log_level level)
 {
@@ -139,7 +155,11 @@ message(enum log_level level, int err, const char *fmt, va_list ap)
 	if (err)
 		len += (size_t)snprintf(line + len, sizeof(line) - len, ": %s",
 		    err_text(err));
-	deliver(level, prefix, line, len);
+	if (level != LOG_LEVEL_ERR || kept == NULL)
+		deliver(level, prefix, line, len);
+	else if (kept->text[0] == '\0')
+		snprintf(kept->text, sizeof(kept->text), "%s", line +
+		    strlen(prefix));
 }
 
 int

@@ -30,6 +30,19 @@ void log_set_hook(void (*hook)(void *ctx, enum log_level, const char *line),
     void *ctx);
 
 /*
+ * Errors of this thread are not written from log_keep() to log_keep_end(), and
+ * the first of them is kept: for who goes on without what failed, and says so,
+ * and why, in one line.  May be nested.
+ */
+#define LOG_KEPT	2048
+struct log_kept {
+	struct log_kept *outer;
+	char text[LOG_KEPT];	/* without prefix and newline; "": none */
+};
+void log_keep(struct log_kept *k);
+void log_keep_end(struct log_kept *k);
+
+/*
  * Log "TEXT: reason" at error level and return err, which is 0 or -errno
  * (0 leaves out the reason).  `return log_err(err, "cannot open '%s'", path);`
  */

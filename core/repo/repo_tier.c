@@ -103,6 +103,7 @@ static int
 setting_find(struct repo *r, struct tier *out, struct timespec *last)
 {
 	struct latest *l = calloc(1, sizeof(*l));
+	struct log_kept why;
 	size_t i, tries;
 	int err;
 
@@ -113,13 +114,17 @@ setting_find(struct repo *r, struct tier *out, struct timespec *last)
 	for (i = 1; err == 0 && i <= tries; i++) {
 		const char *name = l->name[(l->n - i) % LATEST];
 
+		log_keep(&why);
 		err = setting_load(r, name, out);
+		log_keep_end(&why);
 		if (err == 0) {
 			err = 1;
 			break;
 		}
 		if (is_passed_over(err, name))
 			err = 0;
+		else if (why.text[0] != '\0')
+			log_plain(err, "%s", why.text);
 	}
 	*last = l->time;
 	free(l);
@@ -216,20 +221,25 @@ int
 repo_tier_use(struct repo *r)
 {
 	struct repo_tier t;
+	struct log_kept why;
 	int err;
 
 	if (r->tier_given || store_local_path(r->store) != NULL)
 		return 0;
+	log_keep(&why);
 	err = repo_tier_get(r, &t);
+	log_keep_end(&why);
 	if (err == -ECANCELED || err == -ENOMEM)
-		return err;
+		return why.text[0] != '\0' ? log_plain(err, "%s", why.text) :
+		    err;
 	if (err != 0) {
 		memcpy(t.class_name, r->config.data_class,
 		    sizeof(t.class_name));
 		log_warn(0, "cannot find out the repository's tier, so new "
 		    "contents go to %s; let the key list and get '%s', or give "
-		    "--tier", t.class_name[0] != '\0' ? t.class_name :
-		    "STANDARD", TIER_PREFIX);
+		    "--tier: %s", t.class_name[0] != '\0' ? t.class_name :
+		    "STANDARD", TIER_PREFIX, why.text[0] != '\0' ? why.text :
+		    err_text(err));
 	}
 	return t.class_name[0] != '\0' ?
 	    store_set_tier(r->store, t.class_name) : 0;

@@ -126,7 +126,19 @@ def test_damaged_setting_is_passed_over(bucket, work):
     bucket.objects.put(last, bytes(data))
     answer = bucket("tier", "--json")
     assert json.loads(answer.out)["default"]["class"] == "GLACIER_IR"
-    assert "is damaged" in answer.err
+    assert "is damaged" in answer.err and len(answer.err.splitlines()) == 1
+
+
+def test_setting_that_may_not_be_read(bucket, work):
+    """A backup says it in one line, with the cause, and goes to the class of init."""
+    init(bucket, "--tier", "STANDARD_IA")
+    bucket("tier", "set", "GLACIER")
+    bucket.sim.faults.add(kind="403", verb="GetObject", prefix=f"{PREFIX}/tier/")
+    lines = bucket("backup", make_files(work / "src")).err.splitlines()
+    said = [line for line in lines if "tier" in line]
+    assert len(said) == 1 and "warning" in said[0] and "STANDARD_IA" in said[0], lines
+    assert "AccessDenied" in said[0] or "denied" in said[0]
+    assert set(classes(bucket, "data/").values()) == {"STANDARD_IA"}
 
 
 def test_setting_that_cannot_be_read_is_passed_over(bucket, work):

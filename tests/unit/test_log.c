@@ -114,6 +114,32 @@ test_log_long(void **state)
 	}
 }
 
+/* Errors that somebody else has to say. */
+static void
+test_log_keep(void **state)
+{
+	struct log_kept outer, inner;
+
+	(void)state;
+	log_init("prog", LOG_LEVEL_INFO);
+	capture_begin();
+	log_keep(&outer);
+	assert_string_equal(outer.text, "");
+	log_keep(&inner);
+	log_err(-ENOENT, "one\n");
+	log_err(0, "two");
+	log_warn(0, "three");
+	log_keep_end(&inner);
+	log_plain(0, "four: %s", inner.text);
+	log_keep_end(&outer);
+	log_plain(0, "five");
+	assert_string_equal(capture_end(),
+	    "prog: warning: three\nprog: error: five\n");
+	assert_string_equal(inner.text, "one\\n: no such file or directory");
+	assert_string_equal(outer.text,
+	    "four: one\\n: no such file or directory");
+}
+
 static void
 keep_line(void *ctx, enum log_level level, const char *line)
 {
@@ -152,6 +178,7 @@ main(void)
 		cmocka_unit_test(test_log_lines),
 		cmocka_unit_test(test_log_hostile),
 		cmocka_unit_test(test_log_long),
+		cmocka_unit_test(test_log_keep),
 		cmocka_unit_test(test_log_hook),
 	};
 
