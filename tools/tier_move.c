@@ -22,7 +22,12 @@
 
 struct item {
 	char name[96];		/* data/xx/ and 64 digits */
-	uint64_t size;
+	int cold;		/* archived, by its class */
+};
+
+/* Packs, and what it costs to move them, nano. */
+struct part {
+	uint64_t packs, bytes, retrieval, early;
 };
 
 struct move {
@@ -31,10 +36,8 @@ struct move {
 	time_t now;
 	struct item *item;
 	size_t n, cap;
-	/* What it costs, nano. */
-	uint64_t requests, retrieval, early;
-	uint64_t bytes;
-	uint64_t cold;			/* packs that cannot be copied */
+	struct part hot, cold;		/* the cold ones stay */
+	uint64_t requests;		/* nano */
 	atomic_size_t next;
 	atomic_size_t moved;
 	atomic_size_t passed;		/* gone, or archived, meanwhile */
@@ -43,7 +46,7 @@ struct move {
 };
 
 static int
-item_add(struct move *m, const char *name, uint64_t size)
+item_add(struct move *m, const char *name, int cold)
 {
 	struct item *grown;
 	size_t cap;
@@ -59,19 +62,25 @@ item_add(struct move *m, const char *name, uint64_t size)
 		m->cap = cap;
 	}
 	snprintf(m->item[m->n].name, sizeof(m->item->name), "%s", name);
-	m->item[m->n++].size = size;
+	m->item[m->n++].cold = cold;
 	return 0;
 }
 
 static void
-reckon(struct move *m, const struct store_stat *st, uint64_t age)
+reckon(const struct move *m, struct part *p, const struct store_stat *st,
+    uint64_t age)
 {
 	const struct price_table *t = m->r->t->price;
-	const struct price_class *from = census_class(t, st->class_name);
+	const struct price_class *from;
 
-	m->retrieval = price_add(m->retrieval, price_bytes(from->retrieval,
+	p->packs++;
+	p->bytes += st->size;
+	if (t == NULL)
+		return;
+	from = census_class(t, st->class_name);
+	p->retrieval = price_add(p->retrieval, price_bytes(from->retrieval,
 	    st->size));
-	m->early = price_add(m->early, price_early(t, from, 1,
+	p->early = price_add(p->early, price_early(t, from, 1,
 	    price_billable(from, st->size), age));
 }
 
@@ -79,20 +88,59 @@ static int
 on_pack(void *ctx, const char *name, const struct store_stat *st)
 {
 	struct move *m = ctx;
+	int cold;
 	uint64_t age = m->now > st->mtime.tv_sec ?
 	    (uint64_t)(m->now - st->mtime.tv_sec) / DAY : 0;
 
 	if (strcmp(st->class_name, m->class_name) == 0 ||
 	    age < m->r->older)
 		return 0;
-	if (st->state == STORE_COLD || st->state == STORE_THAWING) {
-		m->cold++;
+	cold = st->state == STORE_COLD || st->state == STORE_THAWING;
+	reckon(m, cold ? &m->cold : &m->hot, st, age);
+	return item_add(m, name, cold);
+}
+
+static void
+part_add(struct part *to, const struct part *p)
+{
+	to->packs += p->packs;
+	to->bytes += p->bytes;
+	to->retrieval = price_add(to->retrieval, p->retrieval);
+	to->early = price_add(to->early, p->early);
+}
+
+/* One that is archived tells of all whether the store reads them at once; else
+ * they stay. */
+static int
+cold_try(struct move *m)
+{
+	size_t i, n = 0;
+	int ret;
+
+	for (i = 0; i < m->n && !m->item[i].cold; i++)
+		continue;
+	if (i == m->n)
+		return 0;
+	ret = store_reads_cold(repo_store(m->r->t->repo), m->item[i].name);
+	if (ret < 0 && ret != -ENOENT)
+		return ret;
+	if (ret == 1) {
+		part_add(&m->hot, &m->cold);
+		memset(&m->cold, 0, sizeof(m->cold));
 		return 0;
 	}
-	if (m->r->t->price != NULL)
-		reckon(m, st, age);
-	m->bytes += st->size;
-	return item_add(m, name, st->size);
+	for (i = 0; i < m->n; i++)
+		if (!m->item[i].cold)
+			m->item[n++] = m->item[i];
+	m->n = n;
+	return 0;
+}
+
+static uint64_t
+sum_of(const struct move *m)
+{
+	return price_add(price_add(m->requests, m->hot.retrieval),
+	    m->hot.early);
 }
 
 static void
@@ -103,19 +151,19 @@ quote_print(const struct move *m)
 	    c[PRICE_TEXT];
 
 	log_info("%llu packs (%s) %s to %s", (unsigned long long)m->n,
-	    tool_size(m->bytes, size), m->r->dry_run ? "would move" : "move",
+	    tool_size(m->hot.bytes, size), m->r->dry_run ? "would move" : "move",
 	    m->class_name);
-	if (m->cold > 0)
+	if (m->cold.packs > 0)
 		log_info("%llu packs are archived and stay; `firn thaw` makes "
-		    "them readable for a time", (unsigned long long)m->cold);
+		    "them readable for a time",
+		    (unsigned long long)m->cold.packs);
 	if (t == NULL)
 		return;
 	log_info("estimated cost: %s %s (copies %s, reading %s, least "
 	    "durations that have not passed %s), by the prices of %s, %s",
-	    price_text(price_add(price_add(m->requests, m->retrieval),
-	    m->early), sum), t->currency, price_text(m->requests, a),
-	    price_text(m->retrieval, b), price_text(m->early, c), t->name,
-	    t->date);
+	    price_text(sum_of(m), sum), t->currency, price_text(m->requests,
+	    a), price_text(m->hot.retrieval, b), price_text(m->hot.early, c),
+	    t->name, t->date);
 }
 
 static void *
@@ -207,12 +255,12 @@ result(struct move *m)
 		json_set_bool(j, "dry_run", 1);
 	json_set_str(j, "class", m->class_name);
 	json_set_uint(j, "packs", m->n);
-	json_set_uint(j, "bytes", m->bytes);
+	json_set_uint(j, "bytes", m->hot.bytes);
 	json_set_uint(j, "moved", atomic_load(&m->moved));
-	json_set_uint(j, "archived", m->cold + atomic_load(&m->passed));
+	json_set_uint(j, "archived", m->cold.packs +
+	    atomic_load(&m->passed));
 	if (t->price != NULL)
-		json_set_str(j, "quote", price_text(price_add(price_add(
-		    m->requests, m->retrieval), m->early), text));
+		json_set_str(j, "quote", price_text(sum_of(m), text));
 	tool_json_store(t, j);
 	return tool_exit(tool_print_json(j));
 }
@@ -225,6 +273,8 @@ move_run(struct move *m)
 	int status, err;
 
 	err = store_list_state(repo_store(t->repo), "data/", on_pack, m);
+	if (err == 0)
+		err = cold_try(m);
 	if (err != 0)
 		return tool_exit(err);
 	if (t->price != NULL)

@@ -26,6 +26,15 @@ is_short(const struct packset *s, const struct pack_info *p,
 	    p->expires < now + keep;
 }
 
+/* As S3 has it; of other classes all. */
+static int
+has_tier(const char *class, enum store_thaw_tier tier)
+{
+	return tier != STORE_THAW_EXPEDITED ||
+	    (strcmp(class, "DEEP_ARCHIVE") != 0 &&
+	    strcmp(class, "INTELLIGENT_TIERING") != 0);
+}
+
 enum thaw_need
 thaw_need(const struct packset *s, const struct pack_info *p,
     const struct thaw_wish *wish, time_t now)
@@ -38,6 +47,8 @@ thaw_need(const struct packset *s, const struct pack_info *p,
 	case STORE_THAWED:
 		return is_short(s, p, wish, now) ? THAW_RENEW : THAW_READY;
 	case STORE_THAWING:
+		if (!has_tier(s->class_name[p->class], wish->tier))
+			return THAW_RUNNING;
 		if (p->tier == STORE_THAW_TIERS)
 			return wish->hasten ? THAW_HASTEN : THAW_RUNNING;
 		return wish->tier < p->tier ? THAW_HASTEN : THAW_RUNNING;
@@ -69,12 +80,8 @@ static int
 is_offered(const struct price_class *c, const char *class,
     enum store_thaw_tier tier)
 {
-	if (strcmp(class, "INTELLIGENT_TIERING") == 0)
-		return tier != STORE_THAW_EXPEDITED;
-	if (c != NULL)
-		return c->thaw[tier].offered;
-	return strcmp(class, "DEEP_ARCHIVE") != 0 ||
-	    tier != STORE_THAW_EXPEDITED;
+	return c != NULL && strcmp(class, "INTELLIGENT_TIERING") != 0 ?
+	    c->thaw[tier].offered : has_tier(class, tier);
 }
 
 static void

@@ -24,7 +24,8 @@ enum thaw_need {
 	THAW_READY,	/* readable, for as long as is wanted */
 	THAW_ASK,	/* cold: ask for a copy */
 	THAW_RENEW,	/* a copy is there that ends too early */
-	THAW_HASTEN,	/* in progress, at a slower tier */
+	THAW_HASTEN,	/* in progress, at a slower tier than is wished for and
+			   its class has */
 	THAW_RUNNING,	/* in progress */
 	THAW_GONE,	/* the store does not have it */
 	THAW_NEEDS

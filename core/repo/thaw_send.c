@@ -34,6 +34,7 @@ struct send {
 	uint32_t *pack;			/* numbers of what is to be asked */
 	size_t npacks, next, done;
 	int note;			/* descriptor of the job's, or -1 */
+	int reads;			/* the store reads its archive at once */
 	struct timespec turn;		/* monotonic: the next request's */
 	unsigned faults;		/* in a row */
 	int err;
@@ -105,7 +106,7 @@ settle(struct send *s, struct pack_info *p, const char *name, int ret)
 		s->out->running++;
 		p->state = STORE_THAWING;
 		break;
-	case -EINVAL:		/* it is not archived, as S3 sees it */
+	case -EINVAL:		/* it is not archived, as the store sees it */
 		p->state = STORE_HOT;
 		break;
 	case -ENOENT:
@@ -205,6 +206,26 @@ account_answer(struct send *s, const struct pack_info *p, enum thaw_need need,
 	}
 }
 
+/* A store that thaws nothing may have nothing that has to be thawed. */
+static int
+thaw_or_read(struct send *s, const char *name, unsigned days)
+{
+	struct store *store = repo_store(s->repo);
+	struct log_kept why;
+	int ret;
+
+	if (__atomic_load_n(&s->reads, __ATOMIC_RELAXED))
+		return -EINVAL;
+	log_keep(&why);
+	ret = store_thaw(store, name, s->conf->wish.tier, days);
+	log_keep_end(&why);
+	if (ret == -EOPNOTSUPP && store_reads_cold(store, name) == 1) {
+		__atomic_store_n(&s->reads, 1, __ATOMIC_RELAXED);
+		return -EINVAL;
+	}
+	return why.text[0] != '\0' ? log_plain(ret, "%s", why.text) : ret;
+}
+
 static int
 ask_one(struct send *s, size_t number, const struct pack_info *p)
 {
@@ -222,7 +243,7 @@ ask_one(struct send *s, size_t number, const struct pack_info *p)
 	err = account(s, THAW_JOB_ASKS, p, need);
 	if (err != 0)
 		return err;
-	ret = store_thaw(repo_store(s->repo), name, w->tier, days);
+	ret = thaw_or_read(s, name, days);
 	err = account_answer(s, p, need, ret);
 	pthread_mutex_lock(&s->lock);
 	ret = settle(s, &s->set->v[number], name, ret);

@@ -528,6 +528,9 @@ decide(struct s3_client *c, struct s3_round *r)
 		r->call->unsure = again || is_passing(r);
 		return give_up(c, r);
 	}
+	if (r->rp->sent > 0 && (r->rp->stale || (is_passing(r) &&
+	    r->verdict.action != S3_SLOW_DOWN)))
+		r->call->unsure = 1;
 	if (again)
 		return 1;
 	if (is_passing(r)) {

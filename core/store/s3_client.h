@@ -65,9 +65,11 @@ struct s3_call {
 	struct s3_refusal *refusal;	/* failures go here, not to the log */
 	int once;		/* an answer of 4xx is final */
 	/*
-	 * Sent once, whatever comes of it: for what a repetition might undo.
-	 * `unsure` is set where it would have been repeated; it may have been
-	 * carried out.
+	 * `unsure` is set when a try that was repeated may have been carried
+	 * out: it had no answer, or one that does not tell.
+	 *
+	 * single: sent once, whatever comes of it: for what a repetition might
+	 * undo.  Then `unsure` is set where it would have been repeated.
 	 */
 	int single;
 	int unsure;

@@ -42,7 +42,7 @@ thaw_document(enum store_thaw_tier tier, unsigned days, struct buf *out)
 
 static int
 thaw_send(struct s3 *s, const char *name, const struct buf *text,
-    struct s3_http_reply *rp, struct s3_refusal *no)
+    struct s3_http_reply *rp, struct s3_refusal *no, int *unsure)
 {
 	static const struct sigv4_pair query = { "restore", "" };
 	struct buf doc = BUF_INIT(S3_DOC_MAX);
@@ -58,6 +58,7 @@ thaw_send(struct s3 *s, const char *name, const struct buf *text,
 		log_err(err, "cannot thaw '%s'", name);
 	else
 		err = s3_client_do(s->client, &call, rp);
+	*unsure = call.unsure;
 	buf_release(&doc);
 	return err;
 }
@@ -107,15 +108,15 @@ s3_thaw(struct store *base, const char *name, enum store_thaw_tier tier,
 	struct buf text = BUF_INIT(1024);
 	struct s3_http_reply rp;
 	struct s3_refusal no;
-	int ret = thaw_document(tier, days, &text);
+	int unsure, ret = thaw_document(tier, days, &text);
 
 	if (ret != 0) {
 		log_err(ret, "cannot thaw '%s'", name);
 	} else {
 		memset(&no, 0, sizeof(no));
-		ret = thaw_send(s3_of(base), name, &text, &rp, &no);
-		/* Repeated, it is most likely our own that is in progress. */
-		if (ret == -EALREADY && rp.sent > 1)
+		ret = thaw_send(s3_of(base), name, &text, &rp, &no, &unsure);
+		/* It is most likely our own that is in progress. */
+		if (ret == -EALREADY && unsure)
 			ret = 0;
 		else if (ret != 0)
 			ret = thaw_refused(ret, &no);
@@ -280,11 +281,10 @@ copy_verify(struct s3 *s, const char *name, const char *class_name,
 	    "copy the object that it was asked to copy");
 }
 
+/* Whether what is archived can be copied is the server's to say. */
 static int
 copy_allowed(const struct s3 *s, const char *name, const struct was *w)
 {
-	if (w->st.state == STORE_COLD || w->st.state == STORE_THAWING)
-		return -FIRN_ECOLD;
 	if (w->st.size > COPY_MAX)
 		return log_err(-FIRN_ETOOBIG, "'%s' in '%s' is too large to be "
 		    "copied in one request", name, s->base.url);

@@ -387,6 +387,16 @@ store_thaw_tier_parse(const char *text, enum store_thaw_tier *out)
 }
 
 int
+store_reads_cold(struct store *s, const char *name)
+{
+	char byte;
+	size_t got;
+	int err = store_get(s, name, 0, &byte, 1, &got);
+
+	return err == -FIRN_ECOLD ? 0 : err != 0 ? err : 1;
+}
+
+int
 store_thaw(struct store *s, const char *name, enum store_thaw_tier tier,
     unsigned days)
 {

@@ -218,19 +218,26 @@ int store_thaw_tier_parse(const char *text, enum store_thaw_tier *out);
  *			logged
  * A thaw in progress is hastened by the same days with a faster tier, which
  * S3 charges as that tier.  Throttling is waited for, as in all calls.  Where
- * the request had to be repeated, one that is in progress counts as accepted;
- * after an error that is none of these it may have been accepted, too.
+ * an answer was lost and the request repeated, one in progress counts as
+ * accepted; after an error that is none of these it may have been, too.
  */
 int store_thaw(struct store *s, const char *name, enum store_thaw_tier tier,
     unsigned days);
+
+/*
+ * Of what is archived by its class: can it be read all the same?  Some stores,
+ * Ceph's among them, have the classes and read them at once.  1, 0, or -errno.
+ */
+int store_reads_cold(struct store *s, const char *name);
 
 /*
  * Have the store copy an object onto itself in another class.  What is there
  * at the end is compared with what was: size, class, and checksum where both
  * have one.  At any time one of the two is there, whole.  Encryption is the
  * store's, or where that has none, what the object had.  0 also where it is
- * of that class.  -FIRN_ECOLD: it is archived, and not thawed.  -EINVAL: no
- * name of a class.  -EOPNOTSUPP, logged: the store has no classes.  In a
+ * of that class.  -FIRN_ECOLD: it is archived, and not thawed, as the store
+ * sees it.  -EINVAL: no name of a class.  -EOPNOTSUPP, logged: the store has no
+ * classes.  In a
  * bucket that keeps versions the old one stays, and is paid for.
  */
 int store_set_class(struct store *s, const char *name,

@@ -161,6 +161,12 @@ class S3Sim:
         how many were."""
         return self.each(archive.make_ready, bucket, keys, prefix)
 
+    def begin_thaw(self, bucket, keys, days=2, tier="Standard"):
+        """Somebody asks for restores of these keys, who is not counted; how many."""
+        def begin(version, now):
+            return archive.begin_restore(version, days, tier, now) == 202
+        return self.each(begin, bucket, keys, "")
+
     def expire(self, bucket, keys=None, prefix=""):
         """Restored copies are gone now; how many there were."""
         return self.each(archive.expire, bucket, keys, prefix)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Thaws of a thousand packs that are killed: nothing is lost or paid for twice."""
+"""Thaws of over a thousand packs that are killed: nothing is lost or paid for twice."""
 import os
 import random
 import signal
@@ -15,7 +15,7 @@ from firn_tool import mount_process, unmount_all, wait_for
 from s3sim import S3Sim
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("fuse")]
-PACKS = 1000
+PACKS = 1050			# more than a page of a listing, and than a batch
 KILLS = 4
 
 
@@ -45,6 +45,10 @@ def asked(firn):
     return firn.sim.stats.restores_of("bucket")
 
 
+def packs(firn):
+    return len(firn.objects.names("data/"))
+
+
 def moments():
     """How many packs shall have been asked for when it is killed."""
     seed = random.randrange(1 << 32)
@@ -54,9 +58,8 @@ def moments():
 
 
 def check_once(firn):
-    packs = {f"p/{name}" for name in firn.objects.names("data/")}
     found = asked(firn)
-    assert set(found) == packs
+    assert set(found) == {f"p/{name}" for name in firn.objects.names("data/")}
     twice = {key: counts for key, counts in found.items()
              if {str(k): n for k, n in counts.items()} != {"202": 1}}
     assert twice == {}
@@ -69,8 +72,22 @@ def test_command(thousand):
                  "some requests")
         job.send_signal(signal.SIGKILL)
         job.wait()
-    # The rest on another host, which knows nothing of it.
-    thousand.client()("thaw", "--yes", "latest")
+    # The rest on another host, which knows nothing of it, and follows by listing.
+    rest = thousand.client().start("thaw", "--yes", "--wait", "--poll", "1", "latest")
+    wait_for(lambda: len(asked(thousand)) == packs(thousand) or rest.poll() is not None,
+             "all requests")
+    before = thousand.sim.stats.describe()["operations"]
+    lists = lambda of: of.get("ListObjectsV2", 0)
+    wait_for(lambda: lists(thousand.sim.stats.describe()["operations"])
+             >= lists(before) + 6 or rest.poll() is not None, "looks")
+    after = thousand.sim.stats.describe()["operations"]
+    assert after.get("HeadObject", 0) == before.get("HeadObject", 0)
+    thousand.sim.make_ready("bucket", prefix="p/data/")
+    assert rest.wait() == 0, rest.communicate()
+    check_once(thousand)
+    # And here: all is there, and nothing is to be asked for.
+    quote = thousand.json("thaw", "--yes", "latest")[0]
+    assert quote["readable"]["packs"] == packs(thousand) > 1000
     check_once(thousand)
 
 
@@ -88,7 +105,7 @@ def test_mount(thousand):
     # What is left is asked for when it is read again, and not before: it costs.
     thousand("mount", where, "-o", "cold=thaw,thaw-poll=1")
     subprocess.run(["head", "-c", "1", path], check=False, capture_output=True)
-    wait_for(lambda: len(asked(thousand)) == len(thousand.objects.names("data/")),
+    wait_for(lambda: len(asked(thousand)) == packs(thousand),
              "the rest")
     check_once(thousand)
     thousand.sim.make_ready("bucket", prefix="p/data/")

@@ -95,6 +95,8 @@ def test_killed_and_continued(cold):
     wait_for(lambda: {a, c} <= cold.asked() and billed_requests(cold) == 2, "the requests")
     run.kill()
     run.wait()
+    # What it had sent is answered, so nothing changes any more.
+    wait_for(lambda: not cold.sim.server.open, "the end of its connections")
     paid = billed(cold)
     assert paid <= float(job(cold)["spent"]) * 1.01
     cold.sim.faults.clear()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`firn thaw`: what it asks for, says, costs, and how it goes on."""
+import json
 import os
 import signal
 
@@ -124,6 +125,48 @@ def test_tiers_side_by_side(cold):
     assert cold.asked() == set()
     r = cold.firn("thaw", "--yes", "--tier", "expedited", "latest", status=1)
     assert "expedited" in r.err and cold.asked() == set()
+
+
+def test_hours_of_each_class(cold):
+    """What is ready when is by the class of the packs that are needed, whatever
+    class new ones are of."""
+    for tier in ("GLACIER", "DEEP_ARCHIVE"):
+        cold.tier = tier
+        cold.add(tier, files=1)
+    cold.firn("tier", "set", "STANDARD_IA")
+    hours = lambda *args: {tier: q["seconds"] // 3600 for tier, q in
+                           cold.quote("latest", *args)["tiers"].items() if q["offered"]}
+    assert hours(cold.src / "GLACIER") == {"expedited": 0, "standard": 5, "bulk": 12}
+    assert hours(cold.src / "DEEP_ARCHIVE") == {"standard": 12, "bulk": 48}
+    assert hours() == {"standard": 12, "bulk": 48}
+    cold.thaw("latest", cold.src / "DEEP_ARCHIVE")
+    assert hours() == {"expedited": 0, "standard": 5, "bulk": 12}
+
+
+def test_another_host_was_faster(cold, work):
+    """Between the look of one host and its request another has asked: nothing is
+    paid for twice, and both come to their end."""
+    cold.add("a", files=1)
+    pack = cold.needed(cold.src / "a").pop()
+    other = cold.firn.client()
+    refused = lambda: cold.restores().get(pack, {}).get("ThrottlingException", 0)
+    cold.sim.faults.add(kind="throttling", verb="RestoreObject")
+    slow = cold.firn.start("thaw", "--yes", "--wait", "--poll", "1", "--json", "latest")
+    # It has looked, and tries again now and then.
+    wait_for(lambda: refused() > 3 or slow.poll() is not None, "requests of the one")
+    assert cold.sim.begin_thaw("bucket", [f"some/prefix/{pack}"]) == 1
+    cold.sim.faults.clear()
+    wait_for(lambda: cold.restores()[pack].get("RestoreAlreadyInProgress")
+             or slow.poll() is not None, "the refusal")
+    restore = other.start("restore", "--thaw", "--yes", "--poll", "1",
+                          f"latest:{cold.src}", work / "out")
+    cold.all_ready()
+    stdout, stderr = slow.communicate()
+    assert slow.returncode == 0, stderr
+    assert json.loads(stdout.splitlines()[-1])["spent"] == "0.00"
+    assert restore.wait() == 0, restore.communicate()
+    assert_same(cold.src, work / "out")
+    assert "202" not in cold.restores()[pack]
 
 
 def test_needs_yes(cold):

@@ -519,3 +519,23 @@ def test_cost(bucket, work, prices):
         bucket.sim.meter.describe()["storage"], rel=.01)
     text = bucket("cost", "--prices", prices).out
     assert re.search(r"by the prices of .*, 20\d\d-\d\d-\d\d", text)
+
+
+def test_archive_that_is_read_at_once(on_rgw, work):
+    """Ceph has the class GLACIER, reads what is in it, and thaws nothing."""
+    src = make_files(work / "src")
+    on_rgw.backup("--tier", "GLACIER", src)
+    packs = len(on_rgw.objects.names("data/"))
+    assert {of for of, _ in by_class(shown(on_rgw))} == {"GLACIER"}
+    # There is nothing to be thawed, and nothing fails for that.
+    r = on_rgw("thaw", "--yes", "--wait", "--poll", "1", "latest")
+    assert "can be read now" in r.out and r.err == "" and on_rgw.json("thaw", "--list") == []
+    other = on_rgw.client()
+    other("restore", "--thaw", "--yes", "--poll", "1", f"latest:{src}", work / "out")
+    assert_same(src, work / "out")
+    answer = shown(on_rgw, "move", "STANDARD", "--dry-run")
+    assert (answer["packs"], answer["archived"]) == (packs, 0)
+    answer = shown(on_rgw, "move", "STANDARD", "--yes")
+    assert (answer["moved"], answer["archived"]) == (packs, 0)
+    assert {of for of, _ in by_class(shown(on_rgw))} == {"STANDARD"}
+    assert on_rgw.check()[0] == []
