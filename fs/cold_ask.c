@@ -75,7 +75,7 @@ may_ask(struct cold *c, uint64_t *sum)
 	if (!asks)
 		return 0;
 	over = budget != UINT64_MAX && (!priced ||
-	    price_add(c->job.spent, *sum) > budget);
+	    price_add(thaw_job_spent(&c->job), *sum) > budget);
 	pthread_mutex_lock(&c->lock);
 	if (over && !c->shown.over)
 		log_warn(0, "thaw-budget is used up: archived data that is "
@@ -137,16 +137,11 @@ static int
 batch_send(struct cold *c, struct thaw_sent *all)
 {
 	struct thaw_send_conf conf = { .wish = c->job.wish, .job = &c->job,
-	    .stop = &c->halt };
+	    .price = c->fs->price, .stop = &c->halt };
 	struct thaw_sent sent;
-	uint64_t before, after;
-	int asks, priced, err;
+	int err;
 
-	before = price_of_rest(c, &asks, &priced);
 	err = thaw_send(c->fs->repo, &c->job.packs, &conf, &sent);
-	after = price_of_rest(c, &asks, &priced);
-	if (before > after)
-		c->job.spent = price_add(c->job.spent, before - after);
 	if (sent.asked.packs > 0)
 		c->begun = cold_clock();
 	all->no_capacity |= sent.no_capacity;

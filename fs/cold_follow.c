@@ -38,7 +38,7 @@ cold_show(struct cold *c)
 	c->shown.waiting = n[0];
 	c->shown.thawing = n[1];
 	c->shown.readable = n[2];
-	c->shown.spent = c->job.spent;
+	c->shown.spent = thaw_job_spent(&c->job);
 	pthread_mutex_unlock(&c->lock);
 	return n[0].packs + n[1].packs > 0;
 }

@@ -17,7 +17,7 @@ cold_job_init(struct cold *c)
 	const struct thaw_wish wish = { .tier = c->fs->opt->thaw_tier,
 	    .days = c->fs->opt->thaw_days, .once = 1 };
 	char what[THAW_JOB_WHAT];
-	uint64_t spent = c->job.spent;
+	uint64_t spent = thaw_job_spent(&c->job);
 
 	thaw_owner_what(c->fs->opt->mountpoint, what);
 	thaw_job_init(&c->job, &wish, what);
@@ -112,6 +112,8 @@ adopt_one(void *ctx, struct thaw_job *j)
 	    thaw_owner_lives(c->fs->repo, j->name))
 		return 0;
 	err = thaw_look(c->fs->repo, &j->packs, 0);
+	if (err == 0)
+		thaw_job_settle(j, &j->packs);
 	for (i = 0; i < j->packs.n; i++) {
 		p = &j->packs.v[i];
 		if (!(p->flags & PACK_SEEN) || p->state != STORE_THAWING)
@@ -121,7 +123,7 @@ adopt_one(void *ctx, struct thaw_job *j)
 		err = cold_job_add(c, &j->packs);
 	if (err != 0)
 		return err;
-	c->job.spent = price_add(c->job.spent, j->spent);
+	c->job.spent = price_add(c->job.spent, thaw_job_spent(j));
 	if (c->job.packs.n > 0 || thaw_owner_counts(&c->job))
 		err = cold_job_save(c);
 	return err == 0 ? thaw_job_remove(c->fs->repo, j->name) : err;

@@ -263,8 +263,8 @@ continue_one(void *ctx, struct thaw_job *j)
 	int status;
 
 	if (thaw_owner_lives(r.w.t->repo, j->name)) {
-		log_info("'%s' is of a mount that is there, which goes on with "
-		    "it", j->name);
+		log_info("'%s' is of a mount or a command that is there, which "
+		    "goes on with it", j->name);
 		return 0;
 	}
 	memcpy(what, j->what, sizeof(what));

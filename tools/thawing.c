@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "repo/reader.h"
 #include "repo/thaw_look.h"
+#include "repo/thaw_owner.h"
 #include "repo/thaw_send.h"
 #include "tools/thawing.h"
 
@@ -86,19 +87,25 @@ thawing_begin(struct thawing *w)
 int
 thawing_take_job(struct thawing *w, struct thaw_job *j)
 {
+	int err;
+
 	w->job = *j;
 	packset_init(&j->packs);
 	w->wish = w->job.wish;
 	w->set = &w->job.packs;
 	if (w->budget != UINT64_MAX)
 		w->job.budget = w->budget;
-	return tool_exit(progress_begin(w->t, &w->progress));
+	err = thaw_owner_take(w->t->repo, &w->job, &w->owner);
+	if (err == 0)
+		err = progress_begin(w->t, &w->progress);
+	return tool_exit(err);
 }
 
 void
 thawing_end(struct thawing *w)
 {
 	progress_end(w->progress);
+	thaw_owner_drop(w->t->repo, w->job.name, w->owner);
 	thaw_job_release(&w->job);
 	thaw_plan_free(w->plan);
 	tree_free(w->tree);
@@ -284,6 +291,9 @@ job_note(struct thawing *w, const char *what)
 		thaw_job_init(&w->job, &w->wish, what);
 		w->job.spent = spent;
 		w->job.budget = w->budget;
+		ret = thaw_owner_take(w->t->repo, &w->job, &w->owner);
+		if (ret != 0)
+			return ret;
 	}
 	w->job.agreed = w->limit;
 	if (w->plan == NULL)

@@ -31,6 +31,7 @@ struct thawing {
 	struct thaw_plan *plan;		/* NULL: of a job, without a plan */
 	struct packset *set;
 	struct thaw_job job;
+	int owner;			/* its lock, repo/thaw_owner.h */
 	struct thaw_quote quote;
 	uint64_t before, had;		/* nano; what this command spent for
 					   other jobs, others for this one */
@@ -45,7 +46,7 @@ struct thawing {
 };
 #define THAWING_INIT(tool) { .t = (tool), .budget = UINT64_MAX, \
 	.poll = THAWING_POLL, .wish = { .tier = STORE_THAW_STANDARD, \
-	.days = THAWING_DAYS }, .job = { .budget = UINT64_MAX } }
+	.days = THAWING_DAYS }, .owner = -1, .job = { .budget = UINT64_MAX } }
 
 /* Codes of options; a command has them in its table. */
 enum { THAWING_TIER = 512, THAWING_DAYS_OPT, THAWING_BUDGET, THAWING_YES,

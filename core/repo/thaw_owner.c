@@ -128,5 +128,5 @@ int
 thaw_owner_counts(const struct thaw_job *j)
 {
 	return strncmp(j->what, OF_MOUNT, strlen(OF_MOUNT)) == 0 &&
-	    j->budget != UINT64_MAX && j->spent > 0;
+	    j->budget != UINT64_MAX && thaw_job_spent(j) > 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whose a job is (repo/thaw_job.h).  That of a mount is its own as long as the
- * mount lives: it knows what is wanted meanwhile, so nobody else may write the
- * job, or remove it because all of it is readable.  Who removes it to cancel it
- * may.  When its mount is dead, a job is anyone's.
+ * Whose a job is (repo/thaw_job.h).  That of a mount, or of a command, is its
+ * own as long as that lives: it knows what is wanted meanwhile, so nobody else
+ * may write the job, or remove it because all of it is readable.  Who removes it
+ * to cancel it may.  When its owner is dead, a job is anyone's.
  *
  * The owner holds a lock on a file beside the job's, which the kernel lets go of
  * with the last of the process: no number that another process may get.

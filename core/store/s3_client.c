@@ -493,6 +493,9 @@ decide(struct s3_client *c, struct s3_round *r)
 	struct s3_verdict *v = &r->verdict;
 	int again = 0, err;
 
+	/* Without an answer to the first of them. */
+	if (r->rp->sent > 1 || (r->rp->stale && r->rp->sent > 0))
+		r->call->unsure = 1;
 	switch (v->action) {
 	case S3_ACCEPT:
 		if (atomic_exchange(&c->warned, 0))
@@ -528,8 +531,8 @@ decide(struct s3_client *c, struct s3_round *r)
 		r->call->unsure = again || is_passing(r);
 		return give_up(c, r);
 	}
-	if (r->rp->sent > 0 && (r->rp->stale || (is_passing(r) &&
-	    r->verdict.action != S3_SLOW_DOWN)))
+	if (r->rp->sent > 0 && is_passing(r) &&
+	    r->verdict.action != S3_SLOW_DOWN)
 		r->call->unsure = 1;
 	if (again)
 		return 1;
