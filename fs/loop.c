@@ -8,10 +8,13 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "fs/loop.h"
 #include "fs/lowlevel.h"
+
+#define REQUEST_ROOM	((size_t)4 << 20)	/* more than any libfuse asks for */
 
 struct worker {
 	struct worker *next, **prev;	/* protected by loop->lock */
@@ -42,24 +45,48 @@ static void *worker_run(void *ctx);
 static void
 worker_free(struct worker *w)
 {
-	free(w->request.mem);
+	if (w->request.mem != NULL)
+		munmap(w->request.mem, REQUEST_ROOM);
 	free(w->buffer);
 	free(w);
+}
+
+/*
+ * libfuse takes room for the largest write for each worker.  There are none here,
+ * so but for its first pages that is never touched: a mapping of its own then
+ * costs nothing, and a piece of malloc's memory what was in it before.
+ */
+static struct worker *
+worker_new(struct loop *l)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	void *room;
+
+	if (w == NULL)
+		return NULL;
+	room = mmap(NULL, REQUEST_ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+	    MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (room == MAP_FAILED) {
+		free(w);
+		return NULL;
+	}
+	w->loop = l;
+	w->request.mem = room;
+	return w;
 }
 
 /* With the lock held. */
 static int
 worker_start(struct loop *l)
 {
-	struct worker *w = calloc(1, sizeof(*w));
+	struct worker *w = worker_new(l);
 	int err;
 
 	if (w == NULL)
 		return -ENOMEM;
-	w->loop = l;
 	err = pthread_create(&w->thread, NULL, worker_run, w);
 	if (err != 0) {
-		free(w);
+		worker_free(w);
 		return -err;
 	}
 	w->next = l->workers;
