@@ -339,6 +339,26 @@ lru_release(struct lru *l, struct lru_node *n)
 	nodes_free(l, dead);
 }
 
+int
+lru_trim(struct lru *l)
+{
+	struct lru_node *n;
+
+	pthread_mutex_lock(&l->lock);
+	n = l->idle.next;
+	if (n == &l->idle) {
+		n = NULL;
+	} else {
+		idle_remove(n);
+		table_remove(l, n);
+		l->used -= n->size;
+		n->chain = NULL;
+	}
+	pthread_mutex_unlock(&l->lock);
+	nodes_free(l, n);
+	return n != NULL;
+}
+
 void
 lru_drop(struct lru *l, const void *key)
 {

@@ -39,6 +39,9 @@ int lru_known(struct lru *l, const void *key);
 void lru_loaded(struct lru *l, struct lru_node *n, void *value, size_t size);
 void lru_failed(struct lru *l, struct lru_node *n, int err);
 void lru_release(struct lru *l, struct lru_node *n);
+/* Free the value that was not used for longest and is not held: 1, or 0 when
+ * there is none. */
+int lru_trim(struct lru *l);
 /* Forget a key; who holds it keeps the value until release. */
 void lru_drop(struct lru *l, const void *key);
 

@@ -291,6 +291,9 @@ reader_stats(struct reader *rd, struct reader_stats *out)
 	out->cells_cache = atomic_load(&rd->cells.from_cache);
 	out->cells_store = atomic_load(&rd->cells.from_store);
 	out->bytes_store = atomic_load(&rd->cells.bytes_store);
+	pthread_mutex_lock(&rd->cells.flight_lock);
+	out->bytes_peak = (uint64_t)rd->cells.slabs_peak * FORMAT_GRID;
+	pthread_mutex_unlock(&rd->cells.flight_lock);
 	out->corrupt = atomic_load(&rd->corrupt);
 	out->salvaged = atomic_load(&rd->salvaged);
 }

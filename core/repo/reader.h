@@ -12,8 +12,10 @@
  * authenticate from the disk cache is dropped there and fetched again; one from
  * the store is -FIRN_ECORRUPT, logged with the pack's name.
  *
- * All calls from any thread.  Memory: conf.memory, about 2 MiB a thread, and 16
- * MiB that wait for the disk cache.
+ * All calls from any thread.  Memory: conf.memory, 8 MiB beside it for what is on
+ * its way and what waits for the disk cache, and for each processor about 4 MiB to
+ * open frames in; whatever the number of readers, but for the frames that they
+ * hold, and the rest of one that each may need which he has in part.
  */
 #ifndef FIRN_REPO_READER_H
 #define FIRN_REPO_READER_H
@@ -69,6 +71,7 @@ struct reader_stats {
 	uint64_t blocks, frames_opened, frame_hits;
 	uint64_t cells_cache, cells_store;
 	uint64_t bytes_store;
+	uint64_t bytes_peak;	/* of cells in memory or on their way */
 	uint64_t corrupt;
 	uint64_t salvaged;	/* blocks from packs that were cut short */
 };

@@ -18,31 +18,6 @@
 
 #define CELL_KEY_SIZE (OBJECT_ID_SIZE + 4)
 
-static struct slab *
-slab_new(size_t len)
-{
-	struct slab *s = malloc(sizeof(*s) + len);
-
-	if (s != NULL) {
-		atomic_init(&s->refs, 1);
-		atomic_init(&s->bad, 0);
-	}
-	return s;
-}
-
-void
-slab_hold(struct slab *s)
-{
-	atomic_fetch_add(&s->refs, 1);
-}
-
-void
-slab_put(struct slab *s)
-{
-	if (s != NULL && atomic_fetch_sub(&s->refs, 1) == 1)
-		free(s);
-}
-
 static void
 cell_free(void *value)
 {
@@ -77,15 +52,21 @@ cell_new(struct cells *c, uint64_t hash, struct slab *slab, size_t off,
 int
 cells_init(struct cells *c, struct repo *repo, size_t memory, unsigned threads)
 {
+	pthread_condattr_t attr;
 	int err;
 
 	memset(c, 0, sizeof(*c));
 	c->repo = repo;
 	c->ahead_max = threads * 2;
+	c->slabs_max = (unsigned)(memory / FORMAT_GRID) +
+	    SLABS_BESIDE;
 	budget_init(c, memory);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->flight_lock, NULL);
-	pthread_cond_init(&c->landed, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->landed, &attr);
+	pthread_condattr_destroy(&attr);
 	err = lru_new(memory, CELL_KEY_SIZE, cell_free, &c->lru);
 	if (err == 0)
 		err = pool_new("firn-ahead", threads, 4 * threads, &c->ahead);
@@ -102,6 +83,7 @@ cells_release(struct cells *c)
 	if (c->lru != NULL)
 		budget_forget(c, UINT64_MAX, 0);
 	lru_free(c->lru);
+	slabs_release(c);
 	pthread_cond_destroy(&c->landed);
 	pthread_mutex_destroy(&c->flight_lock);
 	pthread_mutex_destroy(&c->lock);
@@ -126,7 +108,8 @@ cell_len(const struct index_place *at, uint32_t number)
 /* From the disk cache: 1, or 0. */
 static int
 cell_from_cache(struct cells *c, enum pack_kind kind,
-    const struct index_place *at, uint32_t number, struct cell **out)
+    const struct index_place *at, uint32_t number, enum cells_how how,
+    struct cell **out)
 {
 	struct cache *cache = repo_cache(c->repo);
 	struct cell *cell = NULL;
@@ -135,12 +118,11 @@ cell_from_cache(struct cells *c, enum pack_kind kind,
 
 	if (cache == NULL || !cache_has(cache, at->pack, number))
 		return 0;
-	slab = slab_new(CACHE_CELL_SIZE);
-	if (slab == NULL)
-		return 0;
-	if (cache_get(cache, kind, at->pack, number, slab->data, &len) == 1 &&
-	    len == cell_len(at, number))
+	slab = slab_new(c, 1, how);
+	if (slab != NULL && cache_get(cache, kind, at->pack, number,
+	    slab->data, &len) == 1 && len == cell_len(at, number))
 		cell = cell_new(c, budget_hash(at->pack, number), slab, 0, len);
+	slab_landed(c, 1);
 	slab_put(slab);
 	if (cell == NULL)
 		return 0;
@@ -260,26 +242,6 @@ claim_behind(struct cells *c, const struct index_place *at, uint32_t first,
 	return n;
 }
 
-/* Many who miss at once take turns, so that memory stays what it is. */
-static void
-flight_begin(struct cells *c, size_t len)
-{
-	pthread_mutex_lock(&c->flight_lock);
-	while (c->in_flight > 0 && c->in_flight + len > FLIGHT_MAX)
-		pthread_cond_wait(&c->landed, &c->flight_lock);
-	c->in_flight += len;
-	pthread_mutex_unlock(&c->flight_lock);
-}
-
-static void
-flight_end(struct cells *c, size_t len)
-{
-	pthread_mutex_lock(&c->flight_lock);
-	c->in_flight -= len;
-	pthread_cond_broadcast(&c->landed);
-	pthread_mutex_unlock(&c->flight_lock);
-}
-
 /*
  * Fetch cells from `first`, which *out has claimed, up to `count`; how many in
  * *n.  Those behind the first `wanted` are reserved.  *out is held, or NULL
@@ -287,8 +249,8 @@ flight_end(struct cells *c, size_t len)
  */
 static int
 cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
-    uint32_t first, uint32_t count, uint32_t wanted, uint32_t *n,
-    struct lru_node **out)
+    uint32_t first, uint32_t count, uint32_t wanted, enum cells_how how,
+    uint32_t *n, struct lru_node **out)
 {
 	struct lru_node *node[REQUEST_MAX];
 	struct slab *slab;
@@ -301,8 +263,7 @@ cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
 	node[0] = *out;
 	*n = claim_behind(c, at, first, count, node, &len);
 	repo_pack_name(kind, at->pack, name);
-	flight_begin(c, len);
-	slab = slab_new(len);
+	slab = slab_new(c, *n, how);
 	err = slab == NULL ? -ENOMEM : store_get(repo_store(c->repo), name,
 	    (uint64_t)first * FORMAT_GRID, slab->data, len, &got);
 	if (err == -ENOENT)
@@ -317,7 +278,7 @@ cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
 	if (err == 0)
 		keep(c, kind, at, first, slab, len);
 	slab_put(slab);
-	flight_end(c, len);
+	slab_landed(c, *n);
 	for (i = 1; i < *n; i++)
 		if (node[i] != NULL && i >= wanted)
 			budget_wait(c, node[i]);
@@ -349,11 +310,12 @@ cells_load(struct cells *c, enum pack_kind kind, const struct index_place *at,
 		budget_give(c, 1);
 		return 1;
 	}
-	if (cell_from_cache(c, kind, at, number, &cell)) {
+	if (cell_from_cache(c, kind, at, number, CELLS_ALONE, &cell)) {
 		atomic_fetch_add(&c->loads, 1);
 		lru_loaded(c->lru, node, cell, sizeof(*cell) + cell->len);
 	} else {
-		cells_fetch(c, kind, at, number, count, 0, &n, &node);
+		cells_fetch(c, kind, at, number, count, 0, CELLS_ALONE, &n,
+		    &node);
 	}
 	if (node != NULL)
 		budget_wait(c, node);
@@ -371,7 +333,7 @@ cells_miss(struct cells *c, enum pack_kind kind, const struct index_place *at,
 	int err;
 
 	if (how == CELLS_FRESH)
-		return cells_fetch(c, kind, at, number, 1, 1, &n, out);
+		return cells_fetch(c, kind, at, number, 1, 1, how, &n, out);
 	if (count > REQUEST_MAX)
 		count = REQUEST_MAX;
 	worth = how == CELLS_ORDER ? ahead_step(c, kind, at, number, count, 1) : 0;
@@ -379,7 +341,8 @@ cells_miss(struct cells *c, enum pack_kind kind, const struct index_place *at,
 		worth = REQUEST_MAX;
 	if (worth > count)
 		extra = budget_take(c, worth - count, 1);
-	err = cells_fetch(c, kind, at, number, count + extra, count, &n, out);
+	err = cells_fetch(c, kind, at, number, count + extra, count, how, &n,
+	    out);
 	if (n < count)
 		n = count;
 	budget_give(c, count + extra - n);
@@ -402,7 +365,7 @@ cells_get(struct cells *c, enum pack_kind kind, const struct index_place *at,
 	if (ret < 0)
 		return ret;
 	if (ret == 0 && how != CELLS_FRESH &&
-	    cell_from_cache(c, kind, at, number, &cell)) {
+	    cell_from_cache(c, kind, at, number, how, &cell)) {
 		atomic_fetch_add(&c->loads, 1);
 		lru_loaded(c->lru, *out, cell, sizeof(*cell) + cell->len);
 		ret = 1;

@@ -197,7 +197,7 @@ frame_copy(struct reader *rd, enum pack_kind kind,
 	while (left > 0) {
 		err = cells_get(&rd->cells, kind, at,
 		    (uint32_t)(off / FORMAT_GRID), cells_left(at, off),
-		    how == CELLS_ORDER ? CELLS_ALONE : how, &node);
+		    how == CELLS_FRESH ? how : CELLS_REST, &node);
 		if (err != 0)
 			return err;
 		cell = lru_value(node);
@@ -236,7 +236,7 @@ frame_whole(struct reader *rd, enum pack_kind kind,
 	*held = NULL;
 	for (; whole && left > 0; number++, left--) {
 		err = cells_get(&rd->cells, kind, at, number, left,
-		    *held == NULL ? how : CELLS_ALONE, &node);
+		    *held == NULL ? how : CELLS_REST, &node);
 		if (err != 0) {
 			slab_put(*held);
 			return err;

@@ -22,19 +22,23 @@
 #define REQUEST_MAX	4	/* cells in one request */
 #define FRAME_KEY_SIZE	(OBJECT_ID_SIZE + 4)
 #define STREAMS		32	/* packs whose order of reading is followed */
-#define FLIGHT_MAX	(16u << 20)	/* bytes that requests under way bring */
+#define FLIGHT_MAX	16	/* cells that requests under way bring */
+#define SLABS_BESIDE	8	/* cells of memory beside those that are kept */
 #define KEEP_MAX	4	/* requests' worth of cells that wait for the disk */
 #define GONE_MAX	64	/* cells that left memory and are remembered */
 #define GOOD_MAX	64	/* blocks a frame remembers as compared */
 
 /* What one request or one look at the disk cache brought: one cell or some
- * neighbours.  Lives as long as one of them, so memory can be up to REQUEST_MAX
- * times what the LRU counts, where one cell of each request is all that is used
- * again. */
+ * neighbours.  Lives as long as one of them, which can be REQUEST_MAX times what
+ * the LRU counts, where one cell of each request is all that is left: so slabs
+ * are counted by themselves. */
 struct slab {
+	struct slab *next;	/* among those to use again */
+	struct cells *cells;
+	uint8_t *data;
+	unsigned ncells;	/* that it has room for */
 	atomic_uint refs;
 	atomic_int bad;		/* not for the disk */
-	uint8_t data[];
 };
 
 /* One cell of a pack in memory, as it lies in the store. */
@@ -86,10 +90,16 @@ struct cells {
 	unsigned gone_next;
 	unsigned calm;		/* loads since one of those was wanted again */
 	atomic_ullong from_cache, from_store, bytes_store;
-	/* Memory that requests under way fill. */
+	/* Memory of slabs, and what of it requests under way fill. */
 	pthread_mutex_t flight_lock;
-	pthread_cond_t landed;
-	size_t in_flight;	/* protected by flight_lock */
+	pthread_cond_t landed;	/* or a slab was freed */
+	unsigned slabs_max;	/* cells of memory that readers wait for */
+	unsigned slabs;		/* cells; protected by flight_lock, as below */
+	unsigned slabs_peak;
+	unsigned in_flight;
+	uint64_t progress;	/* slabs that landed or were freed */
+	unsigned spares;	/* cells of memory that wait to be used again */
+	struct slab *spare[REQUEST_MAX];	/* by ncells - 1 */
 };
 
 int cells_init(struct cells *c, struct repo *repo, size_t memory,
@@ -100,6 +110,8 @@ void cells_release(struct cells *c);
 enum cells_how {
 	CELLS_ORDER,	/* reading its pack in order may go on */
 	CELLS_ALONE,	/* somebody else sees to what comes next */
+	CELLS_REST,	/* the same, and who has the beginning of a frame is
+			   not to wait for those who have nothing */
 	CELLS_FRESH	/* from the store even where memory or disk have it */
 };
 
@@ -138,6 +150,17 @@ cell_count(const struct index_place *at)
 uint32_t ahead_step(struct cells *c, enum pack_kind kind,
     const struct index_place *at, uint32_t number, uint32_t count, int miss);
 
+/* From reader_slab.c. */
+/* Memory for so many cells, at most REQUEST_MAX.  Waits until it has its turn,
+ * and, but for CELLS_REST, until there is room; when it is filled, or NULL,
+ * slab_landed() lets the next one go. */
+struct slab *slab_new(struct cells *c, unsigned ncells, enum cells_how how);
+void slab_landed(struct cells *c, unsigned ncells);
+/* The bytes of a slab live until slab_put(). */
+void slab_hold(struct slab *s);
+void slab_put(struct slab *s);
+void slabs_release(struct cells *c);
+
 /* From reader_budget.c. */
 void budget_init(struct cells *c, size_t memory);
 /* Take room for up to `want` cells that nobody uses yet: how many, and 0 when
@@ -157,10 +180,6 @@ uint64_t budget_hash(const uint8_t *pack, uint32_t number);
 void budget_gone(struct cells *c, const struct cell *cell);
 void budget_adapt(struct cells *c, const struct index_place *at,
     uint32_t number);
-
-/* The bytes of a slab live until slab_put(). */
-void slab_hold(struct slab *s);
-void slab_put(struct slab *s);
 
 /* A frame that was opened. */
 struct frame {

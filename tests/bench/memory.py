@@ -16,6 +16,9 @@ import subprocess
 import time
 
 
+READERS = 32
+
+
 def resident(pid):
     """(anonymous and shared, all) resident KiB of a process; zeros when it is gone."""
     try:
@@ -66,6 +69,13 @@ def make_large(path, gib):
             f.write(half + seed * (1 << 14))
 
 
+def read_at_once(path, gib):
+    """A shell command: each reader has a part of its own, of 64 MiB at most."""
+    part = gib * 1024 // READERS
+    return "".join(f"dd if='{path}' of=/dev/null bs=1M skip={i * part} "
+                   f"count={min(part, 64)} status=none & " for i in range(READERS)) + "wait"
+
+
 def row(what, r):
     print(f"{what:44} {r.seconds:8.1f} {r.anon / 1024:6.0f} {r.all / 1024:18.0f}", flush=True)
 
@@ -108,6 +118,9 @@ def main():
             row(f"mount, find, {what}", Run(["find", top, "-size", "+1"], env, p.pid))
             row(f"mount, cat all, {what}",
                 Run(["sh", "-c", f"find '{top}' -type f -print0 | xargs -0 cat"], env, p.pid))
+            if name == "large":
+                row(f"mount, {READERS} at once, {what}",
+                    Run(["sh", "-c", read_at_once(f"{top}/large", a.gib)], env, p.pid))
         finally:
             subprocess.run(["umount", str(mnt)], check=True)
             p.wait()

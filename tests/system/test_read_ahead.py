@@ -73,6 +73,21 @@ def test_in_parallel(repo, work):
     assert got["bytes-from-store"] <= 72 * MIB * 1.35
 
 
+def test_memory_of_many(repo, work):
+    """However many read, what is fetched for them is one budget: here 6 MiB of cells
+    that are kept and 8 MiB beside them, and for some the rest of a frame that they
+    have in part."""
+    count = 24
+    files = [(f"f{i}", make(work / f"src/f{i}", 8 * MIB)) for i in range(count)]
+    repo.backup("--series", "s", work / "src")
+    with repo.mount(options="memory=16M") as mnt, \
+            concurrent.futures.ThreadPoolExecutor(count) as pool:
+        top = f"{mnt}/latest{work}/src"
+        same = pool.map(lambda f: read_all(f"{top}/{f[0]}", 131_072) == f[1], files)
+        assert all(same)
+        assert 6 * MIB <= stats(mnt)["cells-bytes-peak"] <= 32 * MIB
+
+
 def test_here_and_there(repo, work):
     """Who jumps about gets what he asks for and no more than the cells it lies in."""
     data = make(work / "src/large", 60 * MIB)
