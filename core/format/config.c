@@ -245,37 +245,47 @@ conditional_parse(struct json *j, struct config *out)
 	return 0;
 }
 
-static int
-class_parse(struct json *j, struct config *out)
+int
+config_time_get(struct json *j, const char *name, struct timespec *out)
 {
 	const char *text;
-	int err = json_get_str(j, "data_class", &text);
+	int err = json_get_str(j, name, &text);
 
 	if (err != 0)
-		return err == -ENOENT ? 0 : err;
+		return err;
+	return timefmt_parse(text, out) == 0 ? 0 : -FIRN_ECORRUPT;
+}
+
+int
+config_class_get(struct json *j, const char *name,
+    char out[CONFIG_CLASS_SIZE])
+{
+	const char *text;
+	int err = json_get_str(j, name, &text);
+
+	if (err != 0)
+		return err;
 	if (!config_class_valid(text))
 		return -FIRN_ECORRUPT;
-	memcpy(out->data_class, text, strlen(text) + 1);
+	memcpy(out, text, strlen(text) + 1);
 	return 0;
 }
 
 static int
 members_parse(struct json *j, struct config *out)
 {
-	const char *created;
 	int err;
 
 	err = json_get_hex(j, "repository", out->repo_id,
 	    sizeof(out->repo_id));
 	if (err == 0)
-		err = json_get_str(j, "created", &created);
-	if (err == 0 && timefmt_parse(created, &out->created) != 0)
-		err = -FIRN_ECORRUPT;
+		err = config_time_get(j, "created", &out->created);
 	if (err == 0)
 		err = conditional_parse(j, out);
-	if (err == 0)
-		err = class_parse(j, out);
-	return err == 0 ? numbers_parse(j, out) : err;
+	if (err != 0)
+		return err;
+	err = config_class_get(j, "data_class", out->data_class);
+	return err == 0 || err == -ENOENT ? numbers_parse(j, out) : err;
 }
 
 int

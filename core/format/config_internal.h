@@ -19,4 +19,10 @@ int config_form_end(struct buf *out, size_t start, const struct keys *keys);
 int config_form_open(const void *data, size_t len, const char *magic,
     const char *what, const char **json, size_t *jsonlen);
 
+/* Members that both have; -ENOENT where it is missing. */
+struct json;
+int config_time_get(struct json *j, const char *name, struct timespec *out);
+int config_class_get(struct json *j, const char *name,
+    char out[CONFIG_CLASS_SIZE]);
+
 #endif

@@ -52,23 +52,15 @@ tier_encode(const struct tier *t, const struct keys *keys, struct buf *out)
 static int
 json_read(struct json *j, struct tier *out)
 {
-	const char *text;
 	int err;
 
 	err = json_get_hex(j, "repository", out->repo_id,
 	    sizeof(out->repo_id));
 	if (err == 0)
-		err = json_get_str(j, "set", &text);
-	if (err == 0 && timefmt_parse(text, &out->set) != 0)
-		err = -FIRN_ECORRUPT;
+		err = config_time_get(j, "set", &out->set);
 	if (err == 0)
-		err = json_get_str(j, "class", &text);
-	if (err != 0)
-		return err == -ENOENT ? -FIRN_ECORRUPT : err;
-	if (!config_class_valid(text))
-		return -FIRN_ECORRUPT;
-	memcpy(out->class_name, text, strlen(text) + 1);
-	return 0;
+		err = config_class_get(j, "class", out->class_name);
+	return err == -ENOENT ? -FIRN_ECORRUPT : err;
 }
 
 int

@@ -9,6 +9,7 @@
  */
 #include <expat.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,10 +34,10 @@ struct reader {
 	/* `r` stands at the closing leaf or element. */
 	int (*open)(struct reader *r);
 	int (*close)(struct reader *r);
-	struct s3_error *error;
-	struct s3_bucket_state *state;
+	const struct leaf *leaf;	/* nleaves of them, into *out */
+	size_t nleaves;
+	void *out;
 	struct s3_listing *list;
-	struct s3_copied *copied;
 	struct s3_sts *sts;
 	struct walk *walk;
 	int url_encoded;
@@ -171,83 +172,108 @@ copy_text(const struct reader *r, char *out, size_t size)
 			out[i] = '?';
 }
 
-/* STS has the same in an <ErrorResponse>. */
-static int
-error_close(struct reader *r)
-{
-	struct s3_error *e = r->error;
+/* A leaf whose text goes into a member, and where it stands. */
+struct leaf {
+	const char *path;	/* "Error/Code" */
+	size_t offset, size;
+};
+#define LEAF(path, type, member) \
+	{ path, offsetof(struct type, member), \
+	    sizeof(((struct type *)NULL)->member) }
 
-	if (at(r, "ErrorResponse", "Error", "Code"))
-		copy_text(r, e->code, sizeof(e->code));
-	else if (at(r, "ErrorResponse", "Error", "Message"))
-		copy_text(r, e->message, sizeof(e->message));
-	else if (at(r, "Error", "Code", NULL))
-		copy_text(r, e->code, sizeof(e->code));
-	else if (at(r, "Error", "Message", NULL))
-		copy_text(r, e->message, sizeof(e->message));
-	else if (at(r, "Error", "Region", NULL))
-		copy_text(r, e->region, sizeof(e->region));
-	else if (at(r, "Error", "ServerTime", NULL))
-		copy_text(r, e->server_time, sizeof(e->server_time));
+/* 1 when the open elements are these, 2 when they begin it. */
+static int
+is_on(const struct reader *r, const char *path)
+{
+	size_t len;
+	int i;
+
+	for (i = 0; i < r->depth; i++) {
+		len = strcspn(path, "/");
+		if (len == 0 || strlen(r->name[i]) != len ||
+		    memcmp(r->name[i], path, len) != 0)
+			return 0;
+		path += len;
+		path += *path == '/';
+	}
+	return *path == '\0' ? 1 : 2;
+}
+
+/* The document is one of which we know a leaf. */
+static int
+leaf_open(struct reader *r)
+{
+	size_t i;
+
+	for (i = 0; r->depth == 1 && i < r->nleaves; i++)
+		if (is_on(r, r->leaf[i].path))
+			return 0;
+	return r->depth == 1 ? -FIRN_ECORRUPT : 0;
+}
+
+static int
+leaf_close(struct reader *r)
+{
+	const struct leaf *l;
+	size_t i;
+
+	for (i = 0; i < r->nleaves; i++) {
+		l = &r->leaf[i];
+		if (is_on(r, l->path) == 1)
+			copy_text(r, (char *)r->out + l->offset, l->size);
+	}
 	return 0;
 }
 
+/* Into *out, whose members are all texts; empty after an error. */
+static int
+leaves_read(const void *text, size_t len, const struct leaf *leaf, size_t n,
+    int any, void *out, size_t size)
+{
+	struct reader r = { .open = any ? NULL : leaf_open,
+	    .close = leaf_close, .leaf = leaf, .nleaves = n, .out = out };
+	int err;
+
+	memset(out, 0, size);
+	err = parse(&r, text, len);
+	if (err != 0)
+		memset(out, 0, size);
+	return err;
+}
+#define LEAVES(table)	table, sizeof(table) / sizeof((table)[0])
+
+/* STS has the same in an <ErrorResponse>. */
 int
 s3_xml_error(const void *text, size_t len, struct s3_error *out)
 {
-	struct reader r = { .close = error_close, .error = out };
-	int err;
+	static const struct leaf leaves[] = {
+		LEAF("ErrorResponse/Error/Code", s3_error, code),
+		LEAF("ErrorResponse/Error/Message", s3_error, message),
+		LEAF("Error/Code", s3_error, code),
+		LEAF("Error/Message", s3_error, message),
+		LEAF("Error/Region", s3_error, region),
+		LEAF("Error/ServerTime", s3_error, server_time),
+	};
 
-	memset(out, 0, sizeof(*out));
-	err = parse(&r, text, len);
-	if (err != 0)
-		memset(out, 0, sizeof(*out));
-	return err;
-}
-
-static int
-state_open(struct reader *r)
-{
-	return r->depth == 1 &&
-	    strcmp(r->name[0], "VersioningConfiguration") != 0 &&
-	    strcmp(r->name[0], "ObjectLockConfiguration") != 0 ?
-	    -FIRN_ECORRUPT : 0;
-}
-
-static int
-state_close(struct reader *r)
-{
-	struct s3_bucket_state *s = r->state;
-	const char *leaf = r->name[r->depth - 1];
-
-	if (at(r, "VersioningConfiguration", "Status", NULL))
-		copy_text(r, s->versioning, sizeof(s->versioning));
-	else if (at(r, "ObjectLockConfiguration", "ObjectLockEnabled", NULL))
-		copy_text(r, s->lock, sizeof(s->lock));
-	if (r->depth != 4 || strcmp(r->name[1], "Rule") != 0 ||
-	    strcmp(r->name[2], "DefaultRetention") != 0)
-		return 0;
-	if (strcmp(leaf, "Mode") == 0)
-		copy_text(r, s->lock_mode, sizeof(s->lock_mode));
-	else if (strcmp(leaf, "Days") == 0)
-		copy_text(r, s->lock_days, sizeof(s->lock_days));
-	else if (strcmp(leaf, "Years") == 0)
-		copy_text(r, s->lock_years, sizeof(s->lock_years));
-	return 0;
+	return leaves_read(text, len, LEAVES(leaves), 1, out, sizeof(*out));
 }
 
 int
 s3_xml_state(const void *text, size_t len, struct s3_bucket_state *out)
 {
-	struct reader r = { .open = state_open, .close = state_close,
-	    .state = out };
-	int err;
+#define RETENTION "ObjectLockConfiguration/Rule/DefaultRetention/"
+	static const struct leaf leaves[] = {
+		LEAF("VersioningConfiguration/Status", s3_bucket_state,
+		    versioning),
+		LEAF("ObjectLockConfiguration/ObjectLockEnabled",
+		    s3_bucket_state, lock),
+		LEAF(RETENTION "Mode", s3_bucket_state, lock_mode),
+		LEAF(RETENTION "Days", s3_bucket_state, lock_days),
+		LEAF(RETENTION "Years", s3_bucket_state, lock_years),
+	};
+#undef RETENTION
 
-	memset(out, 0, sizeof(*out));
-	err = parse(&r, text, len);
-	if (err != 0)
-		memset(out, 0, sizeof(*out));
-	return err;
+	return leaves_read(text, len, LEAVES(leaves), 0, out, sizeof(*out));
 }
 
 static int
@@ -417,38 +443,20 @@ s3_xml_list(const void *text, size_t len, struct s3_listing *l)
 	return err;
 }
 
-static int
-copied_open(struct reader *r)
-{
-	return r->depth == 1 && strcmp(r->name[0], "CopyObjectResult") != 0 ?
-	    -FIRN_ECORRUPT : 0;
-}
-
-static int
-copied_close(struct reader *r)
-{
-	struct s3_copied *c = r->copied;
-
-	if (at(r, "CopyObjectResult", "ETag", NULL))
-		copy_text(r, c->etag, sizeof(c->etag));
-	else if (at(r, "CopyObjectResult", "ChecksumSHA256", NULL))
-		copy_text(r, c->checksum, sizeof(c->checksum));
-	return 0;
-}
-
 int
 s3_xml_copied(const void *text, size_t len, struct s3_copied *out)
 {
-	struct reader r = { .open = copied_open, .close = copied_close,
-	    .copied = out };
+	static const struct leaf leaves[] = {
+		LEAF("CopyObjectResult/ETag", s3_copied, etag),
+		LEAF("CopyObjectResult/ChecksumSHA256", s3_copied, checksum),
+	};
 	int err;
 
-	memset(out, 0, sizeof(*out));
-	err = parse(&r, text, len);
-	if (err == 0 && out->etag[0] == '\0')
-		err = -FIRN_ECORRUPT;
-	if (err != 0)
+	err = leaves_read(text, len, LEAVES(leaves), 0, out, sizeof(*out));
+	if (err == 0 && out->etag[0] == '\0') {
 		memset(out, 0, sizeof(*out));
+		err = -FIRN_ECORRUPT;
+	}
 	return err;
 }
 
