@@ -306,6 +306,26 @@ def test_no_expedited_capacity(cold):
     assert cold.sim.meter.describe()["restore_requests"] == {"Standard": 3}
 
 
+def test_no_expedited_capacity_later(cold):
+    """What ended while it waited is asked for at the next tier, too."""
+    cold.tier = "GLACIER"
+    for name in "ab":
+        cold.add(name, files=1)
+    a = cold.needed(cold.src / "a").pop()
+    job = cold.firn.start("thaw", "--yes", "--wait", "--poll", "1", "--tier", "expedited",
+                          "latest")
+    wait_for(lambda: len(cold.asked()) == 2, "the requests")
+    cold.sim.set_quirks(add=["no-expedited"])
+    cold.ready(a)
+    cold.expire(a)
+    wait_for(lambda: cold.sim.meter.describe()["restore_requests"].get("Standard")
+             or job.poll() is not None, "the request at the next tier")
+    cold.all_ready()
+    stdout, stderr = job.communicate()
+    assert job.returncode == 0 and b"no capacity" in stderr, stderr
+    assert cold.sim.meter.describe()["restore_requests"] == {"Expedited": 2, "Standard": 1}
+
+
 def test_may_not_restore(cold):
     """Permission to read, and none to thaw: said once, with what is missing."""
     for name in "ab":
