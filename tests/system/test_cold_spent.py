@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a thaw says that it spent is what the store bills for what it accepted."""
+import os
+import signal
+import subprocess
+
 import pytest
 
 from cold import DAY, PRICES, Cold
-from firn_tool import wait_for
+from firn_tool import mount_process, wait_for
 
 
 @pytest.fixture
@@ -111,6 +115,39 @@ def test_killed_and_continued(cold):
     r = cold.firn("thaw", "--continue", "--yes", "--budget", f"{billed(cold) * 1.1:.9f}",
                   status=1)
     assert "budget" in r.err and billed_requests(cold) == 3
+
+
+@pytest.mark.usefixtures("fuse")
+def test_killed_mount(cold):
+    """Of three, two were accepted: the next mount counts those."""
+    for name in "abc":
+        cold.add(name, files=1)
+    a, b, c = (cold.needed(cold.src / name).pop() for name in "abc")
+    cold.sim.meter.reset()
+    cold.sim.faults.add(kind="throttling", verb="RestoreObject",
+                        prefix=f"some/prefix/{c}")
+    where = cold.firn.work / "mnt"
+
+    def read(*names):
+        for name in names:
+            subprocess.run(["cat", where / ("latest" + str(cold.src)) / name / "file0"],
+                           check=False, capture_output=True)
+    with cold.firn.mount(options="cold=thaw,thaw-poll=1,thaw-budget=100"):
+        read("a", "b", "c")
+        wait_for(lambda: {a, b, c} <= cold.asked() and billed_requests(cold) == 2,
+                 "the requests")
+        os.kill(mount_process(where), signal.SIGKILL)
+        wait_for(lambda: mount_process(where) == 0, "its end")
+    wait_for(lambda: not cold.sim.server.open, "the end of its connections")
+    paid = billed(cold)
+    assert 0 < paid <= float(job(cold)["spent"]) * 1.01
+    cold.sim.faults.clear()
+    with cold.firn.mount(options="cold=thaw,thaw-poll=1,thaw-budget=100"):
+        wait_for(lambda: float(job(cold)["spent"]) == near(paid), "the count")
+        read("a", "b", "c")
+        wait_for(lambda: billed_requests(cold) == 3, "the last request")
+        wait_for(lambda: float(job(cold)["spent"]) == near(billed(cold)), "the count")
+    assert billed(cold) > paid
 
 
 def billed_requests(cold):
