@@ -3,8 +3,12 @@
 import os
 import pathlib
 
+import pytest
+
 PRICES = pathlib.Path(__file__).resolve().parents[2] / "data" / "prices.conf"
 DAY = 86400
+# Of a test that takes `cold`: in the simulator, and with the bytes in Ceph RGW.
+everywhere = pytest.mark.parametrize("cold", ["sim", "gated"], indirect=True)
 
 
 class Cold:

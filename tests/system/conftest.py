@@ -8,6 +8,7 @@ import uuid
 
 import pytest
 
+from cold import PRICES, Cold
 from firn_tool import Firn, unmount_all
 from objects import BucketObjects, LocalObjects
 from rgw import Rgw
@@ -95,6 +96,15 @@ def gated(work, rgw):
                          "some/prefix")
         firn.sim = server
         yield firn
+
+
+@pytest.fixture
+def cold(request):
+    """Archived data in the simulator, or behind it in Ceph RGW, of its class GLACIER."""
+    where = getattr(request, "param", "sim")
+    firn = request.getfixturevalue(where)
+    firn.env["FIRN_PRICES"] = str(PRICES)
+    return Cold(firn, tier="GLACIER" if where == "gated" else "DEEP_ARCHIVE")
 
 
 @pytest.fixture

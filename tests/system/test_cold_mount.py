@@ -10,25 +10,13 @@ import time
 
 import pytest
 
-from cold import DAY, PRICES, Cold
+from cold import DAY, everywhere
 from conftest import in_bucket
 from firn_tool import assert_same, mount_process, unmount_all, wait_for
 from s3sim import S3Sim
 
 pytestmark = pytest.mark.usefixtures("fuse")
 POLL = "thaw-poll=1"
-
-
-@pytest.fixture
-def cold(request):
-    """In the simulator, or behind it in Ceph RGW, of its class GLACIER."""
-    where = getattr(request, "param", "sim")
-    firn = request.getfixturevalue(where)
-    firn.env["FIRN_PRICES"] = str(PRICES)
-    return Cold(firn, tier="GLACIER" if where == "gated" else "DEEP_ARCHIVE")
-
-
-everywhere = pytest.mark.parametrize("cold", ["sim", "gated"], indirect=True)
 
 
 def text(mnt, name):

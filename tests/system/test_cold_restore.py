@@ -8,20 +8,15 @@ import tempfile
 
 import pytest
 
-from cold import PRICES, Cold
+from cold import Cold, everywhere
 from firn_tool import assert_same, wait_for
-
-
-@pytest.fixture
-def cold(sim):
-    sim.env["FIRN_PRICES"] = str(PRICES)
-    return Cold(sim)
 
 
 def spent_once(cold):
     return all(sum(counts.values()) == 1 for counts in cold.restores().values())
 
 
+@everywhere
 def test_as_it_arrives(cold, work):
     names = "abcdef"
     for name in names:
@@ -67,6 +62,7 @@ def test_quote_first(cold, work):
     assert "firn restore --thaw" in r.err and cold.asked() == set()
 
 
+@everywhere
 def test_killed_and_again(cold, work):
     """The same command goes on, and asks for nothing twice."""
     for name in "abc":
@@ -147,6 +143,7 @@ def test_ends_after_it_was_read(cold, work):
     assert spent_once(cold)
 
 
+@everywhere
 def test_ends_while_it_is_read(cold, work):
     """What is archived again when it comes to be read is thawed again."""
     cold.add("a", files=1)

@@ -6,14 +6,8 @@ import subprocess
 
 import pytest
 
-from cold import DAY, PRICES, Cold
+from cold import DAY, Cold, everywhere
 from firn_tool import mount_process, wait_for
-
-
-@pytest.fixture
-def cold(sim):
-    sim.env["FIRN_PRICES"] = str(PRICES)
-    return Cold(sim)
 
 
 def billed(cold):
@@ -43,6 +37,7 @@ def two_classes(cold):
     cold.sim.meter.reset()
 
 
+@everywhere
 def test_as_billed(cold):
     """Of packs in two classes; once more at a faster tier; and prolonged."""
     two_classes(cold)

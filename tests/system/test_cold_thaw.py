@@ -6,16 +6,11 @@ import signal
 
 import pytest
 
-from cold import DAY, PRICES, Cold
+from cold import DAY, Cold, everywhere
 from firn_tool import assert_same, wait_for
 
 
-@pytest.fixture
-def cold(sim):
-    sim.env["FIRN_PRICES"] = str(PRICES)
-    return Cold(sim)
-
-
+@everywhere
 def test_one_directory(cold, work):
     """The packs that are asked for are exactly those needed."""
     for name in "abc":
@@ -89,6 +84,7 @@ def test_nothing_inline_needs_a_thaw(cold):
     assert cold.asked() == set()
 
 
+@everywhere
 @pytest.mark.parametrize("tier,storage", [("bulk", "DEEP_ARCHIVE"),
                                           ("standard", "DEEP_ARCHIVE"),
                                           ("standard", "GLACIER"),
@@ -143,6 +139,7 @@ def test_hours_of_each_class(cold):
     assert hours() == {"expedited": 0, "standard": 5, "bulk": 12}
 
 
+@everywhere
 def test_another_host_was_faster(cold, work):
     """Between the look of one host and its request another has asked: nothing is
     paid for twice, and both come to their end."""
@@ -248,6 +245,7 @@ def test_cancel(cold):
     cold.firn("thaw", "--cancel", "ffff", status=1)
 
 
+@everywhere
 def test_expired_before_it_is_read(cold, work):
     """What has ended is cold again, and asked for again."""
     cold.add("a")
@@ -292,6 +290,7 @@ def test_faster_tier_elsewhere(cold):
     assert cold.sim.meter.describe()["restore_requests"] == {"Bulk": 1, "Standard": 1}
 
 
+@everywhere
 def test_no_expedited_capacity(cold):
     """Falls back to the standard tier, with the new price, within the budget."""
     cold.tier = "GLACIER"
@@ -326,6 +325,7 @@ def test_no_expedited_capacity_later(cold):
     assert cold.sim.meter.describe()["restore_requests"] == {"Expedited": 2, "Standard": 1}
 
 
+@everywhere
 def test_may_not_restore(cold):
     """Permission to read, and none to thaw: said once, with what is missing."""
     for name in "ab":
@@ -335,6 +335,7 @@ def test_may_not_restore(cold):
     assert "s3:RestoreObject" in r.err
 
 
+@everywhere
 def test_throttled(cold):
     for i in range(6):
         cold.add(f"d{i}", files=1)
@@ -343,6 +344,7 @@ def test_throttled(cold):
     assert cold.asked() == set(cold.firn.objects.names("data/"))
 
 
+@everywhere
 def test_pack_is_gone(cold):
     for name in "ab":
         cold.add(name)

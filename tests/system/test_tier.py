@@ -300,6 +300,28 @@ def test_rule(bucket, work):
     assert minimum == "varies_by_storage_class"
 
 
+def test_rule_on_a_real_server(on_rgw, rgw):
+    """Beside those of others, in Ceph RGW."""
+    theirs = ("<Rule><ID>theirs</ID><Filter><Prefix>logs/</Prefix></Filter>"
+              "<Status>Enabled</Status><Expiration><Days>30</Days></Expiration></Rule>")
+    bucket = on_rgw.url.removeprefix("s3://").split("/")[0]
+    body = f"<LifecycleConfiguration>{theirs}</LifecycleConfiguration>".encode()
+    with Client(rgw.url, rgw.access_key, rgw.secret_key) as s3:
+        def rules():
+            answer = s3.request("GET", bucket, query=LIFECYCLE)
+            assert answer.status == 200, answer
+            return set(re.findall(r"<ID>(.*?)</ID>", answer.body.decode()))
+        md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
+        answer = s3.request("PUT", bucket, query=LIFECYCLE, body=body,
+                            headers={"content-md5": md5})
+        assert answer.status == 200 and rules() == {"theirs"}
+        answer = shown(on_rgw, "rule", "GLACIER", "3", "--yes")
+        assert answer["rule"] == {"class": "GLACIER", "days": 3}
+        assert answer["other_rules"] == 1 and len(rules()) == 2 and "theirs" in rules()
+        shown(on_rgw, "rule", "none")
+        assert rules() == {"theirs"}
+
+
 def rule_text(name, prefix, actions):
     return (f"<Rule><ID>{name}</ID><Filter><Prefix>{prefix}</Prefix></Filter>"
             f"<Status>Enabled</Status>{actions}</Rule>")
