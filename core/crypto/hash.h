@@ -16,7 +16,8 @@ int hash_hmac(const void *key, size_t keylen, const void *data, size_t len,
     uint8_t out[HASH_SIZE]);
 
 /* MD5 (RFC 1321), for Content-MD5 and nothing that has to withstand anybody;
- * not for small messages by the million.  -EOPNOTSUPP where the system's OpenSSL has none (FIPS). */
+ * not for small messages by the million.  -EOPNOTSUPP where the system's
+ * OpenSSL has none (FIPS). */
 #define HASH_MD5_SIZE 16
 int hash_md5(const void *data, size_t len, uint8_t out[HASH_MD5_SIZE]);
 

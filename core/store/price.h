@@ -95,7 +95,8 @@ uint64_t price_add(uint64_t a, uint64_t b);
 /*
  * What was done so far, objects and their data being of class c, copies being
  * into it.  Of thaws the requests only, where c has them: how many bytes they
- * are for the counters do not know, see price_thaw().  Transfer is what came in, as if over the Internet; within the store's region it is free.
+ * are for the counters do not know, see price_thaw().  Transfer is what came in,
+ * as if over the Internet; within the store's region it is free.
  */
 struct price_run {
 	uint64_t requests;	/* and GBs put and got, where they cost */
