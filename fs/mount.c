@@ -269,7 +269,8 @@ session_begin(struct mount *m)
 	return loop_start(m->se, &conf, &m->loop, &m->end_fd);
 }
 
-/* Until the descriptor is readable (1), or the mount is to end (0). */
+/* Until the descriptor is readable (1), or the mount is to end (0); where both
+ * are, what came first counts, which is the former. */
 static int
 wait_for(struct mount *m, int fd)
 {
@@ -281,7 +282,7 @@ wait_for(struct mount *m, int fd)
 
 	while (poll(p, 3, -1) < 0 && errno == EINTR)
 		continue;
-	return p[0].revents == 0 && p[1].revents == 0;
+	return p[2].revents != 0 || (p[0].revents == 0 && p[1].revents == 0);
 }
 
 /* Only root may, and only for him does the directory exist: else no matter. */

@@ -477,7 +477,7 @@ const struct command command_backup = { "backup", run, "PATH...",
 	"      --level N             zstd level, 0 (store) to 19; default 3\n"
 	"      --threads N           that hash and compress; default, and 0: one a\n"
 	"                            processor\n"
-	"      --uploads N           packs in upload at once; default, and 0: 3\n"
+	"      --uploads N           packs in upload at once; default, and 0: 2\n"
 	"      --tier CLASS          storage class of new file contents in S3; "
 	"default:\n"
 	"                            what `firn tier` shows\n"
