@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/pages.h"
 
 /* Up to `len` bytes; fewer only where the stream ends. */
 static int
@@ -106,7 +107,7 @@ walk_stream(const struct walk_conf *wc)
 	int err;
 
 	w.piece_cap = chunker_max(wc->chunker) + READ_SIZE;
-	w.piece = malloc(w.piece_cap);
+	w.piece = pages_alloc(w.piece_cap);
 	err = w.piece == NULL ? -ENOMEM : pipe_dir_begin(wc->pipe);
 	if (err == 0)
 		err = stream_store(&w, &e.size);

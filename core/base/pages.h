@@ -12,7 +12,9 @@
 
 #include <stddef.h>
 
-/* At a page's boundary, from 2 MiB on at one of 2 MiB; not initialised.  NULL
+#define PAGES_LARGE	((size_t)2 << 20)
+
+/* At a page's boundary, from PAGES_LARGE on at one of those; not initialised.  NULL
  * without memory.  Goes with free(3). */
 void *pages_alloc(size_t size);
 

@@ -14,7 +14,6 @@
 #include "crypto/kdf.h"
 
 #define SCRYPT_MEMORY	(1u << 30)	/* bytes; ceiling of 128 * n * r */
-#define LARGE		(2u << 20)	/* bytes; a large page */
 
 /*
  * scrypt's 32 MiB from OpenSSL's allocator, which takes them in pages of 4 KiB:
@@ -29,7 +28,7 @@ large_malloc(size_t size, const char *file, int line)
 	(void)line;
 	if (size == 0)
 		return NULL;
-	return size >= LARGE ? pages_alloc(size) : malloc(size);
+	return size >= PAGES_LARGE ? pages_alloc(size) : malloc(size);
 }
 
 static void *
@@ -54,7 +53,8 @@ large_free(void *p, const char *file, int line)
 __attribute__((constructor)) static void
 allocate_large_pages(void)
 {
-	CRYPTO_set_mem_functions(large_malloc, large_realloc, large_free);
+	/* Who allocated earlier keeps us from it, and nothing is lost but time. */
+	(void)CRYPTO_set_mem_functions(large_malloc, large_realloc, large_free);
 }
 
 static int

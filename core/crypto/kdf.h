@@ -2,6 +2,9 @@
 /*
  * Keys from keys, keys from passwords, and random bytes.
  * HKDF-SHA256: RFC 5869.  scrypt: RFC 7914.  Random: getrandom(2).
+ *
+ * A program that has this in it gives OpenSSL an allocator, as it starts: the
+ * usual one, but what is large in large pages.
  */
 #ifndef FIRN_CRYPTO_KDF_H
 #define FIRN_CRYPTO_KDF_H

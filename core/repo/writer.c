@@ -215,6 +215,7 @@ pack_new(struct writer *w, size_t room, struct wpack **out)
 		p = calloc(1, sizeof(*p));
 		if (p == NULL)
 			return -ENOMEM;
+		p->room = room;
 		buf_init(&p->bytes, FORMAT_PACK_MAX);
 		err = buf_reserve_pages(&p->bytes, room);
 		if (err != 0) {
@@ -337,9 +338,19 @@ frame_collect(struct writer *w, struct wstream *s)
 	s->count--;
 	if (err == 0)
 		err = pack_append(w, s, f);
+	if (f->plain.cap > f->room || f->payload.cap > 2 * f->room) {
+		wframe_free(f);		/* a large block's */
+		return err;
+	}
 	f->next = w->spare;
 	w->spare = f;
 	return err;
+}
+
+static struct wstream *
+other(struct writer *w, const struct wstream *s)
+{
+	return s == &w->data ? &w->meta : &w->data;
 }
 
 /* Hand the frame being filled to the compressors. */
@@ -351,8 +362,8 @@ frame_end(struct writer *w, struct wstream *s)
 
 	if (f == NULL)
 		return 0;
-	while (s->count >= w->max_frames) {
-		err = frame_collect(w, s);
+	while (w->data.count + w->meta.count >= w->max_frames) {
+		err = frame_collect(w, s->count > 0 ? s : other(w, s));
 		if (err != 0)
 			return err;
 	}
@@ -376,6 +387,7 @@ frame_new(struct writer *w, struct wframe **out)
 	/* A block may be larger than the target. */
 	if (room >= FRAME_ROOM / 2 && room < FRAME_ROOM)
 		room = FRAME_ROOM;
+	f->room = room;
 	/* Not the payload: it is mostly a fraction of that. */
 	err = buf_reserve_pages(&f->plain, room);
 	if (err != 0) {

@@ -23,7 +23,7 @@
 #include "repo/repo.h"
 #include "repo/writer.h"
 
-#define FRAMES_MAX	16		/* in compression, a stream */
+#define FRAMES_MAX	16		/* in compression */
 #define FRAME_ROOM	(2u << 20)	/* bytes; for a target of 1 MiB or more */
 /* A segment is put when it has so many packs, entries, or seconds. */
 #define SEGMENT_PACKS	16
@@ -34,6 +34,7 @@
 struct wframe {
 	struct wframe *next;		/* among those to use again */
 	struct writer *w;
+	size_t room;			/* of plain, at first */
 	struct buf plain;
 	struct buf payload;		/* compressed */
 	struct pack_block *blocks;
@@ -46,6 +47,7 @@ struct wframe {
 struct wpack {
 	struct wpack *next;		/* among those to use again */
 	enum pack_kind kind;
+	size_t room;			/* of bytes, at first */
 	struct buf bytes;
 	uint8_t header[PACK_HEADER_SIZE];
 	uint8_t key[PACK_KEY_SIZE];
@@ -119,9 +121,10 @@ int writer_upload_wait(struct writer *w);
 /* Put what waits, if it is time or `force`. */
 int writer_segment(struct writer *w, enum pack_kind kind, int force);
 void wpack_free(struct wpack *p);
-/* For another pack: so many are allocated as there were at once. */
+/* For another pack, unless it has grown. */
 void wpack_recycle(struct writer *w, struct wpack *p);
-/* One that was, and has room for `size` bytes and not much more, or NULL. */
+/* One that was, and has room for `size` bytes; or NULL, and one of another size
+ * is freed: so many are allocated as there were at once, of all kinds. */
 struct wpack *wpack_reuse(struct writer *w, size_t size);
 
 /* writer_follow.c: a thread that loads what other hosts store meanwhile. */

@@ -28,6 +28,10 @@ wpack_free(struct wpack *p)
 void
 wpack_recycle(struct writer *w, struct wpack *p)
 {
+	if (p->bytes.cap > p->room) {
+		wpack_free(p);
+		return;
+	}
 	kdf_wipe(p->key, sizeof(p->key));
 	buf_reset(&p->bytes);
 	p->footer.nframes = 0;
@@ -45,15 +49,18 @@ wpack_reuse(struct writer *w, size_t size)
 
 	pthread_mutex_lock(&w->lock);
 	for (at = &w->spare_packs; *at != NULL; at = &(*at)->next)
-		/* A small pack in the room of a large one would make the next
-		 * large one take its own. */
-		if ((*at)->bytes.cap >= size && (*at)->bytes.cap / 2 < size)
+		if ((*at)->room == size)
 			break;
+	if (*at == NULL)
+		at = &w->spare_packs;
 	p = *at;
 	if (p != NULL)
 		*at = p->next;
 	pthread_mutex_unlock(&w->lock);
-	return p;
+	if (p == NULL || p->room == size)
+		return p;
+	wpack_free(p);
+	return NULL;
 }
 
 static struct wsegment *

@@ -6,8 +6,8 @@
  * Repeated, with a random wait of up to 50 ms (1 s when throttled), doubled
  * each time up to 20 s: failures of the connection, stalls, throttling, 5xx,
  * broken or implausible answers.  All threads' repetitions come out of one
- * budget (s3_budget.h); Retry-After is kept to.  Repeated at once, but once or
- * twice only: in the bucket's region when that turns out to be another (kept
+ * budget (s3_budget.h); Retry-After is kept to.  Repeated at once, but a few
+ * times only: in the bucket's region when that turns out to be another (kept
  * from then on), by the server's clock when ours is too far off (kept as well),
  * with renewed keys, without x-amz-checksum-* where the server refuses those
  * (kept as well), and on another connection when the server had closed a kept

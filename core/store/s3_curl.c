@@ -108,8 +108,8 @@ FUNCTIONS(FUNCTION)
 	void name params { lib.name args; }
 PROCEDURES(PROCEDURE)
 
-/* An option's argument is a long, a curl_off_t or a pointer, and its number
- * tells which; see CURLOPTTYPE_LONG and those after it. */
+/* An option's argument is a long, a curl_off_t or a pointer (to a function as
+ * well: POSIX has one size for both), and its number tells which; see CURLOPTTYPE_LONG and those after it. */
 #define HAND_ON(function, handle, option) do { \
 	va_list ap; \
 	va_start(ap, option); \

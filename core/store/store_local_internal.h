@@ -24,6 +24,7 @@ struct local {
 	struct lru *fds;	/* open files by hash of their name */
 	atomic_uint dropped;	/* counts names taken out of fds */
 	atomic_int swept;	/* tmp/ was looked through */
+	atomic_int no_direct;	/* direct writes are not taken here */
 };
 
 static inline struct local *

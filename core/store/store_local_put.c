@@ -130,21 +130,26 @@ write_chunks(struct local *l, int fd, const char *data, size_t len,
 /*
  * What is waited for until it is on the disk gains nothing from the page cache,
  * and packs would push out what other programs have there, at the price of a
- * copy.  What direct I/O does not take is written as usual.
+ * copy.  Not so trees, which the next run reads.  What direct I/O does not take,
+ * whatever the error, is written as usual, and what is wrong with the disk is
+ * said then.
  */
 static int
-write_all(struct local *l, int fd, const char *data, size_t len)
+write_all(struct local *l, int fd, const char *data, size_t len,
+    unsigned flags)
 {
 	size_t done = 0;
 	int err = 0;
 
-	if (len >= DIRECT_MIN && (uintptr_t)data % DIRECT_ALIGN == 0 &&
-	    set_direct(fd, 1)) {
+	if (flags & STORE_DATA && len >= DIRECT_MIN &&
+	    (uintptr_t)data % DIRECT_ALIGN == 0 &&
+	    !atomic_load(&l->no_direct) && set_direct(fd, 1)) {
 		err = write_chunks(l, fd, data, len & ~(size_t)
 		    (DIRECT_ALIGN - 1), DIRECT_CHUNK, &done);
 		set_direct(fd, 0);
 		/* A part may have been written; it is written again. */
-		if (err == -EINVAL) {
+		if (err != 0 && err != -ECANCELED) {
+			atomic_store(&l->no_direct, 1);
 			done = 0;
 			err = lseek(fd, 0, SEEK_SET) == 0 ? 0 : -errno;
 		}
@@ -235,7 +240,7 @@ local_put(struct store *s, const char *name, const void *data, size_t len,
 		return log_err(fd == -EDQUOT ? -ENOSPC : fd, "cannot write to "
 		    "'%s/" LOCAL_TMP "'", s->local_path);
 	}
-	err = write_all(l, fd, data, len);
+	err = write_all(l, fd, data, len, flags);
 	if (err == 0)
 		err = publish(l, fd, tmp, name, flags);
 	if (err != 0)

@@ -2,6 +2,8 @@
 /* Writer, reader, trees and lists over a repository in a local directory. */
 #include "repo_test.h"
 
+#include "repo/writer_internal.h"
+
 #include <sys/stat.h>
 
 #include "repo/filemap.h"
@@ -368,6 +370,42 @@ test_keys(void **ctx)
 	assert_int_equal(repo_init(&f->conf, &config, "t", &other), -EEXIST);
 }
 
+/* Memory that is used again is bounded: what has grown for a large block is
+ * freed, and room for packs of one kind makes way for that of another. */
+static void
+test_spares(void **ctx)
+{
+	struct fixture *f = *ctx;
+	struct writer *w = f->writer;
+	const size_t len = 12u << 20;
+	uint8_t *data = malloc(len), id[BLOCK_ID_SIZE];
+	struct wframe *frame;
+	struct wpack *p;
+	size_t i, bytes = 0, packs = 0;
+	int k;
+
+	assert_non_null(data);
+	w->data.pack_target = 1u << 20;
+	for (k = 0; k < 10; k++) {
+		for (i = 0; i + 8 <= len; i += 8) {
+			uint64_t x = rnd();
+
+			memcpy(data + i, &x, 8);
+		}
+		assert_int_equal(f->sink.put(f, k % 3 == 0 ? BLOCK_DATA :
+		    BLOCK_TREE, data, k % 3 == 0 ? len : 1u << 20, id), 0);
+		if (k % 2 == 1)
+			assert_int_equal(writer_flush(w), 0);
+	}
+	for (p = w->spare_packs; p != NULL; p = p->next, packs++)
+		assert_int_equal(p->bytes.cap, p->room);
+	for (frame = w->spare; frame != NULL; frame = frame->next)
+		bytes += frame->plain.cap + frame->payload.cap;
+	assert_in_range(packs, 1, w->conf.uploads + 1);
+	assert_true(bytes <= w->max_frames * 3 * (size_t)FRAME_ROOM);
+	free(data);
+}
+
 int
 main(void)
 {
@@ -379,6 +417,7 @@ main(void)
 		T(test_lists),
 		T(test_dry_run),
 		T(test_settle),
+		T(test_spares),
 		T(test_keys),
 	};
 

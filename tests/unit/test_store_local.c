@@ -15,10 +15,8 @@
 #include <ftw.h>
 #include <signal.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -285,72 +283,6 @@ test_many_open(void **state)
 	store_close(s);
 }
 
-/* Pages of an object's file that the page cache holds, or -1 where the file
- * system keeps all in memory or knows no direct I/O. */
-static int
-pages_cached(const char *dir, const char *name, size_t len)
-{
-	char path[128];
-	unsigned char in[2048];
-	size_t i, n = (len + 4095) / 4096;
-	struct statfs fs;
-	void *p;
-	int fd, count = 0;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	fd = open(path, O_RDONLY | O_DIRECT);
-	assert_int_equal(statfs(dir, &fs), 0);
-	if (fd < 0 || fs.f_type == 0x01021994 /* tmpfs */) {
-		close(fd);
-		return -1;
-	}
-	p = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
-	assert_true(p != MAP_FAILED && n <= sizeof(in));
-	assert_int_equal(mincore(p, len, in), 0);
-	for (i = 0; i < n; i++)
-		count += in[i] & 1;
-	munmap(p, len);
-	close(fd);
-	return count;
-}
-
-/* Objects of packs' size go past the page cache, whatever their length and
- * place in memory, and come out whole. */
-static void
-test_large(void **state)
-{
-	static const struct { size_t at, len; } v[] = {
-		{ 0, 2u << 20 }, { 0, 5u << 20 }, { 0, (4u << 20) + 4097 },
-		{ 0, (1u << 20) - 1 }, { 16, 2u << 20 },
-	};
-	const size_t room = 6u << 20;
-	struct place *p = *state;
-	uint8_t *data, *back;
-	struct store *s;
-	char name[32];
-	size_t i, got;
-
-	data = aligned_alloc(4096, room);
-	back = malloc(room);
-	assert_true(data != NULL && back != NULL);
-	for (i = 0; i < room; i++)
-		data[i] = (uint8_t)(i * 7 + i / 4096);
-	assert_int_equal(store_open(p->dir, NULL, 1, &s), 0);
-	for (i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
-		snprintf(name, sizeof(name), "data/%zu", i);
-		assert_int_equal(store_put(s, name, data + v[i].at, v[i].len,
-		    NULL, 0), 0);
-		if (i < 2)
-			assert_true(pages_cached(p->dir, name, v[i].len) <= 0);
-		assert_int_equal(store_get(s, name, 0, back, room, &got), 0);
-		assert_int_equal(got, v[i].len);
-		assert_memory_equal(back, data + v[i].at, got);
-	}
-	store_close(s);
-	free(data);
-	free(back);
-}
-
 static void
 test_fault(void **state)
 {
@@ -407,7 +339,6 @@ main(void)
 		CASE(test_sweep),
 		CASE(test_write_fails),
 		CASE(test_many_open),
-		CASE(test_large),
 		CASE(test_fault),
 	};
 	int failed;
