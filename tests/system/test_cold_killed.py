@@ -60,8 +60,9 @@ def moments():
 def check_once(firn):
     found = asked(firn)
     assert set(found) == {f"p/{name}" for name in firn.objects.names("data/")}
+    # 0: who was killed had not sent all of it, and nothing was done.
     twice = {key: counts for key, counts in found.items()
-             if {str(k): n for k, n in counts.items()} != {"202": 1}}
+             if {str(k): n for k, n in counts.items() if str(k) != "0"} != {"202": 1}}
     assert twice == {}
 
 
