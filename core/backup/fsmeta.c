@@ -97,7 +97,6 @@ fsmeta_stat(int dirfd, const char *name, struct fsmeta *m)
 		return -errno;
 	entry_from_statx(&st, &m->e);
 	m->dev = makedev(st.stx_dev_major, st.stx_dev_minor);
-	m->allocated = st.stx_blocks * 512;
 	return 0;
 }
 

@@ -15,7 +15,6 @@
 struct fsmeta {
 	struct entry e;		/* all but name, contents and subtree */
 	uint64_t dev;		/* of the source */
-	uint64_t allocated;	/* bytes that the file system has for it */
 	struct buf target;	/* of a symlink; e points into it */
 	struct buf xattr;	/* encoded, ordered; e does not point to it */
 };

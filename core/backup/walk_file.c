@@ -225,18 +225,12 @@ read_file(struct walker *w, int fd, uint64_t size, uint64_t *end)
 	return err;
 }
 
-/* Has an open file no hole?  What has as much room as its size is not asked, which
- * is nearly every small file: one can have a hole all the same, where room was
- * made for it beyond its end, but that is not worth a system call for each. */
 static int
-is_dense(const struct walker *w, int fd, uint64_t size)
+has_hole(int fd, uint64_t size)
 {
-	off_t hole;
+	off_t hole = lseek(fd, 0, SEEK_HOLE);
 
-	if (w->meta.allocated >= size)
-		return 1;
-	hole = lseek(fd, 0, SEEK_HOLE);
-	return hole < 0 || (uint64_t)hole >= size;
+	return hole >= 0 && (uint64_t)hole < size;
 }
 
 /* Did the file change since `before` was taken of it? */
@@ -314,13 +308,10 @@ store_contents(struct walker *w, int fd, const char *name)
 	uint64_t end = 0, size = e->size;
 	uint8_t small[4096];
 	size_t got = 0;
-	int can_inline = size <= w->wc->inline_max && size <= sizeof(small);
-	int err, whole;
+	int whole = !has_hole(fd, size), err;
 
-	/* Larger ones are asked piece by piece. */
-	whole = (can_inline || size <= chunker_min(w->wc->chunker)) &&
-	    is_dense(w, fd, size);
-	if (size > 0 && can_inline && whole) {
+	if (size > 0 && size <= w->wc->inline_max && size <= sizeof(small) &&
+	    whole) {
 		err = file_pread_full(fd, small, size, 0, &got);
 		end = got;
 		e->flags |= ENTRY_INLINE;
@@ -330,7 +321,7 @@ store_contents(struct walker *w, int fd, const char *name)
 		w->wc->p->bytes_read += got;
 		if (got == 0)
 			e->flags &= ~(uint32_t)ENTRY_INLINE;
-	} else if (size > 0 && whole) {
+	} else if (size > 0 && size <= chunker_min(w->wc->chunker) && whole) {
 		err = read_small(w, fd, size, &end);
 	} else {
 		err = read_file(w, fd, size, &end);
