@@ -70,6 +70,8 @@ worker_new(struct loop *l)
 		free(w);
 		return NULL;
 	}
+	/* A large page would be all of it at the first touch. */
+	(void)madvise(room, REQUEST_ROOM, MADV_NOHUGEPAGE);
 	w->loop = l;
 	w->request.mem = room;
 	return w;

@@ -139,16 +139,23 @@ budget_adapt(struct cells *c, const struct index_place *at, uint32_t number)
 	pthread_mutex_unlock(&c->lock);
 }
 
+void
+budget_forget_stale(struct cells *c)
+{
+	uint64_t loads = atomic_load(&c->loads);
+
+	budget_forget(c, loads > STALE_LOADS ? loads - STALE_LOADS : 0,
+	    now() - STALE_SECONDS);
+}
+
 uint32_t
 budget_take(struct cells *c, uint32_t want, uint32_t least)
 {
 	unsigned have = atomic_load(&c->unused), n;
 	unsigned max = atomic_load(&c->unused_max);
-	uint64_t loads = atomic_load(&c->loads);
 
 	if (have + want > max) {
-		budget_forget(c, loads > STALE_LOADS ? loads - STALE_LOADS : 0,
-		    now() - STALE_SECONDS);
+		budget_forget_stale(c);
 		have = atomic_load(&c->unused);
 	}
 	do {

@@ -97,6 +97,7 @@ struct cells {
 	unsigned slabs;		/* cells; protected by flight_lock, as below */
 	unsigned slabs_peak;
 	unsigned in_flight;
+	uint64_t tickets, serving;	/* of those that wait for room */
 	uint64_t progress;	/* slabs that landed or were freed */
 	unsigned spares;	/* cells of memory that wait to be used again */
 	struct slab *spare[REQUEST_MAX];	/* by ncells - 1 */
@@ -174,6 +175,8 @@ void budget_used(struct cells *c, struct lru_node *node);
 /* Who will not come is not waited for: cells that came before this load, or
  * this second. */
 void budget_forget(struct cells *c, uint64_t loads, time_t since);
+/* What nobody came for in a while. */
+void budget_forget_stale(struct cells *c);
 /* A cell left memory; one has to be fetched: when it was here a moment ago,
  * then what is fetched ahead pushes out what readers are at: less of it. */
 uint64_t budget_hash(const uint8_t *pack, uint32_t number);

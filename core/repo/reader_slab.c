@@ -13,7 +13,7 @@
 
 #include "repo/reader_internal.h"
 
-#define STUCK_MS	100
+#define LOOK_MS		100
 
 static void
 slab_unmap(struct slab *s)
@@ -69,49 +69,79 @@ slab_map(struct cells *c, unsigned ncells)
 	return s;
 }
 
-/* 0 when nothing landed and nothing was freed for a while.  Under lock. */
-static int
+/* Until something landed or was freed, or for a while: a look at what has become
+ * stale costs little.  Under lock. */
+static void
 progress_wait(struct cells *c)
 {
 	uint64_t seen = c->progress;
 	struct timespec until;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += STUCK_MS * 1000000;
+	until.tv_nsec += LOOK_MS * 1000000;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
 	while (c->progress == seen)
 		if (pthread_cond_timedwait(&c->landed, &c->flight_lock,
 		    &until) == ETIMEDOUT)
-			return c->progress != seen;
-	return 1;
+			return;
 }
 
-/*
- * Many who miss at once take turns, and cells that are not in use go before
- * anybody waits.  Who holds memory and waits for a cell that another is about to
- * fetch must not be waited for: so when nothing moves any more, one goes on all
- * the same.  Under lock.
- */
-static void
-turn_wait(struct cells *c, unsigned ncells, enum cells_how how)
+/* Let go of what nobody uses, or will come for: 1 when there was any.  Under
+ * lock, which it leaves meanwhile. */
+static int
+room_make(struct cells *c)
 {
 	int freed;
 
+	pthread_mutex_unlock(&c->flight_lock);
+	freed = lru_trim(c->lru);
+	if (!freed) {
+		budget_forget_stale(c);
+		freed = lru_trim(c->lru);
+	}
+	pthread_mutex_lock(&c->flight_lock);
+	return freed;
+}
+
+/*
+ * Cells that are not in use go before anybody waits.  Who holds memory and waits
+ * for a cell that another is about to fetch must not be waited for: so when
+ * nothing is on its way any more, one goes on all the same.  Under lock.
+ */
+static void
+room_wait(struct cells *c, unsigned ncells, enum cells_how how)
+{
 	for (;;) {
 		while (c->in_flight > 0 && c->in_flight + ncells > FLIGHT_MAX)
 			pthread_cond_wait(&c->landed, &c->flight_lock);
 		if (c->slabs + ncells <= c->slabs_max)
 			return;
-		pthread_mutex_unlock(&c->flight_lock);
-		freed = lru_trim(c->lru);
-		pthread_mutex_lock(&c->flight_lock);
-		if (freed || c->slabs + ncells <= c->slabs_max)
+		if (room_make(c) || c->slabs + ncells <= c->slabs_max)
 			continue;
-		if (how >= CELLS_REST ||
-		    (!progress_wait(c) && c->in_flight == 0))
+		if (how >= CELLS_REST || c->in_flight == 0)
 			return;
+		progress_wait(c);
 	}
+}
+
+/* In the order in which they came: who wants much would never find it free
+ * beside those who want little.  But for those that hold a part already. */
+static void
+turn_wait(struct cells *c, unsigned ncells, enum cells_how how)
+{
+	uint64_t mine;
+
+	if (how >= CELLS_REST) {
+		room_wait(c, ncells, how);
+		return;
+	}
+	mine = c->tickets++;
+	while (c->serving != mine)
+		pthread_cond_wait(&c->landed, &c->flight_lock);
+	room_wait(c, ncells, how);
+	c->serving++;
+	pthread_cond_broadcast(&c->landed);
 }
 
 struct slab *
