@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Lock files of jobs. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -30,57 +31,78 @@ path_of(struct repo *r, const char *name)
 	return path;
 }
 
-static int
-lock_wait(int fd)
-{
-	while (flock(fd, LOCK_EX) != 0)
-		if (errno != EINTR)
-			return -errno;
-	return 0;
-}
+/* An open file description's lock, as flock(2) has it, but one can ask for it
+ * without taking it: two who ask are no owners to each other. */
+static const struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
-/* Locked, and still by that name: who looked whether an owner lives may have
- * removed it in between.  1 to try again. */
+/* Locked, and still by that name, which who held it until now may have removed:
+ * 0; 1 to try again; -EBUSY when somebody holds it. */
 static int
 take_once(const char *path, int *fd)
 {
-	struct stat st;
-	int err;
+	struct flock lock = whole;
+	struct stat st, named;
+	int err = 0;
 
 	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (*fd < 0)
 		return -errno;
-	err = lock_wait(*fd);
-	if (err == 0 && fstat(*fd, &st) != 0)
+	if (fcntl(*fd, F_OFD_SETLK, &lock) != 0)
+		err = errno == EACCES || errno == EAGAIN ? -EBUSY : -errno;
+	else if (fstat(*fd, &st) != 0)
 		err = -errno;
-	if (err == 0 && st.st_nlink > 0)
+	if (err == 0 && stat(path, &named) == 0 && st.st_ino == named.st_ino &&
+	    st.st_dev == named.st_dev)
 		return 0;
 	close(*fd);
 	*fd = -1;
 	return err == 0 ? 1 : err;
 }
 
-int
-thaw_owner_take(struct repo *r, const struct thaw_job *j, int *fd)
+static int
+take(struct repo *r, const char *name, int *fd)
 {
-	char *path, *dir;
+	char *dir = path_of(r, ""), *path = path_of(r, name);
 	int ret;
 
 	*fd = -1;
-	if (j->name[0] == '\0' || repo_state_dir(r) == NULL)
-		return 0;
-	dir = path_of(r, "");
-	path = path_of(r, j->name);
 	ret = dir == NULL || path == NULL ? -ENOMEM : file_mkdirs(dir, 0700);
 	if (ret == 0)
 		do {
 			ret = take_once(path, fd);
 		} while (ret == 1);
-	if (ret != 0)
+	if (ret != 0 && ret != -EBUSY)
 		log_err(ret, "cannot lock '%s'", path != NULL ? path : "thaw");
 	free(path);
 	free(dir);
 	return ret;
+}
+
+int
+thaw_owner_take(struct repo *r, const struct thaw_job *j, int *fd)
+{
+	const struct timespec pause = { 0, 10 * 1000000L };
+	int ret;
+
+	*fd = -1;
+	if (j->name[0] == '\0' || repo_state_dir(r) == NULL)
+		return 0;
+	/* It is new: who holds it only looks whether its owner is dead. */
+	while ((ret = take(r, j->name, fd)) == -EBUSY)
+		nanosleep(&pause, NULL);
+	return ret;
+}
+
+int
+thaw_owner_claim(struct repo *r, const char *name, int *fd)
+{
+	int ret;
+
+	*fd = -1;
+	if (*name == '\0' || repo_state_dir(r) == NULL)
+		return 1;
+	ret = take(r, name, fd);
+	return ret == 0 ? 1 : ret == -EBUSY ? 0 : ret;
 }
 
 void
@@ -101,13 +123,13 @@ int
 thaw_owner_lives(struct repo *r, const char *name)
 {
 	char *path = *name != '\0' ? path_of(r, name) : NULL;
+	struct flock lock = whole;
 	int fd, lives = 0;
 
 	fd = path != NULL ? open(path, O_RDWR | O_CLOEXEC) : -1;
 	if (fd >= 0) {
-		lives = flock(fd, LOCK_EX | LOCK_NB) != 0;
-		if (!lives)
-			unlink(path);
+		lives = fcntl(fd, F_OFD_GETLK, &lock) != 0 ||
+		    lock.l_type != F_UNLCK;
 		close(fd);
 	} else if (path != NULL && errno != ENOENT) {
 		/* It cannot be told: do nothing to it. */
@@ -116,6 +138,36 @@ thaw_owner_lives(struct repo *r, const char *name)
 	}
 	free(path);
 	return lives;
+}
+
+/* NAME.owner, for a job's NAME. */
+static int
+is_owner_name(const struct dirent *e)
+{
+	const size_t len = THAW_JOB_NAME - 1;
+
+	return strspn(e->d_name, "0123456789abcdef") == len &&
+	    strcmp(e->d_name + len, ".owner") == 0;
+}
+
+void
+thaw_owner_sweep(struct repo *r)
+{
+	char *dir = path_of(r, "");
+	struct thaw_job j = { .name = "" };
+	struct dirent **v = NULL;
+	int n, i, fd;
+
+	n = dir != NULL ? scandir(dir, &v, is_owner_name, NULL) : 0;
+	for (i = 0; i < n; i++) {
+		memcpy(j.name, v[i]->d_name, THAW_JOB_NAME - 1);
+		if (!thaw_job_exists(r, &j) &&
+		    thaw_owner_claim(r, j.name, &fd) == 1)
+			thaw_owner_drop(r, j.name, fd);
+		free(v[i]);
+	}
+	free(v);
+	free(dir);
 }
 
 void

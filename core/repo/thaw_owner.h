@@ -13,13 +13,19 @@
 
 #include "repo/thaw_job.h"
 
-/* Make it ours, before it is saved first.  *fd stays open for as long, and is
- * -1 where it has no file. */
+/* Make a new one ours, before it is saved first.  *fd stays open for as long,
+ * and is -1 where it has no file. */
 int thaw_owner_take(struct repo *r, const struct thaw_job *j, int *fd);
+/* Make it ours if its owner is dead: 1, or 0 when that lives.  It may have been
+ * written or removed since it was read: thaw_job_load() it again. */
+int thaw_owner_claim(struct repo *r, const char *name, int *fd);
 /* It is nobody's any more; after its file was removed, or is to be kept. */
 void thaw_owner_drop(struct repo *r, const char *name, int fd);
-/* Does its owner live: 1, or 0, then also when it never had one. */
+/* Does its owner live: 1, or 0, then also when it never had one.  To show it
+ * only: who means to do something to the job claims it. */
 int thaw_owner_lives(struct repo *r, const char *name);
+/* Remove what the dead have left of jobs that are no more, or never were. */
+void thaw_owner_sweep(struct repo *r);
 
 /*
  * What the job of a mount says that it is for.  It counts what was spent, so
