@@ -74,6 +74,35 @@ thaw_job_save(struct repo *r, struct thaw_job *j)
 	return err;
 }
 
+/* All of it, or nothing. */
+static int
+append(int fd, const void *data, size_t len)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+	ssize_t n = end < 0 ? -1 : write(fd, data, len);
+	int err = n < 0 ? -errno : -ENOSPC;
+
+	if (n == (ssize_t)len)
+		return 0;
+	if (n > 0 && ftruncate(fd, end) != 0)
+		log_warn(-errno, "cannot take back half a note of a thaw");
+	return log_err(err, "cannot note what a thaw costs, so it is not asked "
+	    "for; make room for the local state");
+}
+
+/* Who was killed in the middle of a note, or could not take back half of one,
+ * must not garble the next. */
+static int
+line_end(int fd)
+{
+	off_t end = lseek(fd, 0, SEEK_END);
+	char last = '\n';
+
+	if (end > 0 && pread(fd, &last, 1, end - 1) != 1)
+		return log_err(-errno, "cannot read what a thaw has cost");
+	return last == '\n' ? 0 : append(fd, "\n", 1);
+}
+
 int
 thaw_job_open(struct repo *r, const struct thaw_job *j, int *fd)
 {
@@ -86,9 +115,15 @@ thaw_job_open(struct repo *r, const struct thaw_job *j, int *fd)
 	path = path_of(r, j->name);
 	if (path == NULL)
 		return -ENOMEM;
-	*fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	*fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
 	if (*fd < 0 && errno != ENOENT)		/* was it cancelled? */
 		err = log_err(-errno, "cannot open '%s'", path);
+	if (*fd >= 0)
+		err = line_end(*fd);
+	if (err != 0 && *fd >= 0) {
+		close(*fd);
+		*fd = -1;
+	}
 	free(path);
 	return err;
 }
@@ -98,7 +133,6 @@ thaw_job_note(int fd, const char *word, const uint8_t pack[OBJECT_ID_SIZE],
     uint64_t nano)
 {
 	char hex[2 * OBJECT_ID_SIZE + 1], text[2 * OBJECT_ID_SIZE + 32];
-	ssize_t n;
 	int len;
 
 	if (fd < 0)
@@ -106,10 +140,32 @@ thaw_job_note(int fd, const char *word, const uint8_t pack[OBJECT_ID_SIZE],
 	hex_encode(pack, OBJECT_ID_SIZE, hex);
 	len = snprintf(text, sizeof(text), "%s %s %llu\n", word, hex,
 	    (unsigned long long)nano);
-	n = write(fd, text, (size_t)len);
-	return n == len ? 0 : log_err(n < 0 ? -errno : -ENOSPC, "cannot note "
-	    "what a thaw costs, so it is not asked for; make room for the "
-	    "local state");
+	return append(fd, text, (size_t)len);
+}
+
+int
+thaw_job_note_asks(int fd, const struct thaw_job *j, unsigned n)
+{
+	struct buf text = BUF_INIT(THAW_JOB_MAX);
+	char hex[2 * OBJECT_ID_SIZE + 1];
+	unsigned i;
+	int err;
+
+	if (fd < 0 || n == 0)
+		return 0;
+	for (i = j->ndoubts - n; i < j->ndoubts; i++) {
+		hex_encode(j->doubt[i].id, OBJECT_ID_SIZE, hex);
+		buf_printf(&text, THAW_JOB_ASKS " %s %llu\n", hex,
+		    (unsigned long long)j->doubt[i].nano);
+	}
+	err = buf_err(&text);
+	if (err == 0)
+		err = append(fd, text.data, text.len);
+	if (err == 0 && fdatasync(fd) != 0)
+		err = log_err(-errno, "cannot note what a thaw costs, so it is "
+		    "not asked for");
+	buf_release(&text);
+	return err;
 }
 
 int
@@ -146,9 +202,23 @@ is_job_name(const char *name)
 	    strspn(name, "0123456789abcdef") == THAW_JOB_NAME - 1;
 }
 
-/* One file: 0 and a job, 1 when it is none. */
-static int
-job_load(struct repo *r, const char *name, struct thaw_job *j)
+/* It may count what was spent, so it is not thrown away. */
+static void
+put_aside(const char *path, int err)
+{
+	char *bad;
+
+	if (asprintf(&bad, "%s.bad", path) < 0)
+		return;
+	log_warn(err, "cannot read '%s', which noted a thaw and what was spent "
+	    "on it; it is kept as '%s' and counts no more", path, bad);
+	if (rename(path, bad) != 0)
+		log_warn(-errno, "cannot rename '%s'", path);
+	free(bad);
+}
+
+int
+thaw_job_load(struct repo *r, const char *name, struct thaw_job *j)
 {
 	struct buf text = BUF_INIT(THAW_JOB_MAX);
 	char *path = path_of(r, name);
@@ -161,9 +231,7 @@ job_load(struct repo *r, const char *name, struct thaw_job *j)
 		memcpy(j->name, name, THAW_JOB_NAME);
 	buf_release(&text);
 	if (err == -FIRN_ECORRUPT || err == -FIRN_ETOOBIG) {
-		log_warn(err, "cannot read '%s', which noted a thaw; removing "
-		    "it", path);
-		unlink(path);
+		put_aside(path, err);
 	} else if (err != 0 && err != -ENOENT && err != -ENOMEM) {
 		log_warn(err, "cannot read '%s'", path);
 	}
@@ -194,7 +262,7 @@ thaw_job_each(struct repo *r, int (*fn)(void *ctx, struct thaw_job *j),
 	free(dir);
 	for (i = 0; i < n; i++) {
 		if (ret == 0 && is_job_name(v[i]->d_name)) {
-			ret = job_load(r, v[i]->d_name, &j);
+			ret = thaw_job_load(r, v[i]->d_name, &j);
 			if (ret == 0) {
 				ret = fn(ctx, &j);
 				thaw_job_release(&j);

@@ -22,9 +22,11 @@
  *	packs 1
  *	64 hex digits, a space, the size; a line each
  *
- * What is paid for is added a line at a time, before each request and after its
- * answer, until the file is written anew.  A last line that is not whole does
- * not count.
+ * What is paid for is added in lines, until the file is written anew: before a
+ * batch of requests goes out all that it may cost, which is on the disk by then,
+ * and after an answer what that one did.  A line that is not whole does not
+ * count: what it was to say of an answer stays in doubt, and what was not noted
+ * was not sent.
  *
  *	asks 64 hex digits, a space, nano
  *	paid 64 hex digits, a space, nano; 0 when it was refused
@@ -42,10 +44,10 @@ struct repo;
 #define THAW_JOB_WHAT	1024
 #define THAW_JOB_MAX	(256u << 20)	/* bytes of a file */
 
-#define THAW_DOUBTS	64	/* more requests than are under way at once */
+#define THAW_DOUBTS	1024	/* more requests than a batch has */
 
-/* A request of which it is not known whether it was accepted: who sent it was
- * killed, or its answer was lost. */
+/* A request of which it is not known whether it was accepted: it is about to be
+ * sent or under way, who sent it was killed, or its answer was lost. */
 struct thaw_doubt {
 	uint8_t id[OBJECT_ID_SIZE];
 	uint64_t nano;
@@ -78,8 +80,8 @@ void thaw_job_asks(struct thaw_job *j, const uint8_t pack[OBJECT_ID_SIZE],
     uint64_t nano);
 void thaw_job_paid(struct thaw_job *j, const uint8_t pack[OBJECT_ID_SIZE],
     uint64_t nano);
-/* After a look at these: what is in doubt was spent, but for thaws of what is
- * archived still. */
+/* After a look at those of a set that are PACK_NEEDED: what is in doubt of them
+ * was spent, but for thaws of what is archived still.  All else stays so. */
 void thaw_job_settle(struct thaw_job *j, const struct packset *seen);
 /* At most: with all that is in doubt. */
 uint64_t thaw_job_spent(const struct thaw_job *j);
@@ -89,21 +91,27 @@ uint64_t thaw_job_spent(const struct thaw_job *j);
 int thaw_job_save(struct repo *r, struct thaw_job *j);
 /*
  * To add what is paid for to its file: a descriptor, to be closed, or -1 where
- * there is none.  Each note is one write.
+ * there is none.  One thread at a time.  A note that cannot be written whole is
+ * not written.
  */
 int thaw_job_open(struct repo *r, const struct thaw_job *j, int *fd);
 int thaw_job_note(int fd, const char *word, const uint8_t pack[OBJECT_ID_SIZE],
     uint64_t nano);
+/* That the last n of its doubts are about to be asked for; on the disk when it
+ * returns. */
+int thaw_job_note_asks(int fd, const struct thaw_job *j, unsigned n);
 #define THAW_JOB_ASKS	"asks"
 #define THAW_JOB_PAID	"paid"
 /* 0 also when there was none. */
 int thaw_job_remove(struct repo *r, const char *name);
 /* 1 while its file is there, and of one that has none. */
 int thaw_job_exists(struct repo *r, const struct thaw_job *j);
+/* One by its name, as it is now: 0, or 1 when there is none that can be read. */
+int thaw_job_load(struct repo *r, const char *name, struct thaw_job *out);
 
 /*
  * Each job, oldest name first; fn may remove it.  One that cannot be read is
- * removed with a warning.  What fn returns but 0 ends it and is returned.
+ * put aside as NAME.bad with a warning, as it may count what was spent.  What fn returns but 0 ends it and is returned.
  */
 int thaw_job_each(struct repo *r, int (*fn)(void *ctx, struct thaw_job *j),
     void *ctx);

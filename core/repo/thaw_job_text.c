@@ -254,39 +254,57 @@ void
 thaw_job_settle(struct thaw_job *j, const struct packset *seen)
 {
 	const struct pack_info *p;
+	unsigned i = 0;
 
-	while (j->ndoubts > 0) {
-		p = packset_find(seen, j->doubt[0].id);
-		if (p == NULL || p->state != STORE_COLD)
-			spend(j, j->doubt[0].nano);
-		doubt_end(j, 0);
+	while (i < j->ndoubts) {
+		p = packset_find(seen, j->doubt[i].id);
+		if (p == NULL || !(p->flags & PACK_NEEDED)) {
+			i++;
+			continue;
+		}
+		if (p->state != STORE_COLD)
+			spend(j, j->doubt[i].nano);
+		doubt_end(j, i);
 	}
 }
 
-/* A line of what was paid for. */
-static int
+/* A line may begin with the torn rest of another, after which this
+ * one was written: what counts begins with its last word. */
+static const char *
+last_word(const char *p, const char *nl)
+{
+	const size_t len = strlen(THAW_JOB_ASKS " ");
+	const char *at;
+
+	for (at = nl; at >= p; at--)
+		if ((size_t)(nl - at) >= len &&
+		    (memcmp(at, THAW_JOB_ASKS " ", len) == 0 ||
+		    memcmp(at, THAW_JOB_PAID " ", len) == 0))
+			return at;
+	return NULL;
+}
+
+/* A line of what was paid for; one that is not whole is passed over. */
+static void
 note_decode(struct text *t, struct thaw_job *j)
 {
-	const size_t word = strlen(THAW_JOB_ASKS " ");
-	const int asks = (size_t)(t->end - t->p) >= word &&
-	    memcmp(t->p, THAW_JOB_ASKS " ", word) == 0;
-	const int paid = (size_t)(t->end - t->p) >= word &&
-	    memcmp(t->p, THAW_JOB_PAID " ", word) == 0;
+	const char *nl = memchr(t->p, '\n', (size_t)(t->end - t->p));
+	const char *word = last_word(t->p, nl);
 	uint8_t id[OBJECT_ID_SIZE];
+	struct text rest;
 	uint64_t nano;
-	int err;
 
-	if (!asks && !paid)
-		return -FIRN_ECORRUPT;
-	t->p += word;
-	err = id_decode(t, AMOUNT_MAX, id, &nano);
-	if (err != 0)
-		return err;
-	if (asks)
+	t->p = nl + 1;
+	if (word == NULL)
+		return;
+	rest.p = word + strlen(THAW_JOB_ASKS " ");
+	rest.end = nl + 1;
+	if (id_decode(&rest, AMOUNT_MAX, id, &nano) != 0)
+		return;
+	if (*word == *THAW_JOB_ASKS)
 		thaw_job_asks(j, id, nano);
 	else
 		thaw_job_paid(j, id, nano);
-	return 0;
 }
 
 uint64_t
@@ -316,7 +334,7 @@ thaw_job_decode(const void *data, size_t len, struct thaw_job *out)
 	for (i = 0; err == 0 && i < packs; i++)
 		err = pack_decode(&t, &out->packs);
 	while (err == 0 && t.p != t.end)
-		err = note_decode(&t, out);
+		note_decode(&t, out);
 	if (err != 0)
 		thaw_job_release(out);
 	return err;

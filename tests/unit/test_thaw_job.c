@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The files that note thaws. */
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "repo/thaw_owner.h"
 #include "thaw_test.h"
 
 static void
@@ -126,14 +131,149 @@ test_job_doubts(void **ctx)
 	assert_int_equal(thaw_job_decode(text.data, text.len, &k), 0);
 	assert_int_equal(k.ndoubts, THAW_DOUBTS);
 	assert_int_equal(k.spent, 30);
+	/* Of packs that were not looked at nothing is known. */
 	thaw_job_settle(&k, &k.packs);
-	assert_int_equal(k.spent, 10 * (THAW_DOUBTS + 3));
+	assert_int_equal(k.spent, 30);
+	assert_int_equal(thaw_job_spent(&k), 10 * (THAW_DOUBTS + 3));
 	thaw_job_release(&k);
-	buf_printf(&text, "owes %064x 10\n", 1);
-	assert_int_equal(thaw_job_decode(text.data, text.len, &k),
-	    -FIRN_ECORRUPT);
 	thaw_job_release(&j);
 	buf_release(&text);
+}
+
+/* A look at some packs says nothing of others, whose state is an old one. */
+static void
+test_job_settle(void **ctx)
+{
+	struct thaw_job j;
+	unsigned i;
+
+	(void)ctx;
+	job_make(&j, STORE_THAW_BULK, 3);
+	for (i = 0; i < 3; i++)
+		thaw_job_asks(&j, j.packs.v[i].id, 10);
+	j.packs.v[0].flags &= ~(unsigned)PACK_NEEDED;
+	j.packs.v[2].state = STORE_THAWING;
+	thaw_job_settle(&j, &j.packs);
+	assert_int_equal(j.spent, 10);
+	assert_int_equal(j.ndoubts, 1);
+	assert_memory_equal(j.doubt[0].id, j.packs.v[0].id, OBJECT_ID_SIZE);
+	thaw_job_release(&j);
+}
+
+/* Lines that are not whole, wherever: the others count, and the job is kept. */
+static void
+test_job_torn(void **ctx)
+{
+	struct fixture *f = *ctx;
+	struct thaw_job j, k;
+	char path[256];
+	FILE *file;
+	int fd;
+
+	job_make(&j, STORE_THAW_BULK, 3);
+	j.spent = 1000;
+	assert_int_equal(thaw_job_save(f->repo, &j), 0);
+	snprintf(path, sizeof(path), "%s/thaw/%s", repo_state_dir(f->repo),
+	    j.name);
+	file = fopen(path, "a");
+	assert_non_null(file);
+	fprintf(file, "asks 0123\nowes %064x 1\n\nasks 01asks %064x 10\n"
+	    "paid %064x 5\nasks 02", 1, 1, 2);
+	fclose(file);
+	assert_int_equal(thaw_job_open(f->repo, &j, &fd), 0);
+	thaw_job_asks(&j, j.packs.v[0].id, 100);
+	thaw_job_asks(&j, j.packs.v[1].id, 200);
+	assert_int_equal(thaw_job_note_asks(fd, &j, 2), 0);
+	assert_int_equal(thaw_job_note(fd, THAW_JOB_PAID, j.packs.v[0].id, 70),
+	    0);
+	close(fd);
+	assert_int_equal(thaw_job_each(f->repo, on_only, &k), 0);
+	assert_int_equal(k.packs.n, 3);
+	assert_int_equal(k.spent, 1000 + 5 + 70);
+	assert_int_equal(k.ndoubts, 2);
+	assert_int_equal(thaw_job_spent(&k), 1075 + 10 + 200);
+	thaw_job_release(&j);
+	thaw_job_release(&k);
+}
+
+/* Who does not get a note down whole takes it back. */
+static void
+test_job_full(void **ctx)
+{
+	struct fixture *f = *ctx;
+	struct rlimit limit, small;
+	struct thaw_job j;
+	struct stat st, now;
+	char path[256];
+	int fd, err;
+
+	job_make(&j, STORE_THAW_BULK, 2);
+	assert_int_equal(thaw_job_save(f->repo, &j), 0);
+	snprintf(path, sizeof(path), "%s/thaw/%s", repo_state_dir(f->repo),
+	    j.name);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(thaw_job_open(f->repo, &j, &fd), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	small = limit;
+	small.rlim_cur = (rlim_t)st.st_size + 20;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	thaw_job_asks(&j, j.packs.v[0].id, 100);
+	err = thaw_job_note_asks(fd, &j, 1);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(err, -ENOSPC);
+	assert_int_equal(stat(path, &now), 0);
+	assert_int_equal(now.st_size, st.st_size);
+	close(fd);
+	thaw_job_remove(f->repo, j.name);
+	thaw_job_release(&j);
+}
+
+static int
+owner_file(struct repo *r, const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/thaw/%s.owner", repo_state_dir(r),
+	    name);
+	return access(path, F_OK) == 0;
+}
+
+/* One is the owner; to ask is not to take; who was killed before it noted its
+ * job leaves nothing for long. */
+static void
+test_owner(void **ctx)
+{
+	struct fixture *f = *ctx;
+	struct thaw_job j, k;
+	int a, b, c;
+
+	job_make(&j, STORE_THAW_BULK, 1);
+	assert_int_equal(thaw_owner_lives(f->repo, j.name), 0);
+	assert_int_equal(thaw_owner_take(f->repo, &j, &a), 0);
+	assert_int_equal(thaw_owner_lives(f->repo, j.name), 1);
+	assert_int_equal(thaw_owner_claim(f->repo, j.name, &b), 0);
+	assert_int_equal(b, -1);
+	thaw_owner_sweep(f->repo);
+	assert_int_equal(owner_file(f->repo, j.name), 1);
+	close(a);		/* it dies */
+	assert_int_equal(thaw_owner_lives(f->repo, j.name), 0);
+	assert_int_equal(owner_file(f->repo, j.name), 1);
+	assert_int_equal(thaw_owner_claim(f->repo, j.name, &b), 1);
+	assert_int_equal(thaw_owner_claim(f->repo, j.name, &c), 0);
+	assert_int_equal(thaw_owner_lives(f->repo, j.name), 1);
+	assert_int_equal(thaw_job_load(f->repo, j.name, &k), 1);
+	thaw_owner_drop(f->repo, j.name, b);
+	assert_int_equal(owner_file(f->repo, j.name), 0);
+	assert_int_equal(thaw_owner_take(f->repo, &j, &a), 0);
+	close(a);
+	assert_int_equal(thaw_job_save(f->repo, &j), 0);
+	thaw_owner_sweep(f->repo);
+	assert_int_equal(owner_file(f->repo, j.name), 1);
+	thaw_job_remove(f->repo, j.name);
+	thaw_owner_sweep(f->repo);
+	assert_int_equal(owner_file(f->repo, j.name), 0);
+	thaw_job_release(&j);
 }
 
 static int
@@ -172,7 +312,10 @@ test_job_files(void **ctx)
 	assert_int_equal(thaw_job_each(f->repo, on_job, seen), 0);
 	assert_int_equal(seen[0], 2);
 	assert_int_equal(seen[1], 5);
+	/* It may count what was spent. */
 	assert_int_equal(access(path, F_OK), -1);
+	strcat(path, ".bad");
+	assert_int_equal(access(path, F_OK), 0);
 	/* The faster of two counts. */
 	packset_init(&s);
 	put(&s, 0, "GLACIER", STORE_THAWING, 0);
@@ -214,6 +357,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_job_notes, setup,
 		    teardown),
 		cmocka_unit_test(test_job_doubts),
+		cmocka_unit_test(test_job_settle),
+		cmocka_unit_test_setup_teardown(test_job_torn, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_job_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_owner, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_job_files, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_lock, setup, teardown),
