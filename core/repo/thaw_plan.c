@@ -221,7 +221,7 @@ thaw_plan_where(struct thaw_plan *p, const uint8_t id[BLOCK_ID_SIZE],
 		return n;
 	for (i = 0; i < n; i++) {
 		info = packset_find(&p->packs, at[i].pack);
-		known |= info != NULL;
+		known |= info != NULL && (info->flags & PACK_NEEDED);
 		if (info != NULL)
 			note_last(p, info);
 		if (info != NULL && (pack_is_readable(info) ||

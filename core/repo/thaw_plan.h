@@ -52,8 +52,8 @@ void thaw_plan_at(struct thaw_plan *p, uint32_t file);
 enum thaw_block {
 	THAW_BLOCK_READY	= 1u << 0,	/* in a pack that can be read,
 						   the cache, or nowhere */
-	THAW_BLOCK_NEW		= 1u << 1	/* none of its packs is in the
-						   plan: the cache had it */
+	THAW_BLOCK_NEW		= 1u << 1	/* none of its packs is needed:
+						   the cache had it */
 };
 /* A sum of these, or -errno.  With `keep`, its packs become PACK_KEEP. */
 int thaw_plan_where(struct thaw_plan *p, const uint8_t id[BLOCK_ID_SIZE],

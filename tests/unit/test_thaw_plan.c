@@ -147,6 +147,29 @@ test_cached(void **ctx)
 	assert_true(pack_with(f, 'f')->flags & PACK_NEEDED);
 }
 
+/* A pack that was in question, and is not needed, is not waited for when the
+ * cache lets go of what it had of it: it has to be asked for. */
+static void
+test_let_go(void **ctx)
+{
+	struct fixture *f = *ctx;
+	uint8_t id[BLOCK_ID_SIZE];
+	struct packset *s;
+	size_t i;
+
+	three_packs(f);
+	want(f, "c");
+	all_cold(f);
+	s = thaw_plan_packs(f->plan);
+	for (i = 0; i < s->n; i++)
+		if (&s->v[i] != pack_with(f, 'a'))
+			s->v[i].state = STORE_THAWED;
+	assert_int_equal(chosen(f), 1);
+	assert_false(pack_with(f, 'a')->flags & PACK_NEEDED);
+	id_of(f, 'a', id);
+	assert_int_equal(thaw_plan_where(f->plan, id, 0), THAW_BLOCK_NEW);
+}
+
 /* A reader takes the copy that can be read. */
 static void
 test_reader_elsewhere(void **ctx)
@@ -217,6 +240,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_unknown_block, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_cached, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_let_go, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reader_elsewhere, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_send_local, setup,
