@@ -64,6 +64,20 @@ price_of_rest(struct cold *c, int *asks, int *priced)
 	return q.tier[c->job.wish.tier].sum - q.tier[c->job.wish.tier].gets;
 }
 
+/* What the budget does not allow is given up. */
+static void
+note_over(struct cold *c, int over)
+{
+	pthread_mutex_lock(&c->lock);
+	if (over && !c->shown.over)
+		log_warn(0, "thaw-budget is used up: archived data that is "
+		    "read now is not asked for; remount with a larger one");
+	c->shown.over = over;
+	pthread_mutex_unlock(&c->lock);
+	if (over)
+		cold_give_up(c);
+}
+
 /* Is there something to be asked for that the budget allows? */
 static int
 may_ask(struct cold *c, uint64_t *sum)
@@ -76,14 +90,7 @@ may_ask(struct cold *c, uint64_t *sum)
 		return 0;
 	over = budget != UINT64_MAX && (!priced ||
 	    price_add(thaw_job_spent(&c->job), *sum) > budget);
-	pthread_mutex_lock(&c->lock);
-	if (over && !c->shown.over)
-		log_warn(0, "thaw-budget is used up: archived data that is "
-		    "read now is not asked for; remount with a larger one");
-	c->shown.over = over;
-	pthread_mutex_unlock(&c->lock);
-	if (over)
-		cold_give_up(c);
+	note_over(c, over);
 	return !over;
 }
 
@@ -137,7 +144,8 @@ static int
 batch_send(struct cold *c, struct thaw_sent *all)
 {
 	struct thaw_send_conf conf = { .wish = c->job.wish, .job = &c->job,
-	    .price = c->fs->price, .stop = &c->halt };
+	    .price = c->fs->price, .limit = c->fs->opt->thaw_budget,
+	    .stop = &c->halt };
 	struct thaw_sent sent;
 	int err;
 
@@ -146,6 +154,7 @@ batch_send(struct cold *c, struct thaw_sent *all)
 		c->begun = cold_clock();
 	all->no_capacity |= sent.no_capacity;
 	all->cancelled |= sent.cancelled;
+	all->over |= sent.over;
 	return err;
 }
 
@@ -206,7 +215,7 @@ send_all(struct cold *c, struct thaw_sent *all)
 			}
 			if (err == 0 && from < c->job.packs.n)
 				err = between(c);
-			if (err != 0 || all->no_capacity)
+			if (err != 0 || all->no_capacity || all->over)
 				return err;
 		}
 	return 0;
@@ -268,9 +277,12 @@ cold_ask(struct cold *c)
 		    "asking for the rest at the tier standard");
 		c->job.wish.tier = STORE_THAW_STANDARD;
 		cold_job_update(c);
+		sent.no_capacity = 0;
 		if (may_ask(c, &sum))
 			err = send_all(c, &sent);
 	}
+	if (sent.over)
+		note_over(c, 1);
 	if (sent.cancelled)
 		return cancelled(c);
 	atomic_store(&c->refused, err == -EACCES ? cold_clock() +

@@ -150,7 +150,7 @@ thawing_quote(struct thawing *w)
 		err = thaw_job_recall(w->t->repo, w->set);
 	if (err == 0) {
 		thaw_job_settle(&w->job, w->set);
-		w->had = w->job.spent;
+		w->had = thaw_job_spent(&w->job);
 		reckon(w);
 	}
 	w->looked = err == 0;
@@ -309,20 +309,35 @@ job_note(struct thawing *w, const char *what)
 	return ret < 0 ? ret : thaw_job_save(w->t->repo, &w->job);
 }
 
+/* That the job's spent may come to: what was agreed to, and the budgets. */
+static uint64_t
+send_limit(const struct thawing *w)
+{
+	uint64_t limit = w->yes ? UINT64_MAX : w->limit, left;
+
+	if (w->job.budget < limit)
+		limit = w->job.budget;
+	if (w->budget == UINT64_MAX)
+		return limit;
+	left = w->budget > w->before ? w->budget - w->before : 0;
+	left = price_add(w->had, left);
+	return left < limit ? left : limit;
+}
+
 static int
 send_once(struct thawing *w, struct thaw_sent *sent)
 {
 	struct thaw_send_conf conf = { .wish = w->wish, .job = &w->job,
-	    .price = w->t->price, .stop = &tool_stop, .progress = on_sent,
-	    .ctx = w };
-	int err;
+	    .price = w->t->price, .limit = send_limit(w), .stop = &tool_stop,
+	    .progress = on_sent, .ctx = w };
+	int err, ret = 0;
 
 	err = thaw_send(w->t->repo, w->set, &conf, sent);
 	if (!w->aside)
 		progress_clear(w->progress);
 	reckon(w);
 	if (!sent->cancelled && thaw_job_exists(w->t->repo, &w->job))
-		thaw_job_save(w->t->repo, &w->job);
+		ret = thaw_job_save(w->t->repo, &w->job);
 	if (sent->cancelled) {
 		log_warn(0, "the thaw was cancelled by another command; what "
 		    "was asked for until then goes on");
@@ -332,7 +347,7 @@ send_once(struct thawing *w, struct thaw_sent *sent)
 		err = log_err(-EIO, "%llu packs could not be asked for; run "
 		    "the same command again for those",
 		    (unsigned long long)sent->failed);
-	return err;
+	return err != 0 ? err : ret;
 }
 
 /* Expedited retrievals are refused for now: the rest at the next tier. */
@@ -365,6 +380,29 @@ fall_back(struct thawing *w, struct thaw_sent *sent)
 	return tool_exit(send_once(w, sent));
 }
 
+/* More is to be asked for than was seen when somebody agreed, as copies ended
+ * since: status, and that is shown and agreed to. */
+static int
+agree_again(struct thawing *w, const char *what)
+{
+	int err, status;
+
+	err = thaw_look(w->t->repo, w->set, 1);
+	if (err != 0)
+		return tool_exit(err);
+	reckon(w);
+	if (!thawing_asks(w))
+		return 0;
+	log_warn(0, "copies have ended meanwhile, so more is to be asked for "
+	    "than was shown; it was not asked for yet");
+	thawing_show(w, what);
+	status = thawing_agree(w);
+	if (status != 0)
+		return status;
+	w->job.agreed = w->limit;
+	return tool_exit(thaw_job_save(w->t->repo, &w->job));
+}
+
 int
 thawing_ask(struct thawing *w, const char *what)
 {
@@ -376,10 +414,14 @@ thawing_ask(struct thawing *w, const char *what)
 	err = job_note(w, what);
 	if (err != 0)
 		return tool_exit(err);
-	err = send_once(w, &sent);
-	status = tool_exit(err);
-	if (err == 0 && sent.no_capacity)
-		status = fall_back(w, &sent);
+	do {
+		err = send_once(w, &sent);
+		status = tool_exit(err);
+		if (err == 0 && sent.no_capacity)
+			status = fall_back(w, &sent);
+		if (status == 0 && sent.over)
+			status = agree_again(w, what);
+	} while (status == 0 && sent.over);
 	if (err == -EACCES)
 		log_err(0, "thaws need the permission s3:RestoreObject; see "
 		    "firn-policy(7)");
@@ -401,8 +443,9 @@ thawing_more(struct thawing *w, const char *what)
 	if (!thawing_asks(w))
 		return 0;
 	price_text(w->quote.tier[w->wish.tier].sum, sum);
-	log_warn(0, "the disk cache no longer has all that was to be read from "
-	    "it; asking for what is archived of that (%s%s%s)",
+	log_warn(0, "copies have ended, or the disk cache no longer has all "
+	    "that was to be read from it; asking for what is archived of that "
+	    "(%s%s%s)",
 	    w->quote.priced ? sum : "price unknown",
 	    w->quote.priced ? " " : "",
 	    w->quote.priced ? w->t->price->currency : "");

@@ -77,7 +77,9 @@ int thawing_asks(const struct thawing *w);
 int thawing_agree(struct thawing *w);
 /* Nano that this command has spent: of all that the store accepted. */
 uint64_t thawing_spent(const struct thawing *w);
-/* Note the job and ask the store: status.  Nothing may be left to ask for. */
+/* Note the job and ask the store, for no more than was agreed to: what comes
+ * on top by then is shown and asked about first; status.  Nothing may be left
+ * to ask for. */
 int thawing_ask(struct thawing *w, const char *what);
 /* The same, and the questions before it, for packs that came into the plan
  * after thawing_ask(): status. */

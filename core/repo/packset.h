@@ -25,7 +25,8 @@ enum pack_flag {
 	PACK_ASKED	= 1u << 4,	/* its thaw was requested by us */
 	PACK_KEEP	= 1u << 5,	/* files that were passed over need it */
 	PACK_GONE	= 1u << 6,	/* a look at all there is missed it */
-	PACK_HELD	= 1u << 7	/* PACK_NEEDED, but not just now */
+	PACK_HELD	= 1u << 7,	/* PACK_NEEDED, but not just now */
+	PACK_LATER	= 1u << 8	/* the same, of a send: in its next batch */
 };
 
 struct pack_info {

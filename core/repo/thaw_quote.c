@@ -45,7 +45,10 @@ thaw_need(const struct packset *s, const struct pack_info *p,
 	case STORE_HOT:
 		return THAW_READY;
 	case STORE_THAWED:
-		return is_short(s, p, wish, now) ? THAW_RENEW : THAW_READY;
+		if (!is_short(s, p, wish, now))
+			return THAW_READY;
+		/* The store may remove it at any moment. */
+		return p->expires <= now ? THAW_ASK : THAW_RENEW;
 	case STORE_THAWING:
 		if (!has_tier(s->class_name[p->class], wish->tier))
 			return THAW_RUNNING;

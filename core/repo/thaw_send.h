@@ -6,6 +6,9 @@
  * are looked up under the lock of this host (repo/thaw_job.h) right before, and
  * where another host was faster by a moment, the store refuses the second
  * request, which costs no more than that.
+ *
+ * It goes in batches, which are looked up, noted in the job with all they may
+ * cost, and sent, each under the lock; between them others have their turn.
  */
 #ifndef FIRN_REPO_THAW_SEND_H
 #define FIRN_REPO_THAW_SEND_H
@@ -14,6 +17,8 @@
 
 struct repo;
 struct thaw_job;
+
+#define THAW_BATCH	1000	/* packs, at most */
 
 /* Requests a second.  S3 takes 1,000 of an account, in all its buckets. */
 #define THAW_RATE	250
@@ -24,6 +29,9 @@ struct thaw_send_conf {
 	 * the file, is kept to what the store accepted.  Or NULL. */
 	struct thaw_job *job;
 	const struct price_table *price;	/* or NULL */
+	/* With both of these: nano that thaw_job_spent() may come to.  What
+	 * would go over that is not asked for.  UINT64_MAX: no limit. */
+	uint64_t limit;
 	unsigned rate;			/* 0: THAW_RATE */
 	unsigned threads;		/* 0: 16 */
 	const volatile int *stop;	/* or NULL */
@@ -40,6 +48,9 @@ struct thaw_sent {
 	int no_capacity;		/* expedited ones are refused now: what
 					   is left can be asked for at another
 					   tier */
+	int over;			/* not all within the limit: more is to
+					   be asked for, or is dearer, than who
+					   set it had seen */
 	int cancelled;			/* the job is gone */
 };
 

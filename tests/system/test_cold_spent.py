@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a thaw says that it spent is what the store bills for what it accepted."""
 import os
+import pty
 import signal
 import subprocess
 
 import pytest
 
 from cold import DAY, Cold, everywhere
-from firn_tool import mount_process, wait_for
+from firn_tool import BUILD, mount_process, wait_for
 
 
 def billed(cold):
@@ -143,6 +144,64 @@ def test_killed_mount(cold):
         wait_for(lambda: billed_requests(cold) == 3, "the last request")
         wait_for(lambda: float(job(cold)["spent"]) == near(billed(cold)), "the count")
     assert billed(cold) > paid
+
+
+@pytest.mark.parametrize("answer", [b"no", b"yes"])
+def test_no_more_than_agreed(cold, answer):
+    """A copy ends while the question is open: that is asked about anew."""
+    for name in "ab":
+        cold.add(name, files=1)
+    cold.firn("thaw", "--yes", "latest", cold.src / "a")
+    a, b = (cold.needed(cold.src / name).pop() for name in "ab")
+    agreed = float(cold.quote("latest", cold.src / "b")["tiers"]["standard"]["sum"])
+    ours, theirs = pty.openpty()
+    run = subprocess.Popen([BUILD / "firn", "thaw", "latest"], stdin=theirs,
+                           stdout=theirs, stderr=theirs, env=cold.firn.env)
+    os.close(theirs)
+
+    def question():
+        told = b""
+        while b"?" not in told:
+            told += os.read(ours, 4096)
+        return told
+    question()
+    cold.ready(a)
+    cold.expire(a)
+    cold.sim.stats.reset()
+    cold.sim.meter.reset()
+    os.write(ours, b"yes\n")
+    assert b"copies have ended meanwhile" in question()
+    # What was agreed to is enough for one of them.
+    assert billed(cold) <= agreed and billed_requests(cold) == 1
+    os.write(ours, answer + b"\n")
+    while True:
+        try:
+            if not os.read(ours, 4096):
+                break
+        except OSError:
+            break
+    os.close(ours)
+    assert run.wait() == (0 if answer == b"yes" else 1)
+    assert billed_requests(cold) == (2 if answer == b"yes" else 1)
+    assert cold.accepted_once() and cold.asked() <= {a, b}
+    spent = [float(job["spent"]) for job in cold.firn.json("thaw", "--list")]
+    assert len(spent) == 2 and near(billed(cold)) in spent
+
+
+def test_budget_of_several(cold):
+    """A job that the budget is too small for is no end of the others."""
+    for name in "abc":
+        cold.add(name, files=1)
+    cold.thaw("latest", cold.src / "a", cold.src / "b")
+    cold.thaw("latest", cold.src / "c")
+    cost = billed(cold) / 3
+    cold.all_ready()
+    cold.expire(*cold.asked())
+    cold.sim.stats.reset()
+    cold.sim.meter.reset()
+    r = cold.firn("thaw", "--continue", "--yes", "--budget", f"{cost * 2.5:.9f}", status=1)
+    assert "budget" in r.err
+    assert cold.asked() == cold.needed(cold.src / "c") and billed_requests(cold) == 1
 
 
 def billed_requests(cold):
