@@ -37,6 +37,7 @@ struct thaw_run {
 	int wait;
 	int then_cache;
 	int mode;		/* O_STATUS ...; 0: of a generation */
+	int status;		/* the worst of several jobs */
 };
 
 /* Until all that is needed can be read. */
@@ -255,20 +256,52 @@ of_generation(struct thaw_run *r, int argc, char **argv)
 
 /* --- jobs that are there ------------------------------------------------ */
 
+/* Make a job ours, as it is now: 1, or 0 when there is nothing to go on with. */
+static int
+job_claim(struct thaw_run *r, struct thaw_job *j, int *owner)
+{
+	struct repo *repo = r->w.t->repo;
+	char name[THAW_JOB_NAME];
+	int ret;
+
+	ret = thaw_owner_claim(repo, j->name, owner);
+	if (ret == 0)
+		log_info("'%s' is of a mount or a command that is there, which "
+		    "goes on with it", j->name);
+	if (ret <= 0)
+		return ret;
+	/* Who had it may have written it meanwhile, or seen it done. */
+	memcpy(name, j->name, sizeof(name));
+	thaw_job_release(j);
+	ret = thaw_job_load(repo, name, j);
+	if (ret == 0 && (j->packs.n > 0 || !thaw_owner_counts(j)))
+		return 1;
+	thaw_owner_drop(repo, name, *owner);
+	return ret < 0 ? ret : 0;
+}
+
+/* Trouble with one job is none of the next one's: the worst is kept.  What
+ * somebody ended ends the walk; statuses are positive. */
+static int
+worse(struct thaw_run *conf, int status)
+{
+	if (status > conf->status)
+		conf->status = status;
+	return status == EXIT_INTERRUPTED ? status : 0;
+}
+
 static int
 continue_one(void *ctx, struct thaw_job *j)
 {
 	struct thaw_run *conf = ctx, r = *conf;
 	char what[THAW_JOB_WHAT];
-	int status;
+	int status, owner;
 
-	if (thaw_owner_lives(r.w.t->repo, j->name)) {
-		log_info("'%s' is of a mount or a command that is there, which "
-		    "goes on with it", j->name);
-		return 0;
-	}
+	status = job_claim(&r, j, &owner);
+	if (status <= 0)
+		return worse(conf, tool_exit(status));
 	memcpy(what, j->what, sizeof(what));
-	status = thawing_take_job(&r.w, j);
+	status = thawing_take_job(&r.w, j, owner);
 	if (status == 0)
 		status = thawing_quote(&r.w);
 	if (status == 0)
@@ -277,8 +310,7 @@ continue_one(void *ctx, struct thaw_job *j)
 		summary(&r, 0);
 	conf->w.before = thawing_spent(&r.w);	/* the budget is for all jobs */
 	thawing_end(&r.w);
-	/* Statuses are positive, and so end the walk too. */
-	return status;
+	return worse(conf, status);
 }
 
 static int
@@ -288,7 +320,7 @@ run_jobs(struct thaw_run *r)
 
 	if (ret == 0)
 		ret = thaw_job_each(r->w.t->repo, continue_one, r);
-	return ret < 0 ? tool_exit(ret) : ret;
+	return ret < 0 ? tool_exit(ret) : ret > 0 ? ret : r->status;
 }
 
 static int

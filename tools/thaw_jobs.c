@@ -153,6 +153,7 @@ job_states(const struct listing *l, const struct thaw_job *j,
     struct state_count *n)
 {
 	const struct pack_info *p;
+	int owner;
 	size_t i;
 
 	memset(n, 0, sizeof(*n));
@@ -164,8 +165,10 @@ job_states(const struct listing *l, const struct thaw_job *j,
 			add(&n->gone, &j->packs.v[i]);
 	}
 	if (n->cold.packs + n->thawing.packs == 0 && !thaw_owner_counts(j) &&
-	    !thaw_owner_lives(l->t->repo, j->name))
+	    thaw_owner_claim(l->t->repo, j->name, &owner) == 1) {
 		thaw_job_remove(l->t->repo, j->name);
+		thaw_owner_drop(l->t->repo, j->name, owner);
+	}
 }
 
 static int
@@ -196,6 +199,8 @@ thaw_list(struct tool *t)
 	struct listing l = { .t = t };
 	int status = tool_open(t);
 
+	if (status == 0)
+		thaw_owner_sweep(t->repo);
 	return status != 0 ? status :
 	    tool_exit(thaw_job_each(t->repo, on_job, &l));
 }
@@ -276,13 +281,35 @@ is_named(const struct cancel *c, const char *name)
 	return c->argc == 0;
 }
 
+/* Of a dead mount's the count is left.  A live one counts for itself. */
+static int
+end_job(struct repo *r, struct thaw_job *j)
+{
+	int owner, err, dead = thaw_owner_claim(r, j->name, &owner);
+
+	if (dead < 0)
+		return dead;
+	if (dead && j->packs.n > 0 && thaw_owner_counts(j)) {
+		packset_release(&j->packs);
+		err = thaw_job_save(r, j);
+	} else {
+		err = thaw_job_remove(r, j->name);
+	}
+	if (dead)
+		thaw_owner_drop(r, j->name, owner);
+	return err;
+}
+
 static int
 cancel_one(void *ctx, struct thaw_job *j)
 {
 	struct cancel *c = ctx;
 	struct json *o;
 
-	if (!is_named(c, j->name))
+	/* A count that is left of a killed mount is no thaw: it goes when it is
+	 * named. */
+	if (!is_named(c, j->name) || (c->argc == 0 && j->packs.n == 0 &&
+	    thaw_owner_counts(j)))
 		return 0;
 	c->n++;
 	if (c->t->json) {
@@ -293,8 +320,7 @@ cancel_one(void *ctx, struct thaw_job *j)
 		printf("cancelled ");
 		job_head(j);
 	}
-	thaw_owner_lives(c->t->repo, j->name);	/* tidies up after the dead */
-	return thaw_job_remove(c->t->repo, j->name);
+	return end_job(c->t->repo, j);
 }
 
 int

@@ -85,20 +85,17 @@ thawing_begin(struct thawing *w)
 }
 
 int
-thawing_take_job(struct thawing *w, struct thaw_job *j)
+thawing_take_job(struct thawing *w, struct thaw_job *j, int owner)
 {
-	int err;
-
 	w->job = *j;
 	packset_init(&j->packs);
 	w->wish = w->job.wish;
 	w->set = &w->job.packs;
-	if (w->budget != UINT64_MAX)
+	/* That of a mount is for the next mount to change. */
+	if (w->budget != UINT64_MAX && !thaw_owner_counts(&w->job))
 		w->job.budget = w->budget;
-	err = thaw_owner_take(w->t->repo, &w->job, &w->owner);
-	if (err == 0)
-		err = progress_begin(w->t, &w->progress);
-	return tool_exit(err);
+	w->owner = owner;
+	return tool_exit(progress_begin(w->t, &w->progress));
 }
 
 void
@@ -593,5 +590,10 @@ thawing_round(struct thawing *w)
 void
 thawing_done(struct thawing *w)
 {
-	thaw_job_remove(w->t->repo, w->job.name);
+	if (!thaw_owner_counts(&w->job)) {
+		thaw_job_remove(w->t->repo, w->job.name);
+	} else if (thaw_job_exists(w->t->repo, &w->job)) {
+		packset_release(&w->job.packs);
+		thaw_job_save(w->t->repo, &w->job);
+	}
 }

@@ -58,8 +58,8 @@ int thawing_begin(struct thawing *w);
 /* What lies at a path of a generation, "" all of it: status. */
 int thawing_want(struct thawing *w, const struct generation *g,
     const char *path);
-/* Instead of begin and want: what a job wants. */
-int thawing_take_job(struct thawing *w, struct thaw_job *j);
+/* Instead of begin and want: what a job wants, whose owner's lock we hold. */
+int thawing_take_job(struct thawing *w, struct thaw_job *j, int owner);
 void thawing_end(struct thawing *w);
 
 /* Look up states, choose, reckon: status. */
@@ -95,7 +95,7 @@ int thawing_round(struct thawing *w);
 int thawing_look(struct thawing *w);
 /* Seconds until the next. */
 unsigned thawing_interval(struct thawing *w);
-/* The job is done: forget it. */
+/* The job is done: forget it, but for a count of what a mount has spent. */
 void thawing_done(struct thawing *w);
 
 /* Waits so many seconds, or until a signal: 0, or EXIT_INTERRUPTED. */
