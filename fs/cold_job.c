@@ -101,16 +101,13 @@ cold_job_add(struct cold *c, const struct packset *chosen)
 /* What it wanted is followed as far as it is in progress.  Nobody may read the
  * rest any more, so who does has to ask anew. */
 static int
-adopt_one(void *ctx, struct thaw_job *j)
+adopt_job(struct cold *c, struct thaw_job *j)
 {
-	struct cold *c = ctx;
+	uint64_t before = c->job.spent;
 	struct pack_info *p;
 	size_t i;
 	int err;
 
-	if (strcmp(j->what, c->job.what) != 0 ||
-	    thaw_owner_lives(c->fs->repo, j->name))
-		return 0;
 	err = thaw_look(c->fs->repo, &j->packs, 0);
 	if (err == 0)
 		thaw_job_settle(j, &j->packs);
@@ -126,7 +123,31 @@ adopt_one(void *ctx, struct thaw_job *j)
 	c->job.spent = price_add(c->job.spent, thaw_job_spent(j));
 	if (c->job.packs.n > 0 || thaw_owner_counts(&c->job))
 		err = cold_job_save(c);
+	if (err != 0)
+		c->job.spent = before;	/* it is tried again */
 	return err == 0 ? thaw_job_remove(c->fs->repo, j->name) : err;
+}
+
+static int
+adopt_one(void *ctx, struct thaw_job *j)
+{
+	struct cold *c = ctx;
+	char name[THAW_JOB_NAME];
+	int owner, ret;
+
+	if (strcmp(j->what, c->job.what) != 0)
+		return 0;
+	ret = thaw_owner_claim(c->fs->repo, j->name, &owner);
+	if (ret <= 0)
+		return ret;
+	/* A command may have gone on with it meanwhile. */
+	memcpy(name, j->name, sizeof(name));
+	thaw_job_release(j);
+	ret = thaw_job_load(c->fs->repo, name, j);
+	if (ret == 0)
+		ret = adopt_job(c, j);
+	thaw_owner_drop(c->fs->repo, name, owner);
+	return ret < 0 ? ret : 0;
 }
 
 int
