@@ -298,6 +298,16 @@ prepare(struct restore_thaw *r, const struct restore_result *pass)
 	return status == 0 ? wait_for_some(r) : status;
 }
 
+/* All that was asked for is there: what a pass leaves now must be asked for. */
+static int
+is_idle(const struct restore_thaw *r)
+{
+	struct thaw_count left, gone;
+
+	thawing_left(&r->w, &left, &gone);
+	return left.packs == 0;
+}
+
 int
 restore_thaw_pass(struct restore_thaw *r, struct tree *tree,
     const struct generation *g, const char *path, const char *target,
@@ -318,7 +328,8 @@ restore_thaw_rest(struct restore_thaw *r, struct tree *tree,
     const struct restore_conf *conf, struct restore_result *sum)
 {
 	struct restore_result pass = *sum;
-	int err = 0, status = 0;
+	uint64_t left;
+	int err = 0, status = 0, idle;
 
 	sum->failed -= pass.cold;
 	r->again = 1;
@@ -326,6 +337,8 @@ restore_thaw_rest(struct restore_thaw *r, struct tree *tree,
 		status = prepare(r, &pass);
 		if (status != 0)
 			break;
+		left = pass.left;
+		idle = pass.cold == 0 && is_idle(r);
 		fileset_turn(&r->left, &r->now_left);
 		fileset_turn(&r->cold, &r->now_cold);
 		progress_clear(r->w.progress);
@@ -333,6 +346,14 @@ restore_thaw_rest(struct restore_thaw *r, struct tree *tree,
 		if (err != 0)
 			return tool_exit(err);
 		add(sum, &pass);
+		if (idle && pass.left >= left && pass.cold == 0 && !r->more &&
+		    is_idle(r)) {
+			log_err(0, "%llu files wait for archived data that "
+			    "nothing was asked for; run the same command again",
+			    (unsigned long long)pass.left);
+			status = EXIT_FAILED;
+			break;
+		}
 	}
 	/* Of those, none came in a later pass. */
 	sum->cold = sum->left = pass.left + pass.cold;

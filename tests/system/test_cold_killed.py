@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Thaws of over a thousand packs that are killed: nothing is lost or paid for twice."""
+import fcntl
 import os
 import random
 import signal
@@ -114,6 +115,20 @@ def test_mount(thousand):
     wait_for(lambda: subprocess.run(["cat", path], check=False,
                                     capture_output=True).stdout == source, "the file")
     subprocess.run(["umount", where], check=True)
+
+
+def test_others_ask_between_batches(thousand):
+    """A command that asks for more than a thousand packs lets others of its host ask
+    meanwhile."""
+    run = thousand.start("thaw", "--yes", "latest")
+    wait_for(lambda: asked(thousand), "the first requests")
+    path, = (thousand.work / "cache").glob("**/thaw/lock")
+    with open(path, "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert run.poll() is None and len(asked(thousand)) < packs(thousand)
+    assert run.wait() == 0, run.communicate()
+    assert len(asked(thousand)) == packs(thousand)
+    check_once(thousand)
 
 
 def test_others_are_woken_between_batches(thousand):

@@ -606,10 +606,10 @@ def test_job_of_a_live_mount(cold):
         cold.firn("mount", where)		# to be unmounted
 
 
-@pytest.mark.parametrize("ready", [False, True])
+@pytest.mark.parametrize("ready", ["no", "before", "after"])
 def test_budget_of_one_that_was_killed(cold, ready):
-    """The next mount counts on, also when all that was asked for is there; one that
-    ends in good order ends the count."""
+    """The next mount counts on, also when all that was asked for is there, and
+    whatever a command does to the job; one that ends in good order ends the count."""
     for name in "abc":
         cold.add(name)
     cost = float(cold.quote("latest", cold.src / "a")["tiers"]["standard"]["sum"])
@@ -622,14 +622,22 @@ def test_budget_of_one_that_was_killed(cold, ready):
         return where / ("latest" + str(cold.src))
     cold_read(mount() / "a" / "file0")
     wait_for(lambda: told(where, "asked-for").startswith("1 "), "the request")
-    if ready:
+    if ready == "before":
         cold.all_ready()
         wait_for(lambda: cold.firn.json("thaw", "--list")[0]["packs"] == 0, "a look")
     killed(where)
+    if ready == "after":
+        cold.all_ready()
     status = [line for line in cold.firn.json("thaw", "--status") if line["type"] == "job"]
     assert 0 < float(status[0]["spent"]) <= cost
     assert float(status[0]["budget"]) == pytest.approx(cost * 1.5, abs=1e-6)
     assert " of " in cold.firn("thaw", "--list").out
+    # A note that was cut, and what was noted behind it.
+    with open(job_file(cold), "ab") as notes:
+        notes.write(b"asks 0123\nasks " + b"ab" * 32 + b" 5\n")
+    for how in ("--continue", "--cancel", "--cancel"):
+        assert cold.firn("thaw", how, "--yes").err == ""
+        assert float(cold.firn.json("thaw", "--list")[0]["spent"]) >= float(status[0]["spent"])
     cold_read(mount() / "b" / "file0")
     wait_for(lambda: "thaw-budget" in text(where, "errors"), "the message")
     assert cold.asked() == cold.needed(cold.src / "a")
@@ -641,6 +649,13 @@ def test_budget_of_one_that_was_killed(cold, ready):
     cold_read(mount() / "b" / "file0")
     wait_for(lambda: cold.asked() == cold.needed(cold.src / "a", cold.src / "b"),
              "the other request")
+    # What has only the count left goes when it is named.
+    killed(where)
+    cold.firn("thaw", "--cancel")
+    count, = cold.firn.json("thaw", "--list")
+    assert count["packs"] == 0
+    cold.firn("thaw", "--cancel", count["job"])
+    assert cold.firn.json("thaw", "--list") == []
 
 
 def test_unmounted_leaves_no_job(cold):
