@@ -116,28 +116,45 @@ places(struct cold *c, struct parked *p)
 		p->packs = 0;
 }
 
-/* This file is wanted: the number of the want, 0 when there are too many. */
-static uint64_t
-want(struct cold *c, uint64_t node)
+/* More are wanted than can be noted. */
+static void
+say_full(struct cold *c)
 {
 	static const char text[] = "more files of archived data are read at "
 	    "once than can be noted";
-	uint64_t number = 0;
-	int ret;
 
-	pthread_mutex_lock(&c->lock);
-	ret = cold_wants_add(&c->wants, node, c->max_wants - c->nplanning);
-	if (ret >= 0)
-		number = c->wanted += (uint64_t)ret;
-	else
-		c->full = 1;
-	pthread_cond_signal(&c->changed);
-	pthread_mutex_unlock(&c->lock);
-	if (ret < 0 && errors_fresh(c->fs->errors, text, FULL_SECONDS))
+	if (errors_fresh(c->fs->errors, text, FULL_SECONDS))
 		log_warn(0, "%s, %zu: no thaw is asked for the others; read "
 		    "them again later, or mount with a larger memory=", text,
 		    c->max_wants);
-	return number;
+}
+
+/* This file is wanted: the number of the want, 0 when there are too many.
+ * Under lock. */
+static uint64_t
+want_locked(struct cold *c, uint64_t node)
+{
+	int ret = cold_wants_add(&c->wants, node, c->max_wants - c->nplanning);
+
+	if (ret < 0) {
+		c->full = 1;
+		return 0;
+	}
+	pthread_cond_signal(&c->changed);
+	return c->wanted += (uint64_t)ret;
+}
+
+/* Nobody waits for it. */
+static void
+want(struct cold *c, uint64_t node)
+{
+	uint64_t number;
+
+	pthread_mutex_lock(&c->lock);
+	number = want_locked(c, node);
+	pthread_mutex_unlock(&c->lock);
+	if (number == 0)
+		say_full(c);
 }
 
 static void
@@ -147,21 +164,46 @@ parked_free(struct parked *p)
 	free(p);
 }
 
-/* Onto the list, unless the mount ends. */
+/*
+ * Its file is wanted, and it is on the list.  Both at once: a round between
+ * them might find the pack readable, and nobody who waits for it.  0,
+ * -ECANCELED when the mount ends, -FIRN_ECOLD when too many are wanted.
+ */
 static int
 park(struct cold *c, struct parked *p)
 {
-	int ok;
+	int err = 0;
 
 	pthread_mutex_lock(&c->lock);
-	ok = !c->ending;
-	if (ok) {
+	if (c->ending)
+		err = -ECANCELED;
+	else if ((p->wanted = want_locked(c, p->node)) == 0)
+		err = -FIRN_ECOLD;
+	if (err == 0) {
 		p->next = c->parked;
 		c->parked = p;
 		c->nparked++;
 	}
 	pthread_mutex_unlock(&c->lock);
-	return ok;
+	if (err == -FIRN_ECOLD)
+		say_full(c);
+	return err;
+}
+
+static void
+answer_err(struct parked *p, int error)
+{
+	if (request_end(&p->r))
+		fuse_reply_err(p->r.req, error);
+	parked_free(p);
+}
+
+/* It could not be parked. */
+static void
+answer_not_parked(struct parked *p, int err)
+{
+	answer_err(p, err == -ECANCELED ? EIO : resolve_failed(p->cold->fs,
+	    p->node, "read", err));
 }
 
 int
@@ -172,17 +214,17 @@ cold_read(struct firnfs *fs, struct request *r, uint64_t node, size_t size,
 	enum cold_mode mode = cold_mode(c);
 	struct fuse_req *req = r->req;
 	struct parked *p;
-	uint64_t number;
+	int err;
 
 	if (mode == COLD_FAIL || c->ending || is_refused(c) ||
 	    cold_clock() < (time_t)atomic_load(&c->deaf))
 		return 0;
-	number = want(c, node);
-	p = mode == COLD_WAIT && number > 0 ? calloc(1, sizeof(*p)) : NULL;
-	if (p == NULL)
+	p = mode == COLD_WAIT ? calloc(1, sizeof(*p)) : NULL;
+	if (p == NULL) {
+		want(c, node);
 		return 0;
+	}
 	p->cold = c;
-	p->wanted = number;
 	atomic_fetch_add(&c->waiting, 1);
 	p->node = node;
 	p->off = off;
@@ -195,20 +237,10 @@ cold_read(struct firnfs *fs, struct request *r, uint64_t node, size_t size,
 		return 1;
 	}
 	request_begin(&p->r, fs->watch, req);
-	if (!park(c, p)) {
-		if (request_end(&p->r))
-			fuse_reply_err(req, EIO);
-		parked_free(p);
-	}
+	err = park(c, p);
+	if (err != 0)
+		answer_not_parked(p, err);
 	return 1;
-}
-
-static void
-answer_err(struct parked *p, int error)
-{
-	if (request_end(&p->r))
-		fuse_reply_err(p->r.req, error);
-	parked_free(p);
 }
 
 /* Its pack was seen readable: read again.  Runs in the pool. */
@@ -232,13 +264,11 @@ read_again(void *ctx)
 		    sizeof(before)) == 0)
 			p->not_before = cold_clock() +
 			    (time_t)c->fs->opt->thaw_poll;
-		p->wanted = want(c, p->node);
-		if (p->wanted > 0) {
-			free(buf);
-			if (!park(c, p))
-				answer_err(p, EIO);
-			return;
-		}
+		free(buf);
+		err = park(c, p);
+		if (err != 0)
+			answer_not_parked(p, err);
+		return;
 	}
 	if (err != 0)
 		answer_err(p, resolve_failed(c->fs, p->node, "read", err));
