@@ -120,13 +120,17 @@ places(struct cold *c, struct parked *p)
 static void
 say_full(struct cold *c)
 {
-	static const char text[] = "more files of archived data are read at "
-	    "once than can be noted";
+	long long now = (long long)cold_clock();
+	long long said = atomic_load(&c->full_said);
 
-	if (errors_fresh(c->fs->errors, text, FULL_SECONDS))
-		log_warn(0, "%s, %zu: no thaw is asked for the others; read "
-		    "them again later, or mount with a larger memory=", text,
-		    c->max_wants);
+	/* Not by errors_fresh(): as many files as are refused here would push
+	 * it out of there. */
+	if ((said != 0 && now - said < FULL_SECONDS) ||
+	    !atomic_compare_exchange_strong(&c->full_said, &said, now))
+		return;
+	log_warn(0, "more files of archived data are read at once than can be "
+	    "noted, %zu: no thaw is asked for the others; read them again "
+	    "later, or mount with a larger memory=", c->max_wants);
 }
 
 /* This file is wanted: the number of the want, 0 when there are too many.

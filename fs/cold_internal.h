@@ -80,6 +80,7 @@ struct cold {
 	int failed;			/* the last round was for nothing */
 	atomic_llong refused;		/* monotonic: until then the store does
 					   not let us thaw */
+	atomic_llong full_said;		/* monotonic, 0: never */
 	atomic_llong deaf;		/* monotonic: until then reads just
 					   fail, since it was cancelled */
 };
