@@ -123,7 +123,7 @@ s3_thaw(struct store *base, const char *name, enum store_thaw_tier tier,
 		else if (rp.status == 200)
 			ret = thaw_readable(s3_of(base), name);
 	}
-	if (ret == 0)
+	if (ret >= 0)		/* one that only prolongs is paid for too */
 		atomic_fetch_add(&base->thaws[tier], 1);
 	buf_release(&text);
 	return ret;

@@ -81,9 +81,9 @@ test_life(void **state)
 		assert_int_equal(get(s, name), -FIRN_ECOLD);
 	}
 	store_count(s, &n);
-	assert_int_equal(n.requests[STORE_COPY], 2);
+	assert_int_equal(n.requests[STORE_COPY], 4);
 	assert_int_equal(n.requests[STORE_THAW], 12);
-	assert_int_equal(n.thaws[STORE_THAW_BULK], 2);
+	assert_int_equal(n.thaws[STORE_THAW_BULK], 4);
 	assert_int_equal(n.thaws[STORE_THAW_STANDARD], 2);
 	assert_int_equal(n.thaws[STORE_THAW_EXPEDITED], 0);
 }
