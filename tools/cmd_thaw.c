@@ -256,7 +256,7 @@ of_generation(struct thaw_run *r, int argc, char **argv)
 
 /* --- jobs that are there ------------------------------------------------ */
 
-/* Make a job ours, as it is now: 1, or 0 when there is nothing to go on with. */
+/* Make a job ours, as it is now: 1, or 0 with nothing to go on with. */
 static int
 job_claim(struct thaw_run *r, struct thaw_job *j, int *owner)
 {

@@ -23,10 +23,10 @@
  *	64 hex digits, a space, the size; a line each
  *
  * What is paid for is added in lines, until the file is written anew: before a
- * batch of requests goes out all that it may cost, which is on the disk by then,
- * and after an answer what that one did.  A line that is not whole does not
- * count: what it was to say of an answer stays in doubt, and what was not noted
- * was not sent.
+ * batch of requests goes out all that it may cost, which is on the disk by
+ * then, and after an answer what that one did.  A line that is not whole does
+ * not count: what it was to say of an answer stays in doubt, and what was not
+ * noted was not sent.
  *
  *	asks 64 hex digits, a space, nano
  *	paid 64 hex digits, a space, nano; 0 when it was refused
@@ -106,12 +106,13 @@ int thaw_job_note_asks(int fd, const struct thaw_job *j, unsigned n);
 int thaw_job_remove(struct repo *r, const char *name);
 /* 1 while its file is there, and of one that has none. */
 int thaw_job_exists(struct repo *r, const struct thaw_job *j);
-/* One by its name, as it is now: 0, or 1 when there is none that can be read. */
+/* One by its name, as it is now: 0, or 1 when none can be read. */
 int thaw_job_load(struct repo *r, const char *name, struct thaw_job *out);
 
 /*
  * Each job, oldest name first; fn may remove it.  One that cannot be read is
- * put aside as NAME.bad with a warning, as it may count what was spent.  What fn returns but 0 ends it and is returned.
+ * put aside as NAME.bad with a warning, as it may count what was spent.  What
+ * fn returns but 0 ends it and is returned.
  */
 int thaw_job_each(struct repo *r, int (*fn)(void *ctx, struct thaw_job *j),
     void *ctx);
