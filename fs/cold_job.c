@@ -135,9 +135,12 @@ adopt_one(void *ctx, struct thaw_job *j)
 	char name[THAW_JOB_NAME];
 	int owner, ret;
 
-	if (strcmp(j->what, c->job.what) != 0)
+	if (strcmp(j->what, c->job.what) != 0 ||
+	    strcmp(j->name, c->job.name) == 0)
 		return 0;
 	ret = thaw_owner_claim(c->fs->repo, j->name, &owner);
+	if (ret == 0)
+		c->adopted = 0;		/* when a command is done with it */
 	if (ret <= 0)
 		return ret;
 	/* A command may have gone on with it meanwhile. */
@@ -157,7 +160,9 @@ cold_job_adopt(struct cold *c)
 
 	if (c->adopted)
 		return 0;
+	c->adopted = 1;
 	err = thaw_job_each(c->fs->repo, adopt_one, c);
-	c->adopted = err == 0;
+	if (err != 0)
+		c->adopted = 0;
 	return err;
 }

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Archived data through the mount: cold=, who waits, and what is told."""
 import errno
+import fcntl
 import os
 import random
 import signal
+import struct
 import subprocess
 import threading
 import time
@@ -656,6 +658,32 @@ def test_budget_of_one_that_was_killed(cold, ready):
     assert count["packs"] == 0
     cold.firn("thaw", "--cancel", count["job"])
     assert cold.firn.json("thaw", "--list") == []
+
+
+def test_count_that_another_has(cold):
+    """Of a job that a command goes on with, the next mount counts when that is done."""
+    for name in "ab":
+        cold.add(name, files=1)
+    where = cold.firn.work / "mnt"
+    where.mkdir()
+    cold.firn("mount", where, "-o", f"cold=thaw,{POLL},thaw-budget=100")
+    top = where / ("latest" + str(cold.src))
+    cold_read(top / "a" / "file0")
+    wait_for(lambda: told(where, "asked-for").startswith("1 "), "the request")
+    job = job_file(cold)
+    killed(where)
+    where.mkdir(exist_ok=True)
+    spent = float(cold.firn.json("thaw", "--list")[0]["spent"])
+    with open(f"{job}.owner", "r+b") as owner:
+        fcntl.fcntl(owner, fcntl.F_OFD_SETLK,
+                    struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+        cold.firn("mount", where, "-o", f"cold=thaw,{POLL},thaw-budget=100")
+        cold_read(top / "b" / "file0")
+        wait_for(lambda: len(cold.asked()) == 2, "the other request")
+        assert len(cold.firn.json("thaw", "--list")) == 2
+    wait_for(lambda: [float(job["spent"]) for job in cold.firn.json("thaw", "--list")]
+             == [pytest.approx(2 * spent, rel=0.01)], "the count of both")
+    unmount_all(where)
 
 
 def test_unmounted_leaves_no_job(cold):
