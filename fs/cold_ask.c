@@ -14,6 +14,7 @@
 #define REFUSED_SECONDS	300	/* somebody may have seen to it by then */
 #define SAY_SECONDS	3600	/* between two messages of one refusal */
 #define BATCH		1000	/* packs, which takes 4 seconds */
+#define PATIENCE	1000	/* ms for another process that asks */
 
 /* Nobody will ask for these any more, of a class or of all (-1); who waits for
  * them is let go. */
@@ -145,7 +146,7 @@ batch_send(struct cold *c, struct thaw_sent *all)
 {
 	struct thaw_send_conf conf = { .wish = c->job.wish, .job = &c->job,
 	    .price = c->fs->price, .limit = c->fs->opt->thaw_budget,
-	    .stop = &c->halt };
+	    .stop = &c->halt, .patience = PATIENCE };
 	struct thaw_sent sent;
 	int err;
 
@@ -195,18 +196,40 @@ class_refused(struct cold *c, unsigned class)
 	give_up_class(c, (int)class);
 }
 
+/* A command asks for thaws now, which may take long.  Who waits here for what
+ * is in progress is not kept waiting with us; -EBUSY: for a new round, as more
+ * is wanted. */
+static int
+others_ask(struct cold *c)
+{
+	int more;
+
+	pthread_mutex_lock(&c->lock);
+	more = c->wants.n > 0;
+	pthread_mutex_unlock(&c->lock);
+	return more ? -EBUSY : between(c);
+}
+
 static int
 send_all(struct cold *c, struct thaw_sent *all)
 {
 	unsigned class;
-	size_t from;
+	size_t from, begin;
 	int err = 0;
 
 	for (class = 0; class < c->job.packs.nclasses; class++)
 		for (from = 0; from < c->job.packs.n;) {
+			begin = from;
 			if (batch_begin(c, class, &from) > 0)
 				err = batch_send(c, all);
 			batch_end(c);
+			if (err == -EBUSY) {
+				from = begin;
+				err = others_ask(c);
+				if (err != 0)
+					return err;
+				continue;
+			}
 			cold_job_update(c);	/* what was spent */
 			if (err == -EOPNOTSUPP) {
 				class_refused(c, class);

@@ -107,9 +107,9 @@ work(struct cold *c)
 	if (err == 0 && c->job.packs.n > 0)
 		err = c->halt ? follow(c) : cold_ask(c);
 	cold_note_look(c);
-	if (err != 0 && err != -ECANCELED)
+	if (err != 0 && err != -ECANCELED && err != -EBUSY)
 		log_warn(err, "cannot ask for thaws now; trying again");
-	c->failed = err != 0;
+	c->failed = err != 0 && err != -EBUSY;
 	pending = cold_show(c);
 	cold_wake(c);
 	if (!pending && c->job.packs.n > 0 && !is_anybody_parked(c))

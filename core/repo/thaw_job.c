@@ -302,7 +302,15 @@ thaw_job_recall(struct repo *r, struct packset *s)
 int
 thaw_lock(struct repo *r, const volatile int *stop, int *fd)
 {
+	return thaw_lock_within(r, 0, stop, fd);
+}
+
+int
+thaw_lock_within(struct repo *r, unsigned ms, const volatile int *stop,
+    int *fd)
+{
 	const struct timespec pause = { 0, LOCK_MS * 1000000L };
+	unsigned waited = 0;
 	char *path;
 	int err = 0;
 
@@ -323,8 +331,10 @@ thaw_lock(struct repo *r, const volatile int *stop, int *fd)
 			err = log_err(-errno, "cannot lock '%s'", path);
 		else if (stop != NULL && *stop != 0)
 			err = -ECANCELED;
-		else
-			nanosleep(&pause, NULL);
+		else if (ms != 0 && waited >= ms)
+			err = -EBUSY;
+		else if (nanosleep(&pause, NULL) == 0)
+			waited += LOCK_MS;
 	}
 	if (err != 0) {
 		thaw_unlock(*fd);

@@ -127,6 +127,9 @@ int thaw_job_recall(struct repo *r, struct packset *s);
  * NULL.  *fd is -1 where there is no local state.
  */
 int thaw_lock(struct repo *r, const volatile int *stop, int *fd);
+/* The same, but -EBUSY when it was not free for so long; 0 is no bound. */
+int thaw_lock_within(struct repo *r, unsigned ms, const volatile int *stop,
+    int *fd);
 void thaw_unlock(int fd);
 
 #endif

@@ -473,7 +473,8 @@ batch(struct send *s, size_t *at)
 	    from + THAW_BATCH : s->norder;
 	int fd, err;
 
-	err = thaw_lock(s->repo, s->conf->stop, &fd);
+	err = thaw_lock_within(s->repo, s->conf->patience, s->conf->stop,
+	    &fd);
 	if (err != 0)
 		return err;
 	hold(s, from, to);

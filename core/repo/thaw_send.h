@@ -35,6 +35,8 @@ struct thaw_send_conf {
 	unsigned rate;			/* 0: THAW_RATE */
 	unsigned threads;		/* 0: 16 */
 	const volatile int *stop;	/* or NULL */
+	unsigned patience;		/* ms to wait for thaw_lock(), then
+					   -EBUSY; 0: no bound */
 	/* From any thread, one at a time; may be NULL. */
 	void (*progress)(void *ctx, uint64_t done, uint64_t of);
 	void *ctx;

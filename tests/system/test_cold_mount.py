@@ -571,6 +571,36 @@ def test_killed_mount_asks_no_more(cold):
         wait_for(lambda: told(mnt, "asked-for").startswith("2 "), "the request again")
 
 
+def test_a_command_holds_the_lock(cold):
+    """Another process of the host asks for thaws for long: who waits for what is in
+    progress gets it meanwhile, and what is wanted meanwhile is asked for then."""
+    for name in "abc":
+        cold.add(name, files=1)
+    cold.firn.client()("thaw", "--yes", "latest", cold.src / "c")
+
+    def data(name):
+        return (cold.src / name / "file0").read_bytes()
+    with cold.firn.mount(options=f"cold=wait,{POLL}") as mnt:
+        top = mnt / ("latest" + str(cold.src))
+        a = Reader(top / "a" / "file0")
+        wait_for(lambda: told(mnt, "asked-for").startswith("1 "), "the request")
+        with open(job_file(cold).parent / "lock", "r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            b = Reader(top / "b" / "file0")
+            wait_for(lambda: told(mnt, "to-be-asked-for").startswith("1 "), "the want")
+            c = Reader(top / "c" / "file0")
+            wait_for(lambda: told(mnt, "asked-for").startswith("2 "), "the other want")
+            cold.all_ready()
+            wait_for(lambda: not a.waits() and not c.waits(), "those that are readable")
+            assert b.waits()
+            assert cold.asked() == cold.needed(cold.src / "a", cold.src / "c")
+        wait_for(lambda: len(cold.asked()) == 3, "the request")
+        cold.all_ready()
+        for name, reader in zip("abc", (a, b, c)):
+            assert reader.data() == data(name)
+        assert cold.accepted_once()
+
+
 def killed(where):
     os.kill(mount_process(where), signal.SIGKILL)
     wait_for(lambda: mount_process(where) == 0, "its end")

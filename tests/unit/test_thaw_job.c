@@ -344,7 +344,11 @@ test_lock(void **ctx)
 	assert_int_equal(thaw_lock(f->repo, NULL, &a), 0);
 	assert_int_equal(thaw_lock(f->repo, &stop, &b), -ECANCELED);
 	assert_int_equal(b, -1);
+	assert_int_equal(thaw_lock_within(f->repo, 1, NULL, &b), -EBUSY);
+	assert_int_equal(b, -1);
 	thaw_unlock(a);
+	assert_int_equal(thaw_lock_within(f->repo, 1, &stop, &b), 0);
+	thaw_unlock(b);
 	assert_int_equal(thaw_lock(f->repo, &stop, &b), 0);
 	thaw_unlock(b);
 }
