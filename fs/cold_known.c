@@ -15,6 +15,8 @@ struct cold_known {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	int asking;		/* somebody asks; protected by lock, as below */
+	unsigned failures;	/* counts who asked in vain, */
+	int err;		/* and with what, the last one */
 	time_t since;		/* monotonic; the first was learnt */
 	struct packset packs;
 };
@@ -127,13 +129,17 @@ ask(struct cold_known *k, struct repo *r, struct packset *unknown)
 	pthread_mutex_lock(&k->lock);
 	k->asking = 0;
 	pthread_cond_broadcast(&k->changed);
-	return err == 0 ? learn(k, unknown, 0) : err;
+	if (err == 0)
+		return learn(k, unknown, 0);
+	k->failures++;
+	return k->err = err;
 }
 
 int
 cold_known_look(struct cold_known *k, struct repo *r, struct packset *s)
 {
 	struct packset unknown;
+	unsigned failures;
 	int err;
 
 	packset_init(&unknown);
@@ -144,7 +150,14 @@ cold_known_look(struct cold_known *k, struct repo *r, struct packset *s)
 		if (err != 0 || unknown.n == 0 || !k->asking)
 			break;
 		packset_release(&unknown);
+		failures = k->failures;
 		pthread_cond_wait(&k->changed, &k->lock);
+		/* Who has waited until the store was given up does not do so
+		 * again, one after the other. */
+		if (k->failures != failures) {
+			err = k->err;
+			break;
+		}
 	}
 	if (err == 0)
 		tell(&k->packs, s);

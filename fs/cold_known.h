@@ -3,7 +3,7 @@
  * What the mount learnt a moment ago of packs, for those who only want to know:
  * `getfattr -R` asks for each file, and many files lie in a pack.  Kept for
  * KNOWN_SECONDS; one thread asks the store at a time, and the others find what
- * it learnt.
+ * it learnt, or that the store does not answer.
  */
 #ifndef FIRN_FS_COLD_KNOWN_H
 #define FIRN_FS_COLD_KNOWN_H

@@ -68,6 +68,9 @@ struct repo {
 	atomic_ullong epoch[3];	/* index_epoch() that was loaded */
 	/* index_epoch() in which all was read back, and 1; 0: none. */
 	uint64_t adopted[3];	/* protected by sync_lock */
+	/* Of repo_sync_current(), and with what the last one failed. */
+	atomic_uint sync_failures[3];
+	int sync_err[3];	/* protected by sync_lock */
 	/* What the last comparison met that no segment lists. */
 	struct names unlisted[3];	/* protected by sync_lock */
 	struct pack_ids unread[3];	/* segments that could not be loaded;

@@ -223,12 +223,21 @@ repo_adopt_once(struct repo *r, enum pack_kind kind)
 int
 repo_sync_current(struct repo *r, enum pack_kind kind)
 {
-	int err = 0;
+	unsigned failures = atomic_load(&r->sync_failures[kind]);
+	int due, err = 0;
 
 	pthread_mutex_lock(&r->sync_lock);
-	/* Whoever was before us may have done it. */
-	if (repo_sync_due(r, kind))
+	/* Whoever was before us may have done it, or failed to. */
+	due = repo_sync_due(r, kind);
+	if (due && atomic_load(&r->sync_failures[kind]) != failures) {
+		err = r->sync_err[kind];
+	} else if (due) {
 		err = repo_sync_locked(r, kind, NULL);
+		if (err != 0) {
+			r->sync_err[kind] = err;
+			atomic_fetch_add(&r->sync_failures[kind], 1);
+		}
+	}
 	pthread_mutex_unlock(&r->sync_lock);
 	return err;
 }

@@ -272,6 +272,36 @@ def test_attributes(cold):
         assert e.value.errno == errno.ENODATA
 
 
+def test_attributes_without_a_store(cold):
+    """Who waits for who asks fails with him: timeouts do not add up."""
+    names = "abcdef"
+    for name in names:
+        cold.add(name, files=1)
+    with cold.firn.mount(options="timeout=4") as mnt:
+        top = mnt / ("latest" + str(cold.src))
+        for name in names:
+            os.stat(top / name / "file0")
+        fault = cold.sim.faults.add(kind="503-slowdown", verb="ListObjectsV2")
+        ended = []
+
+        def ask(name):
+            with pytest.raises(OSError):
+                os.getxattr(top / name / "file0", "user.firn.tier")
+            ended.append(time.monotonic())
+        threads = [threading.Thread(target=ask, args=(name,)) for name in names]
+        begun = time.monotonic()
+        for t in threads:
+            t.start()
+        wait_for(lambda: fault.fired, "the first to ask")
+        for t in threads:
+            t.join()
+        cold.sim.faults.clear()
+        assert len(ended) == len(names)
+        # One after the other it would be six times what the first took.
+        assert max(ended) - begun < 3 * (min(ended) - begun), [t - begun for t in ended]
+        assert os.getxattr(top / "a" / "file0", "user.firn.tier") == b"cold"
+
+
 def test_attributes_of_many(work):
     """Of ten thousand files in many packs: the store is asked some times."""
     with S3Sim(["bucket"], data_dir=str(work / "sim")) as server:
