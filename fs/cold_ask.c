@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "fs/cold_internal.h"
+#include "fs/cold_known.h"
 #include "repo/thaw_look.h"
 #include "repo/thaw_send.h"
 
@@ -52,6 +53,34 @@ cold_give_up_gone(struct cold *c)
 		p->flags &= ~(unsigned)PACK_NEEDED;
 		p->flags |= PACK_GONE;
 	}
+}
+
+/* For what is to be looked at now. */
+static void
+look_begin(struct cold *c)
+{
+	struct pack_info *p;
+	size_t i;
+
+	for (i = 0; i < c->job.packs.n; i++) {
+		p = &c->job.packs.v[i];
+		p->flags &= ~(unsigned)PACK_LOOKED;
+		if ((p->flags & PACK_NEEDED) && !pack_is_readable(p))
+			p->flags |= PACK_LOOKED;
+	}
+}
+
+int
+cold_look(struct cold *c)
+{
+	time_t began = cold_clock();
+	int err;
+
+	look_begin(c);
+	err = thaw_look(c->fs->repo, &c->job.packs, 1);
+	if (err == 0)
+		cold_known_note(c->known, &c->job.packs, began);
+	return err;
 }
 
 static uint64_t
@@ -147,10 +176,14 @@ batch_send(struct cold *c, struct thaw_sent *all)
 	struct thaw_send_conf conf = { .wish = c->job.wish, .job = &c->job,
 	    .price = c->fs->price, .limit = c->fs->opt->thaw_budget,
 	    .stop = &c->halt, .patience = PATIENCE };
+	time_t began = cold_clock();
 	struct thaw_sent sent;
 	int err;
 
+	look_begin(c);
 	err = thaw_send(c->fs->repo, &c->job.packs, &conf, &sent);
+	if (err == 0)
+		cold_known_note(c->known, &c->job.packs, began);
 	if (sent.asked.packs > 0)
 		c->begun = cold_clock();
 	all->no_capacity |= sent.no_capacity;
@@ -166,7 +199,7 @@ between(struct cold *c)
 	int err = 0;
 
 	if (cold_clock() - c->looked >= (time_t)cold_interval(c)) {
-		err = thaw_look(c->fs->repo, &c->job.packs, 1);
+		err = cold_look(c);
 		cold_note_look(c);
 	}
 	cold_show(c);
@@ -284,7 +317,7 @@ cold_ask(struct cold *c)
 	uint64_t sum;
 	int err;
 
-	err = thaw_look(c->fs->repo, &c->job.packs, 1);
+	err = cold_look(c);
 	if (err == 0)
 		cold_give_up_gone(c);
 	if (err != 0 || !may_ask(c, &sum))

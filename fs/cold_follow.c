@@ -8,8 +8,6 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "fs/cold_internal.h"
-#include "fs/cold_known.h"
-#include "repo/thaw_look.h"
 #include "repo/thaw_send.h"
 
 #define DEAD_SECONDS	10	/* between looks for waiters that died */
@@ -24,7 +22,6 @@ cold_show(struct cold *c)
 	const struct pack_info *p;
 	size_t i;
 
-	cold_known_note(c->known, &c->job.packs);
 	for (i = 0; i < c->job.packs.n; i++) {
 		p = &c->job.packs.v[i];
 		if (!(p->flags & PACK_NEEDED))
@@ -73,7 +70,7 @@ follow(struct cold *c)
 	int err;
 
 	cold_give_up(c);
-	err = thaw_look(c->fs->repo, &c->job.packs, 1);
+	err = cold_look(c);
 	if (err == 0) {
 		cold_give_up_gone(c);
 		cold_give_up(c);

@@ -112,6 +112,8 @@ void cold_plan_nothing(struct cold *c);
 
 /* cold_ask.c.  Look, and ask for what the job still wants. */
 int cold_ask(struct cold *c);
+/* Look at what is not readable yet, also for who asks for attributes. */
+int cold_look(struct cold *c);
 /* Nobody will ask any more for what is not in progress; who waits for that is
  * let go. */
 void cold_give_up(struct cold *c);

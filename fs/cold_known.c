@@ -18,6 +18,7 @@ struct cold_known {
 	unsigned failures;	/* counts who asked in vain, */
 	int err;		/* and with what, the last one */
 	time_t since;		/* monotonic; the first was learnt */
+	time_t began;		/* likewise; the latest look that was */
 	struct packset packs;
 };
 
@@ -69,16 +70,24 @@ forget_old(struct cold_known *k)
 		packset_release(&k->packs);
 }
 
+/* From a look that began then; what a later one has found out stays. */
 static int
-learn(struct cold_known *k, const struct packset *s, unsigned want)
+learn(struct cold_known *k, const struct packset *s, unsigned want,
+    time_t began)
 {
+	int late = began < k->began, known;
 	size_t i, n;
 
 	if (k->packs.n == 0)
 		k->since = cold_clock();
+	if (!late)
+		k->began = began;
 	for (i = 0; i < s->n; i++) {
 		if ((s->v[i].flags & want) != want ||
 		    (s->v[i].flags & PACK_UNSURE))
+			continue;
+		known = packset_find(&k->packs, s->v[i].id) != NULL;
+		if (known ? late : k->packs.n >= PACKS_MAX)
 			continue;
 		if (packset_add(&k->packs, s->v[i].id, s->v[i].size, &n) < 0)
 			return -ENOMEM;
@@ -121,6 +130,7 @@ tell(const struct packset *from, struct packset *s)
 static int
 ask(struct cold_known *k, struct repo *r, struct packset *unknown)
 {
+	time_t began = cold_clock();
 	int err;
 
 	k->asking = 1;
@@ -130,7 +140,7 @@ ask(struct cold_known *k, struct repo *r, struct packset *unknown)
 	k->asking = 0;
 	pthread_cond_broadcast(&k->changed);
 	if (err == 0)
-		return learn(k, unknown, 0);
+		return learn(k, unknown, 0, began);
 	k->failures++;
 	return k->err = err;
 }
@@ -171,12 +181,11 @@ cold_known_look(struct cold_known *k, struct repo *r, struct packset *s)
 }
 
 void
-cold_known_note(struct cold_known *k, const struct packset *s)
+cold_known_note(struct cold_known *k, const struct packset *s, time_t began)
 {
 	pthread_mutex_lock(&k->lock);
 	forget_old(k);
 	/* What cannot be noted is asked for. */
-	if (s->n > 0 && s->n < PACKS_MAX)
-		(void)learn(k, s, PACK_NEEDED | PACK_SEEN);
+	(void)learn(k, s, PACK_LOOKED | PACK_SEEN, began);
 	pthread_mutex_unlock(&k->lock);
 }

@@ -302,6 +302,35 @@ def test_attributes_without_a_store(cold):
         assert os.getxattr(top / "a" / "file0", "user.firn.tier") == b"cold"
 
 
+def test_attributes_after_a_copy(cold):
+    """What the mount follows beside it keeps nothing alive that was learnt long ago."""
+    for name in "ab":
+        cold.add(name, files=1)
+    with cold.firn.mount(options=f"cold=thaw,{POLL}") as mnt:
+        top = mnt / ("latest" + str(cold.src))
+        for name in "ab":
+            cold_read(top / name / "file0")
+        wait_for(lambda: told(mnt, "asked-for").startswith("2 "), "the requests")
+        a = cold.needed(cold.src / "a")
+        cold.ready(*a)
+        wait_for(lambda: told(mnt, "readable").startswith("1 "), "a look")
+        cold.expire(*a)
+
+        def tiers(n):
+            """As they are told while the mount looks n times more."""
+            found, looks = [], 0
+            last = told(mnt, "looked")
+            while looks < n:
+                found.append(os.getxattr(top / "a" / "file0", "user.firn.tier").decode())
+                looks += told(mnt, "looked") != last
+                last = told(mnt, "looked")
+                os.sched_yield()
+            return found
+        # What was learnt is told again for some seconds, of which a look takes one.
+        tiers(7)
+        assert set(tiers(4)) == {"cold"}
+
+
 def test_attributes_of_many(work):
     """Of ten thousand files in many packs: the store is asked some times."""
     with S3Sim(["bucket"], data_dir=str(work / "sim")) as server:
