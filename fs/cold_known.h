@@ -22,8 +22,8 @@ void cold_known_free(struct cold_known *k);
 
 /* As thaw_look(), of all packs of the set, but not newer than KNOWN_SECONDS. */
 int cold_known_look(struct cold_known *k, struct repo *r, struct packset *s);
-/* What a look found out otherwise that began then (monotonic), of those that are
- * PACK_LOOKED. */
+/* What a look found out otherwise that began then (monotonic), of those that
+ * are PACK_LOOKED. */
 void cold_known_note(struct cold_known *k, const struct packset *s,
     time_t began);
 

@@ -26,7 +26,7 @@ enum pack_flag {
 	PACK_KEEP	= 1u << 5,	/* files that were passed over need it */
 	PACK_GONE	= 1u << 6,	/* a look at all there is missed it */
 	PACK_HELD	= 1u << 7,	/* PACK_NEEDED, but not just now */
-	PACK_LATER	= 1u << 8,	/* the same, of a send's batch */
+	PACK_LATER	= 1u << 8,	/* the same: in a send's later batch */
 	PACK_LOOKED	= 1u << 9	/* the last look was for it, too */
 };
 

@@ -83,8 +83,8 @@ int repo_sync_listed(struct repo *r, enum pack_kind kind);
 int repo_sync_once(struct repo *r, enum pack_kind kind);
 /* 1 when it was not done, or another process has emptied the index since. */
 int repo_sync_due(struct repo *r, enum pack_kind kind);
-/* Does it when it is due.  Who waits for a thread that does so in vain fails with
- * it, as timeouts would add up. */
+/* Does it when it is due.  Who waits for a thread that does so in vain fails
+ * with it, as timeouts would add up. */
 int repo_sync_current(struct repo *r, enum pack_kind kind);
 
 /*
