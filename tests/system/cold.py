@@ -7,8 +7,12 @@ import pytest
 
 PRICES = pathlib.Path(__file__).resolve().parents[2] / "data" / "prices.conf"
 DAY = 86400
-# Of a test that takes `cold`: in the simulator, and with the bytes in Ceph RGW.
-everywhere = pytest.mark.parametrize("cold", ["sim", "gated"], indirect=True)
+EVERY = os.environ.get("FIRN_STORES") == "every"	# ./setup check-all
+# Of a test that takes `cold`: in the simulator, and with the bytes in Ceph RGW;
+# `everywhere` with check-all alone.
+both = pytest.mark.parametrize("cold", ["sim", "gated"], indirect=True)
+everywhere = pytest.mark.parametrize("cold", ["sim", "gated"] if EVERY else ["sim"],
+                                     indirect=True)
 
 
 class Cold:

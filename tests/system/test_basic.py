@@ -21,6 +21,7 @@ def source(work):
 
 
 @pytest.mark.sanitize
+@pytest.mark.stores(usual=["local", "sim", "rgw", "rgw-versioned"])
 def test_round(firn, source, work, fuse):
     first = firn.backup("--series", "s", "--host", "h", "--tag", "t1", source)
     assert first["errors"] == 0 and first["files"] == 5
@@ -39,6 +40,7 @@ def test_round(firn, source, work, fuse):
     assert problems == [] and summary["generations"] == 1
 
 
+@pytest.mark.stores(usual=["local", "sim", "rgw", "rgw-versioned"])
 def test_second_generation(firn, source, work):
     one = firn.backup("--series", "s", source)
     (source / "small").write_text("changed\n")

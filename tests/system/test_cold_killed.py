@@ -11,7 +11,7 @@ import uuid
 import pytest
 
 from cold import PRICES
-from conftest import in_bucket
+from conftest import EVERY, in_bucket
 from firn_tool import mount_process, unmount_all, wait_for
 from s3sim import S3Sim
 
@@ -20,7 +20,7 @@ PACKS = 1050			# more than a page of a listing, and than a batch
 KILLS = 4
 
 
-@pytest.fixture(name="thousand", params=["sim", "rgw"])
+@pytest.fixture(name="thousand", params=["sim", "rgw"] if EVERY else ["sim"])
 def thousand_packs(work, request):
     """A repository of many small packs in the archive, their bytes in the simulator or
     in Ceph RGW; firn.sim counts."""

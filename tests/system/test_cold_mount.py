@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from cold import DAY, everywhere
+from cold import DAY, both, everywhere
 from conftest import in_bucket
 from firn_tool import assert_same, mount_process, unmount_all, wait_for
 from s3sim import S3Sim
@@ -109,7 +109,7 @@ def test_thaw(cold):
         wait_for(lambda: cold.firn.json("thaw", "--list") == [], "the job to end")
 
 
-@everywhere
+@both
 def test_wait(cold):
     """Twenty readers, packs in any order, one of them interrupted."""
     seed = random.randrange(1 << 32)
@@ -378,7 +378,7 @@ def test_cache_serves_cold(cold):
     assert cold.refused_gets() == 0
 
 
-@everywhere
+@both
 def test_expires_while_it_is_read(cold):
     """The read goes on when its data was thawed again; never other data."""
     cold.add("a", files=1, size=9_000_000)
@@ -810,7 +810,7 @@ def test_killed_mount_goes_on(cold):
         wait_for(lambda: cold.firn.json("thaw", "--list") == [], "the jobs to end")
 
 
-@everywhere
+@both
 def test_life(cold, work):
     """Back up, browse, quote, thaw one directory, copy it out while the rest stays
     cold, let it expire: cold again."""

@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-from cold import Cold, everywhere
+from cold import Cold, both, everywhere
 from firn_tool import assert_same, wait_for
 
 
@@ -16,7 +16,7 @@ def spent_once(cold):
     return all(sum(counts.values()) == 1 for counts in cold.restores().values())
 
 
-@everywhere
+@both
 def test_as_it_arrives(cold, work):
     names = "abcdef"
     for name in names:

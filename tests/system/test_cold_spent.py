@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from cold import DAY, Cold, everywhere
+from cold import DAY, Cold, both
 from firn_tool import BUILD, mount_process, wait_for
 
 
@@ -38,7 +38,7 @@ def two_classes(cold):
     cold.sim.meter.reset()
 
 
-@everywhere
+@both
 def test_as_billed(cold):
     """Of packs in two classes; once more at a faster tier; and prolonged."""
     two_classes(cold)

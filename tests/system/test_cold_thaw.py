@@ -6,11 +6,11 @@ import signal
 
 import pytest
 
-from cold import DAY, Cold, everywhere
+from cold import DAY, Cold, both, everywhere
 from firn_tool import assert_same, wait_for
 
 
-@everywhere
+@both
 def test_one_directory(cold, work):
     """The packs that are asked for are exactly those needed."""
     for name in "abc":
@@ -325,7 +325,7 @@ def test_no_expedited_capacity_later(cold):
     assert cold.sim.meter.describe()["restore_requests"] == {"Expedited": 2, "Standard": 1}
 
 
-@everywhere
+@both
 def test_may_not_restore(cold):
     """Permission to read, and none to thaw: said once, with what is missing."""
     for name in "ab":
