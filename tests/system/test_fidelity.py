@@ -231,21 +231,21 @@ def in_root(work, setup, *args):
     """Run firn with a root directory of our own making, in a namespace."""
     script = """
         mount -t tmpfs none "$W/root"
-        for d in usr bin sbin lib lib64 dev proc build work; do mkdir -p "$W/root/$d"; done
+        for d in usr bin sbin lib lib64 dev proc build state; do mkdir -p "$W/root/$d"; done
         for d in usr bin sbin lib lib64 dev proc; do
             if [ -e "/$d" ]; then mount --bind "/$d" "$W/root/$d"; fi
         done
         mount --bind "$BUILD" "$W/root/build"
-        mount --bind "$W" "$W/root/work"
+        mount --bind "$W" "$W/root/state"
         """ + setup + """
         exec chroot "$W/root" /build/firn "$@"
     """
     (work / "root").mkdir(exist_ok=True)
     r = subprocess.run(["unshare", "-m", "sh", "-euc", script, "sh", *map(str, args)],
                        env=dict(os.environ, W=str(work), BUILD=str(BUILD),
-                                FIRN_REPOSITORY="/work/repository",
-                                FIRN_PASSWORD_FILE="/work/password",
-                                FIRN_CACHE_DIR="/work/cache"),
+                                FIRN_REPOSITORY="/state/repository",
+                                FIRN_PASSWORD_FILE="/state/password",
+                                FIRN_CACHE_DIR="/state/cache"),
                        capture_output=True, check=False)
     assert r.returncode == 0, r.stderr.decode()
 

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -23,21 +22,13 @@
 
 #include "base/err.h"
 #include "store/store_fault.h"
+#include "remove_test.h"
 #include "store_contract.h"
 
 struct place {
 	char dir[64];
 	int fault;
 };
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
 
 static int
 place_make(void *ctx)
@@ -70,7 +61,7 @@ place_open(void *ctx, struct store **out)
 static void
 place_unmake(void *ctx)
 {
-	nftw(((struct place *)ctx)->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	remove_all(((struct place *)ctx)->dir);
 }
 
 /* Entries of a directory but "." and "..". */

@@ -14,12 +14,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "store/store.h"
+#include "remove_test.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -60,15 +60,6 @@ struct place {
 };
 
 static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st;
-	(void)type;
-	(void)at;
-	return remove(path);
-}
-
-static int
 setup(void **state)
 {
 	struct place *p = calloc(1, sizeof(*p));
@@ -100,7 +91,7 @@ teardown(void **state)
 	struct place *p = *state;
 
 	store_close(p->store);
-	nftw(p->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	remove_all(p->dir);
 	free(p->data);
 	free(p->back);
 	free(p);
