@@ -18,97 +18,98 @@
 #define FILE_	0
 #define DIR_	1
 
+static const struct {
+	const char *pattern, *path;
+	int is_dir, want;
+} table[] = {
+	/* the last component, anywhere */
+	{ "*.o", "/a/b.o", FILE_, 1 },
+	{ "*.o", "/b.o", FILE_, 1 },
+	{ "*.o", "/a/.o", FILE_, 1 },
+	{ "*.o", "/a.o/b", FILE_, 0 },
+	{ "*.o", "/a/b.ox", FILE_, 0 },
+	{ "cache", "/a/cache", FILE_, 1 },
+	{ "cache", "/a/cache", DIR_, 1 },
+	{ "cache", "/a/xcache", FILE_, 0 },
+	{ "cache", "/a/cache/b", FILE_, 0 },
+	{ "cache/", "/a/cache", FILE_, 0 },
+	{ "cache/", "/a/cache", DIR_, 1 },
+	{ "a?c", "/x/abc", FILE_, 1 },
+	{ "a?c", "/x/a/c", FILE_, 0 },
+	{ "*", "/x", FILE_, 1 },
+	{ "a*b*c", "/aXbYbZc", FILE_, 1 },
+	{ "a*b*c", "/aXcYb", FILE_, 0 },
+	{ "**.tmp", "/x/y.tmp", FILE_, 1 },
+	/* from the root */
+	{ "/proc", "/proc", DIR_, 1 },
+	{ "/proc", "/a/proc", DIR_, 0 },
+	{ "/home/*/.cache", "/home/u/.cache", DIR_, 1 },
+	{ "/home/*/.cache", "/home/u/v/.cache", DIR_, 0 },
+	{ "/home/**/.cache", "/home/u/v/.cache", DIR_, 1 },
+	{ "/home/**/.cache", "/home/.cache", DIR_, 1 },
+	{ "/home/**/.cache", "/home/u.cache", DIR_, 0 },
+	{ "/home/**/**/.cache", "/home/.cache", DIR_, 1 },
+	{ "/home/**", "/home", DIR_, 0 },
+	{ "/home/**", "/home/a/b", FILE_, 1 },
+	{ "/a**z", "/a/b/z", FILE_, 1 },
+	{ "/a*z", "/a/b/z", FILE_, 0 },
+	{ "/**/x", "/x", FILE_, 1 },
+	{ "/**/x", "/a/b/x", FILE_, 1 },
+	{ "/**/x", "/a/b/yx", FILE_, 0 },
+	{ "//a///b", "/a/b", FILE_, 1 },
+	/* trailing components */
+	{ "a/b", "/a/b", FILE_, 1 },
+	{ "a/b", "/x/a/b", FILE_, 1 },
+	{ "a/b", "/x/xa/b", FILE_, 0 },
+	{ "a/b", "/a/b/c", FILE_, 0 },
+	{ "a/*.o", "/x/a/y.o", FILE_, 1 },
+	{ "a/*.o", "/x/a/b/y.o", FILE_, 0 },
+	{ "a/*.o", "/a/a/y.o", FILE_, 1 },
+	{ "a/**/c", "/x/a/c", FILE_, 1 },
+	{ "a/**/c", "/x/a/1/2/c", FILE_, 1 },
+	{ "**/c", "/c", FILE_, 1 },
+	{ "**/c", "/x/c", FILE_, 1 },
+	{ "**/c", "/x/bc", FILE_, 0 },
+	{ ".git/objects/", "/s/.git/objects", DIR_, 1 },
+	{ ".git/objects/", "/s/.git/objects", FILE_, 0 },
+	/* sets */
+	{ "[abc]", "/b", FILE_, 1 },
+	{ "[!abc]", "/b", FILE_, 0 },
+	{ "[^abc]", "/d", FILE_, 1 },
+	{ "[a-c]x", "/bx", FILE_, 1 },
+	{ "[]x]", "/]", FILE_, 1 },
+	{ "[!]x]", "/]", FILE_, 0 },
+	{ "[a-]", "/-", FILE_, 1 },
+	{ "/a[!x]b", "/a/b", FILE_, 0 },
+	{ "/a[.-0]b", "/a/b", FILE_, 0 },
+	{ "[[:digit:]]*", "/7z", FILE_, 1 },
+	{ "[[:digit:]]*", "/z7", FILE_, 0 },
+	{ "[\\]]", "/]", FILE_, 1 },
+	{ "[\x80-\xff]", "/\xc3", FILE_, 1 },
+	{ "?", "/\xc3", FILE_, 1 },
+	/* escapes */
+	{ "\\*", "/*", FILE_, 1 },
+	{ "\\*", "/a", FILE_, 0 },
+	{ "\\!a", "/!a", FILE_, 1 },
+	{ "\\#a", "/#a", FILE_, 1 },
+	{ "a b ", "/a b ", FILE_, 1 },
+};
+
 static void
 test_table(void **state)
 {
-	static const struct {
-		const char *pattern, *path;
-		int is_dir, want;
-	} t[] = {
-		/* the last component, anywhere */
-		{ "*.o", "/a/b.o", FILE_, 1 },
-		{ "*.o", "/b.o", FILE_, 1 },
-		{ "*.o", "/a/.o", FILE_, 1 },
-		{ "*.o", "/a.o/b", FILE_, 0 },
-		{ "*.o", "/a/b.ox", FILE_, 0 },
-		{ "cache", "/a/cache", FILE_, 1 },
-		{ "cache", "/a/cache", DIR_, 1 },
-		{ "cache", "/a/xcache", FILE_, 0 },
-		{ "cache", "/a/cache/b", FILE_, 0 },
-		{ "cache/", "/a/cache", FILE_, 0 },
-		{ "cache/", "/a/cache", DIR_, 1 },
-		{ "a?c", "/x/abc", FILE_, 1 },
-		{ "a?c", "/x/a/c", FILE_, 0 },
-		{ "*", "/x", FILE_, 1 },
-		{ "a*b*c", "/aXbYbZc", FILE_, 1 },
-		{ "a*b*c", "/aXcYb", FILE_, 0 },
-		{ "**.tmp", "/x/y.tmp", FILE_, 1 },
-		/* from the root */
-		{ "/proc", "/proc", DIR_, 1 },
-		{ "/proc", "/a/proc", DIR_, 0 },
-		{ "/home/*/.cache", "/home/u/.cache", DIR_, 1 },
-		{ "/home/*/.cache", "/home/u/v/.cache", DIR_, 0 },
-		{ "/home/**/.cache", "/home/u/v/.cache", DIR_, 1 },
-		{ "/home/**/.cache", "/home/.cache", DIR_, 1 },
-		{ "/home/**/.cache", "/home/u.cache", DIR_, 0 },
-		{ "/home/**/**/.cache", "/home/.cache", DIR_, 1 },
-		{ "/home/**", "/home", DIR_, 0 },
-		{ "/home/**", "/home/a/b", FILE_, 1 },
-		{ "/a**z", "/a/b/z", FILE_, 1 },
-		{ "/a*z", "/a/b/z", FILE_, 0 },
-		{ "/**/x", "/x", FILE_, 1 },
-		{ "/**/x", "/a/b/x", FILE_, 1 },
-		{ "/**/x", "/a/b/yx", FILE_, 0 },
-		{ "//a///b", "/a/b", FILE_, 1 },
-		/* trailing components */
-		{ "a/b", "/a/b", FILE_, 1 },
-		{ "a/b", "/x/a/b", FILE_, 1 },
-		{ "a/b", "/x/xa/b", FILE_, 0 },
-		{ "a/b", "/a/b/c", FILE_, 0 },
-		{ "a/*.o", "/x/a/y.o", FILE_, 1 },
-		{ "a/*.o", "/x/a/b/y.o", FILE_, 0 },
-		{ "a/*.o", "/a/a/y.o", FILE_, 1 },
-		{ "a/**/c", "/x/a/c", FILE_, 1 },
-		{ "a/**/c", "/x/a/1/2/c", FILE_, 1 },
-		{ "**/c", "/c", FILE_, 1 },
-		{ "**/c", "/x/c", FILE_, 1 },
-		{ "**/c", "/x/bc", FILE_, 0 },
-		{ ".git/objects/", "/s/.git/objects", DIR_, 1 },
-		{ ".git/objects/", "/s/.git/objects", FILE_, 0 },
-		/* sets */
-		{ "[abc]", "/b", FILE_, 1 },
-		{ "[!abc]", "/b", FILE_, 0 },
-		{ "[^abc]", "/d", FILE_, 1 },
-		{ "[a-c]x", "/bx", FILE_, 1 },
-		{ "[]x]", "/]", FILE_, 1 },
-		{ "[!]x]", "/]", FILE_, 0 },
-		{ "[a-]", "/-", FILE_, 1 },
-		{ "/a[!x]b", "/a/b", FILE_, 0 },
-		{ "/a[.-0]b", "/a/b", FILE_, 0 },
-		{ "[[:digit:]]*", "/7z", FILE_, 1 },
-		{ "[[:digit:]]*", "/z7", FILE_, 0 },
-		{ "[\\]]", "/]", FILE_, 1 },
-		{ "[\x80-\xff]", "/\xc3", FILE_, 1 },
-		{ "?", "/\xc3", FILE_, 1 },
-		/* escapes */
-		{ "\\*", "/*", FILE_, 1 },
-		{ "\\*", "/a", FILE_, 0 },
-		{ "\\!a", "/!a", FILE_, 1 },
-		{ "\\#a", "/#a", FILE_, 1 },
-		{ "a b ", "/a b ", FILE_, 1 },
-	};
 	struct exclude *x;
 	size_t i;
 	int got;
 
 	(void)state;
-	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		assert_int_equal(exclude_new(&x), 0);
-		assert_int_equal(exclude_add(x, t[i].pattern), 0);
-		got = exclude_match(x, t[i].path, t[i].is_dir);
-		if (got != t[i].want)
-			fail_msg("'%s' against '%s': %d", t[i].pattern,
-			    t[i].path, got);
+		assert_int_equal(exclude_add(x, table[i].pattern), 0);
+		got = exclude_match(x, table[i].path, table[i].is_dir);
+		if (got != table[i].want)
+			fail_msg("'%s' against '%s': %d", table[i].pattern,
+			    table[i].path, got);
 		exclude_free(x);
 	}
 }
