@@ -46,6 +46,8 @@
 #define CLAIM_LATE	(CLAIM_AGE / 2)	/* no put begins by then */
 #define CLAIM_WAIT	30		/* seconds for others to be done */
 #define CLAIMS_MAX	64		/* others at once */
+#define YIELDS_MAX	5		/* after which pauses grow no more: 4 s */
+#define PAUSE_SLICE	20000000	/* ns; as long as a stop may wait */
 #define COMPARE_MAX	(1u << 20)
 
 /* Never set, and goes on while the machine sleeps, as the claims' age does. */
@@ -316,6 +318,7 @@ struct claim {
 	char nonce[S3_NONCE_SIZE];
 	char name[STORE_NAME_MAX + 1];
 	time_t since;			/* monotonic, of our present claim */
+	unsigned yields;		/* times it stood back */
 	/* What a listing of them showed. */
 	unsigned n;
 	struct {
@@ -420,15 +423,21 @@ claim_place(struct claim *c, enum place *out)
 	return 0;
 }
 
+/* At least 20 ms, at random up to 131 ms more, doubled `doublings` times. */
 static int
-claim_pause(struct claim *c)
+claim_pause(struct claim *c, unsigned doublings)
 {
-	struct timespec t = { 0, 20000000 };
+	struct timespec t = { 0, PAUSE_SLICE };
 	uint16_t r = 0;
+	long left = PAUSE_SLICE;
 
 	if (getrandom(&r, sizeof(r), 0) == sizeof(r))
-		t.tv_nsec += (long)r * 2000;	/* up to 131 ms more */
-	nanosleep(&t, NULL);
+		left += (r * 2000l) << doublings;
+	for (; left > 0; left -= PAUSE_SLICE) {
+		if (store_is_canceled(&c->s->base))
+			return -ECANCELED;
+		nanosleep(&t, NULL);
+	}
 	return store_is_canceled(&c->s->base) ? -ECANCELED : 0;
 }
 
@@ -453,7 +462,11 @@ claim_yield(struct claim *c)
 		    "writes, and this key may not delete '%s', which keeps the "
 		    "other waiting; try again in %d minutes", c->call->name,
 		    c->s->base.url, c->name, CLAIM_AGE / 60 + 1);
-	err = claim_pause(c);
+	/* Longer each time: many who come again at once would keep the first
+	 * of them from ever being alone. */
+	err = claim_pause(c, c->yields);
+	if (c->yields < YIELDS_MAX)
+		c->yields++;
 	if (err == 0)
 		err = name_taken(c);
 	return err == 0 ? claim_put(c) : err;
@@ -479,7 +492,8 @@ claim_take(struct claim *c)
 			    "another writer is at it, or died less than 15 "
 			    "minutes ago; try again later");
 		}
-		err = place == BEHIND ? claim_yield(c) : claim_pause(c);
+		err = place == BEHIND ? claim_yield(c) :
+		    claim_pause(c, 0);
 	}
 	if (err == 0)
 		err = name_taken(c);
