@@ -147,10 +147,11 @@ walk_name(struct walker *w, struct dir *d)
 {
 	const struct want *want = d->want != NULL ? &d->want->child[d->i] :
 	    NULL;
-	const char *name = d->name_at[d->i++];
+	const char *name = d->name_at[d->i].name;
 	const struct entry *parent;
 	int err, is_dir;
 
+	ahead_at(d->ahead, d->i++);
 	w->counted = 0;
 	err = path_enter(w, d, name);
 	if (err != 0)
@@ -227,6 +228,15 @@ skips_find(struct walker *w)
 	fsmeta_release(&m);
 }
 
+static int
+ahead_begin(struct walker *w)
+{
+	struct ahead_conf c = { w->conf->exclude, w->conf->exclude_caches,
+	    w->skip_dev, w->skip_ino, w->nskips };
+
+	return ahead_new(&c, &w->ahead);
+}
+
 int
 walk_run(const struct walk_conf *wc, const struct want *root)
 {
@@ -245,6 +255,8 @@ walk_run(const struct walk_conf *wc, const struct want *root)
 	w->piece = pages_alloc(w->piece_cap);
 	err = w->piece == NULL ? -ENOMEM : links_new(LINKS_MEMORY, &w->links);
 	if (err == 0)
+		err = ahead_begin(w);
+	if (err == 0)
 		err = walk_root(w, root);
 	while (err == 0 && w->top != NULL) {
 		walk_progress(w, 0);
@@ -258,6 +270,7 @@ walk_run(const struct walk_conf *wc, const struct want *root)
 	walk_progress(w, 1);
 	while (w->top != NULL)
 		dir_drop(w);
+	ahead_free(w->ahead);
 	links_free(w->links);
 	fsmeta_release(&w->meta);
 	buf_release(&w->path);

@@ -20,7 +20,48 @@
 static int
 name_order(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	const struct ahead_name *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+/* What the directory tells of a name, in front of the name. */
+struct told {
+	uint64_t ino;
+	unsigned char type;
+};
+
+static int
+name_add(struct buf *names, const struct dirent *e)
+{
+	struct told t = { .ino = e->d_ino, .type = e->d_type };
+	int err = buf_add(names, &t, sizeof(t));
+
+	return err != 0 ? err : buf_add(names, e->d_name,
+	    strlen(e->d_name) + 1);
+}
+
+/* Names in order, of d->n that stand in d->names. */
+static int
+names_order(struct dir *d)
+{
+	const char *at = d->names;
+	struct told t;
+	size_t i;
+
+	d->name_at = calloc(d->n + 1, sizeof(*d->name_at));
+	if (d->name_at == NULL) {
+		d->n = 0;
+		return -ENOMEM;
+	}
+	for (i = 0; i < d->n; i++) {
+		memcpy(&t, at, sizeof(t));
+		at += sizeof(t);
+		d->name_at[i] = (struct ahead_name){ at, t.ino, t.type };
+		at += strlen(at) + 1;
+	}
+	qsort(d->name_at, d->n, sizeof(*d->name_at), name_order);
+	return 0;
 }
 
 /* Read all names of an open directory into d. */
@@ -29,7 +70,6 @@ names_read(struct dir *d, int fd)
 {
 	struct buf names = BUF_INIT(SIZE_MAX / 4);
 	struct dirent *e;
-	size_t off, i;
 	DIR *dp;
 	int copy, err = 0;
 
@@ -44,24 +84,14 @@ names_read(struct dir *d, int fd)
 	while ((errno = 0, e = readdir(dp)) != NULL && err == 0) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
-		err = buf_add(&names, e->d_name, strlen(e->d_name) + 1);
+		err = name_add(&names, e);
 		d->n += err == 0;
 	}
 	if (err == 0 && errno != 0)
 		err = -errno;
 	closedir(dp);
 	d->names = (char *)names.data;
-	d->name_at = calloc(d->n + 1, sizeof(*d->name_at));
-	if (d->name_at == NULL) {
-		d->n = 0;
-		return -ENOMEM;
-	}
-	for (off = 0, i = 0; i < d->n; i++) {
-		d->name_at[i] = d->names + off;
-		off += strlen(d->names + off) + 1;
-	}
-	qsort(d->name_at, d->n, sizeof(*d->name_at), name_order);
-	return err;
+	return names_order(d) != 0 ? -ENOMEM : err;
 }
 
 static int
@@ -73,7 +103,7 @@ names_wanted(struct dir *d)
 	if (d->name_at == NULL)
 		return -ENOMEM;
 	for (i = 0; i < d->want->n; i++)
-		d->name_at[i] = d->want->child[i].name;
+		d->name_at[i].name = d->want->child[i].name;
 	d->n = d->want->n;
 	return 0;
 }
@@ -105,7 +135,7 @@ names_only(struct dir *d, const char *name)
 	size_t i, kept = 0;
 
 	for (i = 0; i < d->n; i++)
-		if (name != NULL && strcmp(d->name_at[i], name) == 0)
+		if (name != NULL && strcmp(d->name_at[i].name, name) == 0)
 			d->name_at[kept++] = d->name_at[i];
 	d->n = kept;
 }
@@ -131,21 +161,30 @@ is_skipped(struct walker *w, const struct dir *d)
 	return 1;
 }
 
+int
+walk_open_dir(int dirfd, const char *name)
+{
+	int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, fd;
+
+	fd = openat(dirfd, name, flags | O_NOATIME);
+	if (fd < 0 && errno == EPERM)
+		fd = openat(dirfd, name, flags);
+	return fd < 0 ? -errno : fd;
+}
+
 static int
 dir_open(struct walker *w, struct dir *d, int up_fd, const char *name)
 {
-	int flags = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	int err;
 
 	if (d->want != NULL) {
-		d->fd = openat(up_fd, name, flags | O_PATH);
+		d->fd = openat(up_fd, name, O_DIRECTORY | O_NOFOLLOW |
+		    O_CLOEXEC | O_PATH);
 		return d->fd < 0 ? -errno : names_wanted(d);
 	}
-	d->fd = openat(up_fd, name, flags | O_RDONLY | O_NOATIME);
-	if (d->fd < 0 && errno == EPERM)
-		d->fd = openat(up_fd, name, flags | O_RDONLY);
+	d->fd = walk_open_dir(up_fd, name);
 	if (d->fd < 0)
-		return -errno;
+		return d->fd;
 	if (is_skipped(w, d))
 		return 0;
 	err = names_read(d, d->fd);
@@ -156,9 +195,27 @@ dir_open(struct walker *w, struct dir *d, int up_fd, const char *name)
 	return err;
 }
 
+/* What is below will be looked at. */
+static void
+dir_announce(struct walker *w, struct dir *d)
+{
+	struct ahead_place p = { .fd = d->fd, .path = buf_cstr(&w->path),
+	    .dev = d->dev, .name = d->name_at, .n = d->n,
+	    .contents = !d->has_parent || w->conf->force };
+
+	if (d->want != NULL || p.path == NULL)
+		return;
+	if (d->up != NULL && d->up->ahead != NULL) {
+		p.up = d->up->ahead;
+		p.index = d->up->i - 1;
+	}
+	d->ahead = ahead_enter(w->ahead, &p);
+}
+
 static void
 dir_free(struct walker *w, struct dir *d)
 {
+	ahead_leave(d->ahead);
 	if (d->fd >= 0)
 		close(d->fd);
 	if (w->wc->tree != NULL)
@@ -225,6 +282,7 @@ dir_push(struct walker *w, struct dir *up, const char *name,
 	}
 	w->top = d;
 	w->wc->p->dirs++;
+	dir_announce(w, d);
 	return 0;
 }
 
@@ -247,6 +305,8 @@ dir_reopen(struct walker *w, struct dir *d)
 	if (up->fd >= 0)
 		close(up->fd);
 	up->fd = -1;
+	ahead_leave(up->ahead);
+	up->ahead = NULL;
 	names_only(up, NULL);
 	up->i = 0;
 	up->meta.e.flags |= ENTRY_PARTIAL;

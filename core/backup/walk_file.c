@@ -288,8 +288,8 @@ walk_link(struct walker *w, const char *name, int *err)
 	return 1;
 }
 
-static int
-open_source(int dirfd, const char *name)
+int
+walk_open(int dirfd, const char *name)
 {
 	int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, fd;
 
@@ -356,7 +356,7 @@ walk_regular(struct walker *w, struct dir *d, const char *name,
 	if (walk_unchanged(w, parent) && walk_has_blocks(w, parent))
 		return walk_take_over(w, parent);
 	walk_item(w, parent != NULL ? "changed" : "new");
-	fd = open_source(d->fd, name);
+	fd = walk_open(d->fd, name);
 	if (fd < 0)
 		return walk_left_out(w, fd, "cannot open");
 	/* From here on what is open counts, not what was listed. */

@@ -2,6 +2,7 @@
 #ifndef FIRN_BACKUP_WALK_INTERNAL_H
 #define FIRN_BACKUP_WALK_INTERNAL_H
 
+#include "backup/ahead.h"
 #include "backup/fsmeta.h"
 #include "backup/links.h"
 #include "backup/walk.h"
@@ -21,8 +22,9 @@ struct dir {
 	size_t namelen;
 	char name[256];
 	char *names;		/* each with its NUL */
-	char **name_at;
+	struct ahead_name *name_at;
 	size_t n, i;
+	struct ahead_dir *ahead;	/* or NULL */
 	const struct want *want;	/* NULL: all of it */
 	int has_parent;
 	uint8_t parent[BLOCK_ID_SIZE];
@@ -41,6 +43,7 @@ struct walker {
 	struct fsmeta meta;	/* of the entry at hand */
 	int counted;		/* it is among the errors */
 	struct links *links;
+	struct ahead *ahead;
 	uint64_t next_link;
 	uint64_t dev[DEVS_MAX];	/* file systems in the order they were met */
 	uint32_t ndevs;
@@ -67,6 +70,8 @@ int walk_stopped(const struct walker *w);
 const char *walk_path(struct walker *w);
 
 /* walk_dir.c */
+/* For reading, and without a trace where that may be; or -errno. */
+int walk_open_dir(int dirfd, const char *name);
 int dir_push(struct walker *w, struct dir *up, const char *name,
     const struct want *want, const struct entry *parent);
 int dir_pop(struct walker *w);
@@ -80,6 +85,7 @@ void dir_drop(struct walker *w);
 int walk_is_firnfs(struct walker *w, uint64_t dev);
 
 /* walk_file.c */
+int walk_open(int dirfd, const char *name);
 int walk_regular(struct walker *w, struct dir *d, const char *name,
     const struct entry *parent);
 /* May w->meta's file be taken over from this entry of the parent? */
