@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "backup/ahead.h"
@@ -26,6 +27,7 @@
 #include "base/pool.h"
 
 #define THREADS		4
+#define DEVICE		makedev(1, 0)	/* any that accounts for reads */
 #define DIRS_MAX	32	/* on the stack; what is deeper goes without */
 #define RUN		16	/* names taken at once */
 #define COLD_FOR	8	/* directories after one that had to wait */
@@ -69,15 +71,16 @@ struct look {
 	uint64_t bytes;
 };
 
-/* Reads and waits of this thread so far. */
+/* Reads of this thread so far; of what no device accounts for (NFS), its waits,
+ * of which some are for other reasons. */
 static long
-waits(int mine_too)
+waits(uint64_t dev)
 {
 	struct rusage u;
 
 	if (getrusage(RUSAGE_THREAD, &u) != 0)
 		return 0;
-	return u.ru_inblock + (mine_too ? u.ru_nvcsw : 0);
+	return u.ru_inblock + (major(dev) == 0 ? u.ru_nvcsw : 0);
 }
 
 static int
@@ -262,7 +265,7 @@ static void
 look(struct ahead *a, struct ahead_dir *d, size_t from, size_t to)
 {
 	struct look l = { .a = a, .d = d };
-	long before = waits(1);
+	long before = waits(d->place.dev);
 	enum took took = TOOK_NOT;
 
 	buf_init(&l.path, SIZE_MAX / 4);
@@ -274,7 +277,7 @@ look(struct ahead *a, struct ahead_dir *d, size_t from, size_t to)
 			look_along(&l, from, to);
 	}
 	buf_release(&l.path);
-	if (waits(1) != before)
+	if (waits(d->place.dev) != before)
 		atomic_store(&a->cold, COLD_FOR);
 	pthread_mutex_lock(&a->lock);
 	d->took[from] = took;
@@ -323,7 +326,7 @@ ahead_new(const struct ahead_conf *conf, struct ahead **out)
 	pthread_cond_init(&a->work, NULL);
 	pthread_cond_init(&a->done, NULL);
 	atomic_init(&a->cold, COLD_FOR);
-	a->inblock = waits(0);
+	a->inblock = waits(DEVICE);
 	err = pool_new("firn-ahead", THREADS, THREADS, &a->pool);
 	for (i = 0; i < THREADS && err == 0; i++)
 		err = pool_submit(a->pool, ahead_work, a);
@@ -355,7 +358,7 @@ ahead_free(struct ahead *a)
 static int
 is_cold(struct ahead *a)
 {
-	long inblock = waits(0);
+	long inblock = waits(DEVICE);
 	int cold = atomic_load(&a->cold);
 
 	if (inblock != a->inblock)
