@@ -45,13 +45,13 @@ def digest(path, limit=1 << 30):
     return h.hexdigest()
 
 
-@pytest.mark.sanitize
-@pytest.mark.stores(sanitize=["local"])
 def file_system(path):
     return subprocess.run(["stat", "-f", "-c", "%T", path], capture_output=True, text=True,
                           check=True).stdout.strip()
 
 
+@pytest.mark.sanitize
+@pytest.mark.stores(sanitize=["local"])
 def test_everything(firn, source, work, fuse):
     missing = everything.make(source)
     s = firn.backup("--series", "all", source)
