@@ -31,11 +31,11 @@ class Host:
         return self.firn.start("backup", "--host", self.name, "--series", "s", "--json",
                                "--level", "1", self.source, prefix=self.prefix)
 
-    def run(self, rand=None):
-        """Back up; with `rand` killed at some moment, maybe."""
+    def run(self, rand=None, latest=200):
+        """Back up; with `rand` killed at some moment, maybe; latest=1: for sure."""
         process = self.start()
-        if rand and rand.random() < 0.6:
-            requests = len(self.firn.sim.requests) + rand.randrange(200)
+        if rand and (rand.random() < 0.6 or latest == 1):
+            requests = len(self.firn.sim.requests) + rand.randrange(latest)
             wait_for(lambda: process.poll() is not None or
                      len(self.firn.sim.requests) > requests, "some requests")
             process.send_signal(signal.SIGKILL)
@@ -66,8 +66,9 @@ def at_once(jobs):
 
 def until_done(host, seed, rounds):
     rand = random.Random(seed)
-    for _ in range(rounds):
-        host.run(rand)
+    for n in range(rounds):
+        # One is killed at once, so that there is one, whatever the dice say.
+        host.run(rand, 1 if n == 0 and host.name == "host1" else 200)
     assert host.run()
 
 
