@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The main path over every store: back up, list, mount, copy out, check."""
 import os
+import select
+import signal
 import subprocess
 
 import pytest
 
-from firn_tool import assert_same
+from firn_tool import assert_same, wait_for
 
 
 @pytest.fixture
@@ -257,13 +259,18 @@ def test_profile(repo, work):
     assert "absent" in repo("-p", "absent", "generations", status=2, env=env).err
 
 
-def test_progress_on_a_signal(repo, work):
+def test_progress_on_a_signal(repo):
     """SIGUSR1 prints a line where there is no terminal."""
-    import signal
-    from firn_tool import wait_for
-    (work / "big").write_bytes(os.urandom(300_000_000))
-    p = repo.start("backup", "--series", "s", str(work / "big"))
+    p = repo.start("backup", "--series", "s", "--stdin", "f", stdin=subprocess.PIPE)
+    # It is at it until it has been heard.
+    p.stdin.write(os.urandom(60_000_000))
     wait_for(lambda: repo.objects.names("data/"), "the first pack")
     p.send_signal(signal.SIGUSR1)
+
+    def has_spoken():
+        p.stdin.write(os.urandom(1_000_000))
+        return select.select([p.stderr], [], [], 0)[0]
+    wait_for(has_spoken, "the line")
+    assert b"files" in p.stderr.readline()
     _, err = p.communicate()
-    assert p.returncode == 0 and b"files" in err, err
+    assert p.returncode == 0, err
