@@ -10,6 +10,7 @@ import threading
 import pytest
 
 import everything
+from conftest import EVERY
 from firn_tool import BUILD, assert_same, wait_for
 
 
@@ -91,28 +92,33 @@ def test_everything(firn, source, work, fuse):
     assert set(missing) <= (set() if file_system(source) == "tmpfs" else large), missing
 
 
+MANY = 1_000_000 if EVERY else 200_000
+
+
 @pytest.mark.long
 @pytest.mark.stores(usual=["local"])
-def test_million_entries(firn, source, work, fuse):
-    """One directory of a million entries: the right ones, and looked into at once."""
+def test_many_entries(firn, source, work, fuse):
+    """One directory of a million entries, of fewer usually: the right ones, and looked
+    into at once."""
     d = source / "many"
     d.mkdir()
     here = os.open(d, os.O_RDONLY)
-    for i in range(1_000_000):
+    for i in range(MANY):
         os.close(os.open(f"f{i:07d}", os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=here))
     os.close(here)
     s = firn.backup("--series", "many", source)
-    assert s["files"] == 1_000_000
+    assert s["files"] == MANY
     with firn.mount() as mnt:
         copy = f"{mnt}/latest{d}"
-        assert os.stat(f"{copy}/f0777777").st_size == 0
-        assert not os.path.exists(f"{copy}/f1000000")
+        assert os.stat(f"{copy}/f{MANY * 7 // 9:07d}").st_size == 0
+        assert not os.path.exists(f"{copy}/f{MANY:07d}")
         have = os.listdir(copy)
-        assert len(have) == 1_000_000 and len(set(have)) == 1_000_000
-        assert min(have) == "f0000000" and max(have) == "f0999999"
-    (d / "f0500000x").write_text("one more")
+        assert len(have) == MANY and len(set(have)) == MANY
+        assert min(have) == "f0000000" and max(have) == f"f{MANY - 1:07d}"
+    (d / f"f{MANY // 2:07d}x").write_text("one more")
+    whole = s["meta_added"]
     s = firn.backup("--series", "many", source)
-    assert s["meta_added"] < 500_000, "one new entry rewrote more than a few pages"
+    assert s["meta_added"] < min(500_000, whole / 5), "one new entry rewrote more than a few pages"
 
 
 def test_sources_that_change(repo, work):
@@ -121,7 +127,7 @@ def test_sources_that_change(repo, work):
     src.mkdir()
     (src / "steady").write_text("steady\n")
     grows = src / "grows"
-    grows.write_bytes(os.urandom(100_000_000))
+    grows.write_bytes(os.urandom(20_000_000))
     stop = threading.Event()
 
     def grow():
@@ -140,7 +146,7 @@ def test_sources_that_change(repo, work):
         t.join()
     assert "grows" in r.err and "changed" in r.err
     assert repo("cat", f"latest:{src}/steady").out == "steady\n"
-    assert len(repo("cat", f"latest:{src}/grows").stdout) >= 100_000_000
+    assert len(repo("cat", f"latest:{src}/grows").stdout) >= 20_000_000
     repo.backup("--series", "s", src)
     assert repo("cat", f"latest:{src}/grows").stdout == grows.read_bytes()
 

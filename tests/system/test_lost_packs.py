@@ -178,13 +178,14 @@ def test_trees_of_killed_runs_are_removed(repo, work):
     src = make_source(work)
     host = write_only(repo, work)
     host.backup("--series", "s", src)
-    (src / "more").write_bytes(os.urandom(200 * MIB))
+    (src / "more").write_bytes(os.urandom(100 * MIB))
     # A run that is killed leaves its tree, and one that is alive keeps its own.
     reads, writes = os.pipe()
     live = host.start("backup", "--series", "live", "--stdin", "f", stdin=reads)
     os.close(reads)
     wait_for(lambda: len(state_files(host, "meta-")) == 1, "the live run's tree")
-    dead = host.start("backup", "--series", "s", str(src))
+    # At a level at which it is at it for long.
+    dead = host.start("backup", "--series", "s", "--level", "19", str(src))
     wait_for(lambda: len(state_files(host, "meta-")) == 2, "the other run's tree")
     dead.send_signal(signal.SIGKILL)
     dead.communicate()
@@ -263,7 +264,7 @@ def test_check_beside_a_backup(repo, work):
     """What a backup puts while check runs is not damage."""
     src = work / "src"
     src.mkdir()
-    (src / "f").write_bytes(os.urandom(150 * MIB))
+    (src / "f").write_bytes(os.urandom(100 * MIB))
     other = repo.client("other")
     repo.backup("--series", "s", src / "f")
     p = repo.start("backup", "--series", "t", "--level", "0", str(src))
