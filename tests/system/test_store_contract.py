@@ -51,6 +51,8 @@ def test_rgw(rgw, versioned):
         **({"FIRN_TEST_STORE_TURNS": "1"} if versioned else {})})
 
 
+# Which wait for most of their time.
+@pytest.mark.long
 @pytest.mark.parametrize("program", ["test_store_s3_faults", "test_store_s3_cold"])
 def test_bad_days_and_cold_ones(program):
     with S3Sim(["bucket"]) as sim:

@@ -4,17 +4,6 @@
  */
 #include "store_contract_internal.h"
 
-/*
- * Set for a server that does not decide who was first.  Writers take turns
- * there, and one who finds others at it too long gives up with -EBUSY; and Ceph
- * shows a version a moment after it took it, where many put one name at once.
- */
-static int
-takes_turns(void)
-{
-	return getenv("FIRN_TEST_STORE_TURNS") != NULL;
-}
-
 /* How many put one name at once.  Taking turns among many takes half a minute,
  * and shows no more than among few. */
 static size_t
