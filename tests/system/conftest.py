@@ -133,6 +133,20 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("repo", names, indirect=True)
 
 
+def needs_rgw(item):
+    values = item.callspec.params.values() if hasattr(item, "callspec") else []
+    return "rgw" in item.fixturenames or any("rgw" in str(v) or v == "gated" for v in values)
+
+
+@pytest.hookimpl(tryfirst=True)		# xdist has to find the mark
+def pytest_collection_modifyitems(items):
+    """One process runs what needs Ceph RGW, so that one Ceph is started and not one
+    in each; with check-all that would be half of all."""
+    for item in items:
+        if not EVERY and needs_rgw(item):
+            item.add_marker(pytest.mark.xdist_group("rgw"), append=False)
+
+
 @pytest.fixture
 def firn(request):
     """The same test over every store."""
