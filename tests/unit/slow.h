@@ -6,8 +6,10 @@
 
 #ifdef __SANITIZE_ADDRESS__
 #define ROUNDS(n)	((n) / 4)
+#define STEP		4	/* between those that are looked at */
 #else
 #define ROUNDS(n)	(n)
+#define STEP		1
 #endif
 
 #endif

@@ -3,6 +3,7 @@
  * The block index against the model, by one thread.
  */
 #include "index_test.h"
+#include "slow.h"
 
 static void
 test_empty(void **state)
@@ -78,8 +79,8 @@ test_levels(void **state)
 	assert_true(stats(ix).runs <= 7);
 	/* Some room for what is free in the file is allowed. */
 	assert_true(stats(ix).bytes < (uint64_t)SEGMENTS * EACH * 60);
-	check_range(ix, UNIFORM, 0, SEGMENTS * EACH, 1, 1);
-	check_range(ix, UNIFORM, SEGMENTS * EACH, 100000, 1, 0);
+	check_range(ix, UNIFORM, 0, SEGMENTS * EACH, STEP, 1);
+	check_range(ix, UNIFORM, SEGMENTS * EACH, 100000, STEP, 0);
 	/* The other half has none of it. */
 	assert_int_equal(look(ix, PACK_META, UNIFORM, 5), 0);
 	index_close(ix);
@@ -149,7 +150,7 @@ test_bad_input(void **state)
 static void
 test_load(void **state)
 {
-	enum { N = 700000 };
+	enum { N = ROUNDS(700000) };
 	struct index *ix = reopen(NULL, *state);
 	struct index_load *ld;
 	struct segment s;

@@ -3,6 +3,7 @@
  * The block index killed, damaged, of another repository, on a full disk.
  */
 #include "index_test.h"
+#include "slow.h"
 
 /* --- killed ------------------------------------------------------------- */
 
@@ -113,7 +114,7 @@ static void
 test_kill(void **state)
 {
 	const char *kills = getenv("TEST_KILLS");
-	unsigned i, n = kills != NULL ? (unsigned)atoi(kills) : 30;
+	unsigned i, n = kills != NULL ? (unsigned)atoi(kills) : ROUNDS(30);
 	uint32_t s, in = 0;
 	struct index *ix;
 

@@ -4,6 +4,7 @@
  * meanwhile.
  */
 #include "index_test.h"
+#include "slow.h"
 
 /* --- many at once ------------------------------------------------------- */
 
@@ -40,7 +41,7 @@ read_all_the_time(void *arg)
 static void
 test_threads(void **state)
 {
-	enum { THREADS = 4, SEGMENTS = 24, EACH = 30000 };
+	enum { THREADS = 4, SEGMENTS = 24, EACH = ROUNDS(30000) };
 	struct index *ix = reopen(NULL, *state);
 	struct reader r[THREADS];
 	pthread_t tid[THREADS];
