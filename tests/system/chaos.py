@@ -200,6 +200,6 @@ def foreground_mount(firn, options):
     finally:
         unmount_all(where)
         try:
-            assert process.wait(60) == 0, log.read_text()
+            assert process.wait(180) == 0, log.read_text()
         finally:
             process.kill()

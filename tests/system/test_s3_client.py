@@ -250,7 +250,7 @@ def test_interrupt(sim, source):
     p = sim.start("backup", source)
     wait_for(lambda: [r for r in sim.sim.faults.rules if r.fired], "a request that hangs")
     p.send_signal(signal.SIGINT)
-    out, err = p.communicate(timeout=60)
+    out, err = p.communicate(timeout=180)
     assert p.returncode == 130, out + err
 
 
@@ -271,8 +271,8 @@ def test_unmount(sim, source, work):
     wait_for(lambda: rule.fired, "a read that hangs")
     p.send_signal(signal.SIGTERM)
     subprocess.run(["umount", "-l", mnt], check=False, capture_output=True)
-    _, err = p.communicate(timeout=60)
-    reader.wait(timeout=60)
+    _, err = p.communicate(timeout=180)
+    reader.wait(timeout=180)
     assert p.returncode == 0, err
 
 
