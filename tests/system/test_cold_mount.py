@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from cold import DAY, both, everywhere
+from cold import DAY, EVERY, both, everywhere
 from conftest import in_bucket
 from firn_tool import assert_same, mount_process, unmount_all, wait_for
 from s3sim import S3Sim
@@ -111,25 +111,27 @@ def test_thaw(cold):
 
 @both
 def test_wait(cold):
-    """Twenty readers, packs in any order, one of them interrupted."""
+    """Twenty readers, packs in any order, one of them interrupted.  Where the bytes are
+    in Ceph fewer usually: whether they came together the simulator decides there too."""
     seed = random.randrange(1 << 32)
     print("seed", seed)
     dice = random.Random(seed)
-    names = [f"d{i:02}" for i in range(20)]
+    count = 20 if EVERY or cold.tier == "DEEP_ARCHIVE" else 6
+    names = [f"d{i:02}" for i in range(count)]
     for name in names:
         cold.add(name, files=1)
     needed = {name: cold.needed(cold.src / name).pop() for name in names}
     with cold.firn.mount(options=f"cold=wait,{POLL}") as mnt:
         top = mnt / ("latest" + str(cold.src))
         readers = {name: Reader(top / name / "file0") for name in names}
-        wait_for(lambda: len(cold.asked()) == 20, "20 requests")
+        wait_for(lambda: len(cold.asked()) == count, "the requests")
         assert all(r.waits() for r in readers.values())
-        assert int(told(mnt, "readers-waiting")) >= 20
+        wait_for(lambda: int(told(mnt, "readers-waiting")) >= count, "all to wait")
         victim = dice.choice(names)
         readers[victim].process.send_signal(signal.SIGINT)
         wait_for(lambda: not readers[victim].waits(), "the one to be interrupted")
         # What is not cold is served beside them.
-        assert len(os.listdir(top)) == 20
+        assert len(os.listdir(top)) == count
         rest = [name for name in names if name != victim]
         dice.shuffle(rest)
         for i, name in enumerate(rest):
