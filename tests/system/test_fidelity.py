@@ -127,7 +127,7 @@ def test_sources_that_change(repo, work):
     src.mkdir()
     (src / "steady").write_text("steady\n")
     grows = src / "grows"
-    grows.write_bytes(os.urandom(20_000_000))
+    grows.write_bytes(os.urandom(40_000_000))
     stop = threading.Event()
 
     def grow():
@@ -146,7 +146,7 @@ def test_sources_that_change(repo, work):
         t.join()
     assert "grows" in r.err and "changed" in r.err
     assert repo("cat", f"latest:{src}/steady").out == "steady\n"
-    assert len(repo("cat", f"latest:{src}/grows").stdout) >= 20_000_000
+    assert len(repo("cat", f"latest:{src}/grows").stdout) >= 40_000_000
     repo.backup("--series", "s", src)
     assert repo("cat", f"latest:{src}/grows").stdout == grows.read_bytes()
 
