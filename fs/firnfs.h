@@ -19,6 +19,7 @@
 #include "repo/repo.h"
 #include "repo/tree_read.h"
 
+struct trails;
 struct cold;
 struct fuse_session;
 struct price_table;
@@ -34,6 +35,7 @@ struct firnfs {
 	struct tree *tree;
 	struct fuse_session *session;	/* while requests are answered */
 	struct push *push;		/* small files ahead of a walk */
+	struct trails *trails;		/* and what comes behind them */
 	struct lru *maps;		/* struct filemap by node and epoch */
 	struct dirs *dirs;
 	struct vtree *vtree;

@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/pool.h"
+#include "fs/trails.h"
 #include "fs/cold.h"
 #include "fs/files.h"
 #include "fs/firnfs.h"
@@ -34,6 +35,7 @@
 
 #define THREADS_MAX	256	/* so many requests can wait for the store */
 #define READ_AHEAD_KB	2048	/* two requests at once of a reader in order */
+#define AHEAD_PART	16	/* of the memory: what is opened ahead */
 #define REFRESH_LOCAL	10
 #define REFRESH_REMOTE	60
 
@@ -126,11 +128,16 @@ open_prices(struct firnfs *fs)
 	return ret < 0 ? ret : 0;
 }
 
+static size_t
+memory_wanted(const struct firnfs *fs)
+{
+	return fs->opt->memory > 0 ? (size_t)fs->opt->memory : OPTIONS_MEMORY;
+}
+
 static int
 open_readers(struct firnfs *fs)
 {
-	size_t memory = fs->opt->memory > 0 ? (size_t)fs->opt->memory :
-	    OPTIONS_MEMORY;
+	size_t memory = memory_wanted(fs);
 	struct reader_conf conf = { .memory = memory / 4 * 3,
 	    .failed = status_block_failed, .failed_ctx = fs };
 	int err;
@@ -179,6 +186,8 @@ open_parts(struct firnfs *fs)
 	if (err == 0)
 		err = push_new(&fs->push);
 	if (err == 0)
+		err = trails_new(fs, memory_wanted(fs) / AHEAD_PART, &fs->trails);
+	if (err == 0)
 		err = cold_new(fs, &fs->cold);
 	if (err != 0)
 		return err;
@@ -194,6 +203,7 @@ close_parts(struct firnfs *fs)
 	refresh_free(fs->refresh);
 	watch_free(fs->watch);
 	push_free(fs->push);
+	trails_free(fs->trails);
 	if (fs->maps != NULL)
 		lru_free(fs->maps);
 	tree_free(fs->tree);
@@ -345,6 +355,7 @@ session_end(struct mount *m)
 	int err = 0;
 
 	atomic_store(&m->fs.ending, 1);
+	trails_stop(m->fs.trails);
 	if (m->fs.repo != NULL)
 		store_cancel(repo_store(m->fs.repo));
 	/* Before the loop: a worker may wait in the kernel for a page that one

@@ -109,9 +109,8 @@ ops_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t off,
 	request_begin(&r, fs->watch, req);
 	err = files_pieces(fs, node, (uint64_t)off, size, &pieces);
 	if (err == 0) {
-		if (off == 0 && pieces.size <= size &&
-		    pieces.size <= PUSH_FILE_MAX)
-			push_after(fs, node);
+		if (off == 0)
+			push_after(fs, node, pieces.size, pieces.size <= size);
 		if (request_end(&r))
 			fuse_reply_iov(req, pieces.p.iov, (int)pieces.p.n);
 		files_pieces_put(fs, &pieces);

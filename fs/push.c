@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/err.h"
+#include "fs/trails.h"
 #include "fs/cold.h"
 #include "fs/firnfs.h"
 #include "fs/lowlevel.h"
@@ -241,17 +242,34 @@ push_files(struct firnfs *fs, const struct dir_rec *dir, uint64_t place)
 	tree_pos_release(fs->tree, &pos);
 	atomic_fetch_add(&fs->push->count, files);
 	walk_pushed(fs->push, dir, place);
+	if (files > 0)
+		trails_step(fs->trails, dir, place, bytes);
+}
+
+/* 1 when the file is read by a walk, which is followed then. */
+static int
+is_walk(struct firnfs *fs, const struct dir_rec *dir, uint64_t place,
+    uint64_t size)
+{
+	int proven = walk_step(fs->push, dir, place);
+
+	if (trails_step(fs->trails, dir, place, size))
+		return 1;
+	if (proven)
+		trails_begin(fs->trails, dir, place);
+	return proven;
 }
 
 void
-push_after(struct firnfs *fs, uint64_t node)
+push_after(struct firnfs *fs, uint64_t node, uint64_t size, int whole)
 {
 	struct push *p = fs->push;
 	uint64_t place = node_ordinal(node);
 	struct dir_rec dir;
 
 	if (!dirs_get(fs->dirs, node_dir(node), &dir) ||
-	    !walk_step(p, &dir, place) || cold_is_waited_for(fs->cold) ||
+	    !is_walk(fs, &dir, place, size) || !whole ||
+	    size > PUSH_FILE_MAX || cold_is_waited_for(fs->cold) ||
 	    pthread_mutex_trylock(&p->busy) != 0)
 		return;
 	/* Held, so that its number stays its own meanwhile. */

@@ -33,8 +33,8 @@ void push_free(struct push *p);
 /* A file is being read, until push_end(). */
 void push_begin(struct push *p, uint64_t node);
 void push_end(struct push *p, uint64_t node);
-/* This file is about to be answered, from its beginning to its end. */
-void push_after(struct firnfs *fs, uint64_t node);
+/* This file is about to be answered from its beginning; whole: to its end. */
+void push_after(struct firnfs *fs, uint64_t node, uint64_t size, int whole);
 /* No more; waits for who is at it.  Before the threads that answer end. */
 void push_stop(struct push *p);
 

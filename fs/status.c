@@ -11,6 +11,7 @@
 #include "base/timefmt.h"
 #include "fs/cold.h"
 #include "fs/firnfs.h"
+#include "fs/trails.h"
 #include "fs/push.h"
 #include "fs/status.h"
 #include "store/price.h"
@@ -250,6 +251,7 @@ make_stats(struct firnfs *fs, struct buf *b)
 	count(b, "directories-numbered", made);
 	count(b, "file-maps-bytes", lru_used(fs->maps));
 	count(b, "files-pushed", push_count(fs->push));
+	count(b, "blocks-opened-ahead", trails_count(fs->trails));
 	make_store_stats(fs, b);
 	if (repo_cache(fs->repo) == NULL)
 		return;

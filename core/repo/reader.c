@@ -282,6 +282,27 @@ reader_peek(struct reader *rd, enum block_type type,
 	return block_cut(rd, type, id, &at, node, out) == 0;
 }
 
+int
+reader_ready(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE])
+{
+	enum pack_kind kind = block_pack_kind(type);
+	struct index_place at;
+	struct lru_node *node;
+	struct blockref ref;
+	int err;
+
+	if (rd->conf.local != NULL ||
+	    index_find(repo_index(rd->repo), kind, id, &at) != 1)
+		return -FIRN_EMISSING;
+	err = frame_get(rd, kind, &at, CELLS_ORDER, &node);
+	if (err == 0)
+		err = block_cut(rd, type, id, &at, node, &ref);
+	if (err == 0)
+		blockref_put(rd, &ref);
+	return err;
+}
+
 void
 reader_stats(struct reader *rd, struct reader_stats *out)
 {

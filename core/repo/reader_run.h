@@ -40,4 +40,12 @@ int reader_get_alone(struct reader *rd, enum block_type type,
 int reader_peek(struct reader *rd, enum block_type type,
     const uint8_t id[BLOCK_ID_SIZE], struct blockref *out);
 
+/*
+ * The same for who will want it soon: it is in memory then, opened and compared,
+ * and the pack counts as read in order up to it.  Waits for disk and store.
+ * Whatever fails is not told of, but for damage: reader_get() finds out anew.
+ */
+int reader_ready(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE]);
+
 #endif

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a mount fetches for who reads: enough ahead, nothing twice, little in vain."""
 import concurrent.futures
+import errno
 import os
 import random
+import subprocess
 
 import pytest
 
@@ -121,3 +123,63 @@ def test_small_files_across_packs(repo, work):
         got = fetched(mnt, before)
     assert got["bytes-from-store"] <= 600 * 50_000 * 1.1
     assert got["store-get"] <= 22
+
+
+def small_tree(work, dirs=60, each=2):
+    """Directories with fewer files than prove a walk in one of them."""
+    files = {}
+    for i in range(dirs):
+        for j in range(each):
+            name = f"d{i:02d}/{'e/' if j % 2 else ''}f{j}"
+            (work / "src" / name).parent.mkdir(parents=True, exist_ok=True)
+            files[name] = make(work / "src" / name, 40_000 + i)
+    files |= {f"a{j}": make(work / f"src/a{j}", 40_000) for j in range(4)}
+    return files
+
+
+@pytest.mark.sanitize
+def test_a_walk_is_followed_into_directories(repo, work):
+    """What it comes to next is opened before it asks; and one that went through a
+    directory is believed in the next, however few files that has."""
+    files = small_tree(work, each=3)
+    repo.backup("--series", "s", work / "src")
+    with repo.mount() as mnt:
+        subprocess.run(["cp", "-r", f"{mnt}/latest{work}/src", work / "copy"], check=True)
+        now = stats(mnt)
+    for name, data in files.items():
+        assert (work / "copy" / name).read_bytes() == data
+    assert now["blocks-opened-ahead"] > len(files) // 2
+    # Of a directory, all but the first.
+    assert now["files-pushed"] >= 60
+
+
+def test_nobody_who_reads_here_and_there_is_followed(repo, work):
+    files = small_tree(work)
+    repo.backup("--series", "s", work / "src")
+    names = sorted(files)
+    random.Random(2).shuffle(names)
+    with repo.mount() as mnt:
+        for name in names:
+            assert read_all(f"{mnt}/latest{work}/src/{name}", 131_072) == files[name]
+        now = stats(mnt)
+    assert now["blocks-opened-ahead"] == now["files-pushed"] == 0
+
+
+def test_what_is_missing_ahead_is_told_to_who_reads_it(repo, work):
+    """Following meets damage first; only who reads it fails, and the rest is right."""
+    files = small_tree(work, dirs=10, each=3)
+    repo.backup("--series", "s", work / "src")
+    packs = sorted((work / "repository/data").rglob("*"), key=lambda p: p.stat().st_mtime)
+    packs = [p for p in packs if p.is_file()]
+    with open(packs[-1], "r+b") as f:
+        f.seek(packs[-1].stat().st_size // 2)
+        f.write(bytes(64))
+    wrong = 0
+    with repo.mount() as mnt:
+        for name, data in sorted(files.items()):
+            try:
+                assert read_all(f"{mnt}/latest{work}/src/{name}", 131_072) == data
+            except OSError as e:
+                assert e.errno == errno.EIO
+                wrong += 1
+    assert 0 < wrong < len(files)
