@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "fs/loop.h"
 #include "fs/ops_internal.h"
+#include "fs/push.h"
 #include "fs/refresh.h"
 
 #define DOTS		2
@@ -128,6 +129,8 @@ list_generation(struct firnfs *fs, struct listing *l, fuse_ino_t node,
 		return;
 	}
 	err = list_entries(fs, l, &dir, off, &told);
+	if (err == 0 && l->plus && l->used == 0)
+		push_listed(fs, &dir);
 	if (err != 0)
 		ops_reply_err(&r, resolve_failed(fs, node, "list", err));
 	else if (request_end(&r))

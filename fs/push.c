@@ -217,17 +217,17 @@ push_entry(struct firnfs *fs, uint64_t node, const struct entry *e)
 	return err != 0 ? err : (int64_t)e->size;
 }
 
-/* What follows a place in a directory. */
+/* What is in a directory from a place on. */
 static void
-push_files(struct firnfs *fs, const struct dir_rec *dir, uint64_t place)
+push_files(struct firnfs *fs, const struct dir_rec *dir, uint64_t from)
 {
 	struct tree_pos pos = TREE_POS_INIT;
-	uint64_t bytes = 0;
-	unsigned files = 0;
+	uint64_t bytes = 0, place = 0;
+	unsigned files = 0, passed = 0;
 	int64_t n = 0;
 	int ret;
 
-	ret = tree_at(fs->tree, dir->tree, place + 1, &pos);
+	ret = tree_at(fs->tree, dir->tree, from, &pos);
 	while (ret == 1 && files < FILES_MAX && bytes < BYTES_MAX &&
 	    pos.ordinal < UINT32_MAX && !atomic_load(&fs->ending)) {
 		n = push_entry(fs, node_make(dir->number, pos.ordinal),
@@ -237,13 +237,15 @@ push_files(struct firnfs *fs, const struct dir_rec *dir, uint64_t place)
 		bytes += (uint64_t)n;
 		files += n > 0;
 		place = pos.ordinal;
+		passed++;
 		ret = tree_next(fs->tree, dir->tree, &pos);
 	}
 	tree_pos_release(fs->tree, &pos);
 	atomic_fetch_add(&fs->push->count, files);
-	walk_pushed(fs->push, dir, place);
+	if (passed > 0)
+		walk_pushed(fs->push, dir, place);
 	if (files > 0)
-		trails_step(fs->trails, dir, place, bytes);
+		trails_skip(fs->trails, dir, place, bytes);
 }
 
 /* 1 when the file is read by a walk, which is followed then. */
@@ -275,8 +277,18 @@ push_after(struct firnfs *fs, uint64_t node, uint64_t size, int whole)
 	/* Held, so that its number stays its own meanwhile. */
 	if (dirs_hold(fs->dirs, dir.node, &dir)) {
 		if (dir.number == node_dir(node))
-			push_files(fs, &dir, place);
+			push_files(fs, &dir, place + 1);
 		dirs_drop(fs->dirs, dir.number, 1);
 	}
 	pthread_mutex_unlock(&p->busy);
+}
+
+void
+push_listed(struct firnfs *fs, const struct dir_rec *dir)
+{
+	if (!trails_listed(fs->trails, dir) || cold_is_waited_for(fs->cold) ||
+	    pthread_mutex_trylock(&fs->push->busy) != 0)
+		return;
+	push_files(fs, dir, 0);
+	pthread_mutex_unlock(&fs->push->busy);
 }

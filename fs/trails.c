@@ -21,6 +21,7 @@
 #define SEEN		256	/* directories of a trail that are remembered */
 #define IN_USE		64	/* steps of others until a walk counts as over */
 #define FILE_MAX	(1u << 20)	/* bytes; larger ones fetch ahead alone */
+#define LISTED_MAX	16	/* directories listed and none of their files read */
 #define ENTRY_COST	64	/* of an entry, in bytes: there are empty ones */
 #define AT_ONCE		64	/* entries between two looks at the walks */
 
@@ -41,6 +42,7 @@ struct trail {
 	struct path path;
 	int stuck;		/* until the walk has passed path */
 	uint64_t opened, passed;	/* bytes since it began */
+	unsigned listed;	/* directories since a file was read */
 	unsigned nseen;
 	uint8_t seen[SEEN][BLOCK_ID_SIZE];	/* entered, a ring */
 };
@@ -313,28 +315,73 @@ wake(struct trails *a)
 		a->running = pool_submit(a->pool, follow, a) == 0;
 }
 
+/* The trail of a walk that has come to a place, or NULL.  Under lock. */
+static struct trail *
+trail_find(struct trails *a, const struct dir_rec *dir, uint64_t place)
+{
+	struct trail *t;
+
+	for (t = a->trail; t < a->trail + TRAILS; t++)
+		if (trail_where(t, dir->tree, place) == EXPECTED)
+			return t;
+	return NULL;
+}
+
+/* Under lock. */
+static void
+trail_pass(struct trails *a, struct trail *t, uint64_t bytes)
+{
+	t->used = ++a->clock;
+	t->passed += bytes + ENTRY_COST;
+	if (t->passed > t->opened)
+		t->passed = t->opened;
+	/* Not for each file: waking costs more than opening one. */
+	if (trail_room(a, t) > a->bytes / 2)
+		wake(a);
+}
+
 int
 trails_step(struct trails *a, const struct dir_rec *dir, uint64_t place,
     uint64_t bytes)
 {
 	struct trail *t;
-	int found = 0;
 
 	pthread_mutex_lock(&a->lock);
-	for (t = a->trail; t < a->trail + TRAILS && !found; t++) {
-		if (trail_where(t, dir->tree, place) != EXPECTED)
-			continue;
-		found = 1;
-		t->used = ++a->clock;
-		t->passed += bytes + ENTRY_COST;
-		if (t->passed > t->opened)
-			t->passed = t->opened;
-		/* Not for each file: waking costs more than opening one. */
-		if (trail_room(a, t) > a->bytes / 2)
-			wake(a);
+	t = trail_find(a, dir, place);
+	if (t != NULL) {
+		t->listed = 0;
+		trail_pass(a, t, bytes);
 	}
 	pthread_mutex_unlock(&a->lock);
-	return found;
+	return t != NULL;
+}
+
+void
+trails_skip(struct trails *a, const struct dir_rec *dir, uint64_t place,
+    uint64_t bytes)
+{
+	struct trail *t;
+
+	pthread_mutex_lock(&a->lock);
+	t = trail_find(a, dir, place);
+	if (t != NULL)
+		trail_pass(a, t, bytes);
+	pthread_mutex_unlock(&a->lock);
+}
+
+int
+trails_listed(struct trails *a, const struct dir_rec *dir)
+{
+	struct trail *t;
+	int believed;
+
+	pthread_mutex_lock(&a->lock);
+	t = trail_find(a, dir, 0);
+	believed = t != NULL && t->listed < LISTED_MAX;
+	if (believed)
+		t->listed++;
+	pthread_mutex_unlock(&a->lock);
+	return believed;
 }
 
 /* The path from a place upwards, as far as it is in this generation. */
@@ -391,6 +438,7 @@ trails_begin(struct trails *a, const struct dir_rec *dir, uint64_t place)
 		t->opened = t->passed = 0;
 		t->stuck = 0;
 		t->nseen = 0;
+		t->listed = 0;
 		path_begin(a, t, dir, place);
 		wake(a);
 	}

@@ -31,12 +31,18 @@ void trails_stop(struct trails *a);
 void trails_free(struct trails *a);
 
 /*
- * Files of a directory were read up to this place, `bytes` in all since the
- * last call for this walk: 1 when that is where a walk that is followed was
- * expected, 0 when not.
+ * The file at this place is read: 1 when that is where a walk that is followed
+ * was expected, 0 when not.
  */
 int trails_step(struct trails *a, const struct dir_rec *dir, uint64_t place,
     uint64_t bytes);
+/* A walk will not ask for the files up to this place, `bytes` in all. */
+void trails_skip(struct trails *a, const struct dir_rec *dir, uint64_t place,
+    uint64_t bytes);
+/* A directory was listed to its end: 1 when its files are likely to be read
+ * now, as those of the last one were.  Who only lists is not believed for
+ * long. */
+int trails_listed(struct trails *a, const struct dir_rec *dir);
 /* That was a walk: follow it. */
 void trails_begin(struct trails *a, const struct dir_rec *dir, uint64_t place);
 
