@@ -63,23 +63,27 @@ reader_repo(struct reader *rd)
 	return rd->repo;
 }
 
+/* Small blocks of one size are to spread as well as others do. */
+static uint32_t
+good_slot(uint32_t off)
+{
+	return (off * 2654435761u >> 16) % GOOD_MAX;
+}
+
 /* Compare a block with its id unless that was done for this frame. */
 static int
 block_compare(struct reader *rd, struct frame *f, enum block_type type,
     const uint8_t id[BLOCK_ID_SIZE], const struct index_place *at)
 {
 	uint8_t have[BLOCK_ID_SIZE];
+	uint32_t *good = &f->good[good_slot(at->off)];
 	struct tools *t;
-	unsigned i;
-	int err;
+	int err, known;
 
 	pthread_mutex_lock(&f->lock);
-	for (i = 0; i < f->ngood && i < GOOD_MAX; i++)
-		if (f->good[i] == at->off)
-			break;
-	err = i < f->ngood && i < GOOD_MAX ? 1 : 0;
+	known = *good == at->off + 1;
 	pthread_mutex_unlock(&f->lock);
-	if (err == 1)
+	if (known)
 		return 0;
 	t = tools_take(rd);
 	if (t == NULL)
@@ -91,7 +95,7 @@ block_compare(struct reader *rd, struct frame *f, enum block_type type,
 	if (err != 0)
 		return err;
 	pthread_mutex_lock(&f->lock);
-	f->good[f->ngood++ % GOOD_MAX] = at->off;
+	*good = at->off + 1;
 	pthread_mutex_unlock(&f->lock);
 	return 0;
 }

@@ -26,7 +26,7 @@
 #define SLABS_BESIDE	8	/* cells of memory beside those that are kept */
 #define KEEP_MAX	4	/* requests' worth of cells that wait for the disk */
 #define GONE_MAX	64	/* cells that left memory and are remembered */
-#define GOOD_MAX	64	/* blocks a frame remembers as compared */
+#define GOOD_MAX	512	/* blocks a frame remembers as compared */
 
 /* What one request or one look at the disk cache brought: one cell or some
  * neighbours.  Lives as long as one of them, which can be REQUEST_MAX times what
@@ -192,8 +192,9 @@ struct frame {
 	size_t len;
 	size_t cap;
 	pthread_mutex_t lock;
-	uint32_t good[GOOD_MAX];	/* offsets; protected by lock */
-	unsigned ngood;
+	/* Offsets + 1 of blocks that were compared, where they hash to; what
+	 * another one displaced is compared again.  Protected by lock. */
+	uint32_t good[GOOD_MAX];
 };
 
 /* What a thread needs to open and compare; taken from a pool of them. */
