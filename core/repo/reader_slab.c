@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/pages.h"
 #include "repo/reader_internal.h"
 
 #define LOOK_MS		100
@@ -51,6 +52,28 @@ spares_trim(struct cells *c)
 			i--;
 }
 
+/* At the boundary of a large page where one fits in: it costs one fault. */
+static uint8_t *
+map(size_t size)
+{
+	size_t spare = size >= PAGES_LARGE ? PAGES_LARGE : 0, skip;
+	uint8_t *p;
+
+	p = mmap(NULL, size + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+	    MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	if (spare == 0)
+		return p;
+	skip = -(uintptr_t)p % PAGES_LARGE;
+	if (skip > 0)
+		munmap(p, skip);
+	if (skip < spare)
+		munmap(p + skip + size, spare - skip);
+	madvise(p + skip, size / PAGES_LARGE * PAGES_LARGE, MADV_HUGEPAGE);
+	return p + skip;
+}
+
 static struct slab *
 slab_map(struct cells *c, unsigned ncells)
 {
@@ -58,9 +81,8 @@ slab_map(struct cells *c, unsigned ncells)
 
 	if (s == NULL)
 		return NULL;
-	s->data = mmap(NULL, (size_t)ncells * FORMAT_GRID, PROT_READ |
-	    PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (s->data == MAP_FAILED) {
+	s->data = map((size_t)ncells * FORMAT_GRID);
+	if (s->data == NULL) {
 		free(s);
 		return NULL;
 	}
