@@ -4,12 +4,12 @@
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "fs/trails.h"
 #include "fs/cold.h"
 #include "fs/firnfs.h"
 #include "fs/lowlevel.h"
 #include "fs/push.h"
 #include "fs/resolve.h"
+#include "fs/trails.h"
 #include "repo/filemap.h"
 
 #define WALKS		16	/* directories that are followed */

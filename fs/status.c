@@ -11,9 +11,9 @@
 #include "base/timefmt.h"
 #include "fs/cold.h"
 #include "fs/firnfs.h"
-#include "fs/trails.h"
 #include "fs/push.h"
 #include "fs/status.h"
+#include "fs/trails.h"
 #include "store/price.h"
 
 #define TEXT_MAX	(4u << 20)

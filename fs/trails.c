@@ -10,9 +10,9 @@
 
 #include "base/err.h"
 #include "base/pool.h"
-#include "fs/trails.h"
 #include "fs/cold.h"
 #include "fs/firnfs.h"
+#include "fs/trails.h"
 #include "repo/filemap.h"
 #include "repo/reader_run.h"
 
