@@ -12,6 +12,8 @@ import pytest
 from firn_tool import BUILD, mounts_below
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
+# In one process: two that make bench_line at once disturb each other.
+pytestmark = pytest.mark.xdist_group("bench")
 
 
 def bench(work, *args):
