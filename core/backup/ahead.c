@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -38,7 +37,7 @@ enum took { TOOK_NOT, TOOK_ALL, TOOK_SOME };
 struct ahead_dir {
 	struct ahead *a;
 	struct ahead_dir *below;	/* on the stack: nearer to the root */
-	struct ahead_place place;	/* its descriptor and path our own */
+	struct ahead_place place;	/* its descriptor our own */
 	char *path;
 	int files_done;			/* looked at from above */
 	atomic_size_t pos;		/* the walker's */
@@ -67,7 +66,6 @@ struct look {
 	struct ahead *a;
 	struct ahead_dir *d;
 	struct buf path;
-	size_t files;
 	uint64_t bytes;
 };
 
@@ -114,7 +112,7 @@ look_at(struct look *l, int dirfd, const struct ahead_name *n)
 		(void)fstatat(dirfd, n->name, &st, AT_SYMLINK_NOFOLLOW);
 		return;
 	}
-	fd = walk_open(dirfd, n->name);
+	fd = walk_open(dirfd, n->name, O_NONBLOCK);
 	if (fd < 0)
 		return;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
@@ -192,7 +190,7 @@ look_into(struct look *l, const char *dir)
 
 	if (is_excluded(l, dir, 1))
 		return TOOK_ALL;
-	fd = walk_open_dir(l->d->place.fd, dir);
+	fd = walk_open(l->d->place.fd, dir, O_DIRECTORY);
 	dp = fd >= 0 ? fdopendir(fd) : NULL;
 	if (dp == NULL) {
 		if (fd >= 0)
@@ -392,7 +390,7 @@ ahead_enter(struct ahead *a, const struct ahead_place *p)
 	d->a = a;
 	d->place = *p;
 	d->place.fd = fcntl(p->fd, F_DUPFD_CLOEXEC, 0);
-	d->place.path = d->path = strdup(p->path);
+	d->path = strdup(p->path);
 	d->took = calloc(p->n, 1);
 	if (d->place.fd < 0 || d->path == NULL || d->took == NULL) {
 		dir_free(d);

@@ -161,17 +161,6 @@ is_skipped(struct walker *w, const struct dir *d)
 	return 1;
 }
 
-int
-walk_open_dir(int dirfd, const char *name)
-{
-	int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, fd;
-
-	fd = openat(dirfd, name, flags | O_NOATIME);
-	if (fd < 0 && errno == EPERM)
-		fd = openat(dirfd, name, flags);
-	return fd < 0 ? -errno : fd;
-}
-
 static int
 dir_open(struct walker *w, struct dir *d, int up_fd, const char *name)
 {
@@ -182,7 +171,7 @@ dir_open(struct walker *w, struct dir *d, int up_fd, const char *name)
 		    O_CLOEXEC | O_PATH);
 		return d->fd < 0 ? -errno : names_wanted(d);
 	}
-	d->fd = walk_open_dir(up_fd, name);
+	d->fd = walk_open(up_fd, name, O_DIRECTORY);
 	if (d->fd < 0)
 		return d->fd;
 	if (is_skipped(w, d))

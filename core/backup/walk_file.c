@@ -289,10 +289,11 @@ walk_link(struct walker *w, const char *name, int *err)
 }
 
 int
-walk_open(int dirfd, const char *name)
+walk_open(int dirfd, const char *name, int flags)
 {
-	int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, fd;
+	int fd;
 
+	flags |= O_RDONLY | O_NOFOLLOW | O_CLOEXEC;
 	fd = openat(dirfd, name, flags | O_NOATIME);
 	if (fd < 0 && errno == EPERM)
 		fd = openat(dirfd, name, flags);
@@ -356,7 +357,7 @@ walk_regular(struct walker *w, struct dir *d, const char *name,
 	if (walk_unchanged(w, parent) && walk_has_blocks(w, parent))
 		return walk_take_over(w, parent);
 	walk_item(w, parent != NULL ? "changed" : "new");
-	fd = walk_open(d->fd, name);
+	fd = walk_open(d->fd, name, O_NONBLOCK);
 	if (fd < 0)
 		return walk_left_out(w, fd, "cannot open");
 	/* From here on what is open counts, not what was listed. */

@@ -70,8 +70,6 @@ int walk_stopped(const struct walker *w);
 const char *walk_path(struct walker *w);
 
 /* walk_dir.c */
-/* For reading, and without a trace where that may be; or -errno. */
-int walk_open_dir(int dirfd, const char *name);
 int dir_push(struct walker *w, struct dir *up, const char *name,
     const struct want *want, const struct entry *parent);
 int dir_pop(struct walker *w);
@@ -85,7 +83,9 @@ void dir_drop(struct walker *w);
 int walk_is_firnfs(struct walker *w, uint64_t dev);
 
 /* walk_file.c */
-int walk_open(int dirfd, const char *name);
+/* For reading, no symlink followed, and without a trace where that may be; with
+ * further flags of open(2).  A descriptor or -errno. */
+int walk_open(int dirfd, const char *name, int flags);
 int walk_regular(struct walker *w, struct dir *d, const char *name,
     const struct entry *parent);
 /* May w->meta's file be taken over from this entry of the parent? */
