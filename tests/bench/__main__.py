@@ -56,7 +56,7 @@ def lock(directory):
 def clean(directory):
     """What a run that was killed left behind; inputs stay."""
     with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as f:
-        if any(line.split()[1].startswith(f"{directory}/work/") for line in f):
+        if any(line.split()[1].startswith(f"{directory / 'work'}/") for line in f):
             sys.exit(f"bench: something is mounted below '{directory}/work': unmount it first")
     for name in ("work", "stores", "copy"):
         shutil.rmtree(directory / name, ignore_errors=True)
