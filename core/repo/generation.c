@@ -10,16 +10,25 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "repo/generation.h"
+#include "repo/prefetch.h"
 #include "repo/repo_internal.h"
 
 struct name {
 	char text[STORE_NAME_MAX + 1];
 	int known;		/* the list has it */
+	int local;		/* its record is in local state */
 };
 
 struct name_list {
 	struct name *v;
 	size_t n, cap;
+};
+
+/* Records that neither the list nor local state has. */
+struct missing {
+	const struct name_list *names;
+	size_t *at, n;		/* which of them, in order */
+	struct prefetch *ahead;
 };
 
 static int
@@ -37,6 +46,7 @@ name_note(void *ctx, const char *name, const struct store_stat *st)
 		l->v = p;
 	}
 	l->v[l->n].known = 0;
+	l->v[l->n].local = 0;
 	snprintf(l->v[l->n++].text, STORE_NAME_MAX + 1, "%s", name);
 	return 0;
 }
@@ -71,24 +81,31 @@ by_end(const void *a, const void *b)
  * local state, so that a list of a thousand generations is not a thousand
  * requests. */
 static int
-record_bytes(struct repo *r, const char *name, int fresh, struct buf *bytes)
+record_bytes(struct repo *r, const struct name *name, struct prefetch *ahead,
+    int fresh, struct buf *bytes)
 {
 	int err;
 
 	buf_reset(bytes);
-	if (!fresh && index_state_get(repo_index(r), name, bytes) == 0)
+	if (!fresh && name->local &&
+	    index_state_get(repo_index(r), name->text, bytes) == 0)
 		return 0;
 	buf_reset(bytes);
-	err = store_load(repo_store(r), name, bytes);
+	err = fresh || name->local ?
+	    store_load(repo_store(r), name->text, bytes) :
+	    prefetch_next(ahead, bytes);
 	if (err == 0)
-		index_state_put(repo_index(r), name, bytes->data, bytes->len);
+		index_state_put(repo_index(r), name->text, bytes->data,
+		    bytes->len);
 	return err;
 }
 
 static int
-generation_load(struct repo *r, const char *name, struct generation *g)
+generation_load(struct repo *r, const struct name *record,
+    struct prefetch *ahead, struct generation *g)
 {
 	struct buf bytes = BUF_INIT(GENREC_MAX);
+	const char *name = record->text;
 	struct timespec end;
 	char tag[GEN_TAG_SIZE];
 	int err, tries;
@@ -99,7 +116,7 @@ generation_load(struct repo *r, const char *name, struct generation *g)
 	err = -FIRN_ECORRUPT;
 	for (tries = 0; tries < READ_TRIES && err == -FIRN_ECORRUPT;
 	    tries++) {
-		err = record_bytes(r, name, tries > 0, &bytes);
+		err = record_bytes(r, record, ahead, tries > 0, &bytes);
 		if (err != 0)
 			break;
 		genrec_init(&g->rec);
@@ -173,11 +190,13 @@ unread_note(struct generation_list *list, const struct generation_list *before,
 /* 1 added, 0 passed over as damaged, or -errno. */
 static int
 list_load(struct repo *r, struct generation_list *list,
-    const struct generation_list *before, const char *name, unsigned *row)
+    const struct generation_list *before, const struct name *record,
+    struct prefetch *ahead, unsigned *row)
 {
+	const char *name = record->text;
 	int err;
 
-	err = generation_load(r, name, &list->v[list->n]);
+	err = generation_load(r, record, ahead, &list->v[list->n]);
 	if (err == 0) {
 		*row = 0;
 		list->n++;
@@ -218,12 +237,71 @@ same_unread(const struct generation_list *a, const struct generation_list *b)
 	return 1;
 }
 
-/* Read what is new, and what could not be read before. */
+static void
+missing_name(void *ctx, size_t i, char name[STORE_NAME_MAX + 1])
+{
+	const struct missing *m = ctx;
+
+	snprintf(name, STORE_NAME_MAX + 1, "%s", m->names->v[m->at[i]].text);
+}
+
+static int
+missing_find(struct repo *r, struct name_list *names, struct missing *m)
+{
+	struct buf bytes = BUF_INIT(GENREC_MAX);
+	struct timespec end;
+	char tag[GEN_TAG_SIZE];
+	uint8_t id[GEN_ID_SIZE];
+	struct name *name;
+	size_t i;
+
+	m->names = names;
+	m->at = calloc(names->n + 1, sizeof(*m->at));
+	if (m->at == NULL)
+		return -ENOMEM;
+	for (i = 0; i < names->n; i++) {
+		name = &names->v[i];
+		/* Whatever else lies there is not read. */
+		if (name->known ||
+		    genrec_name_parse(name->text, tag, &end, id) != 0)
+			continue;
+		buf_reset(&bytes);
+		name->local = index_state_get(repo_index(r), name->text,
+		    &bytes) == 0;
+		if (!name->local)
+			m->at[m->n++] = i;
+	}
+	buf_release(&bytes);
+	return m->n == 0 ? 0 : prefetch_new(repo_store(r), missing_name, m,
+	    m->n, &m->ahead);
+}
+
+/* Read what is new, and what could not be read before: 1 when there was some. */
+static int
+read_new(struct repo *r, struct generation_list *list,
+    const struct generation_list *before, struct name_list *names)
+{
+	struct missing m = { 0 };
+	unsigned row = 0;
+	size_t i;
+	int ret, changed = 0;
+
+	ret = missing_find(r, names, &m);
+	for (i = 0; i < names->n && ret >= 0; i++) {
+		if (names->v[i].known)
+			continue;
+		ret = list_load(r, list, before, &names->v[i], m.ahead, &row);
+		changed |= ret == 1;
+	}
+	prefetch_free(m.ahead);
+	free(m.at);
+	return ret < 0 ? ret : changed;
+}
+
 static int
 refresh(struct repo *r, struct generation_list *list,
     const struct generation_list *before, struct name_list *names)
 {
-	unsigned row = 0;
 	size_t i;
 	void *p;
 	int ret, changed;
@@ -233,14 +311,10 @@ refresh(struct repo *r, struct generation_list *list,
 	if (p == NULL)
 		return -ENOMEM;
 	list->v = p;
-	for (i = 0; i < names->n; i++) {
-		if (names->v[i].known)
-			continue;
-		ret = list_load(r, list, before, names->v[i].text, &row);
-		if (ret < 0)
-			return ret;
-		changed |= ret;
-	}
+	ret = read_new(r, list, before, names);
+	if (ret < 0)
+		return ret;
+	changed |= ret;
 	/* Who may read none at all is told so. */
 	for (i = 0; i < list->nunread && list->n == 0; i++)
 		if (list->unread[i].err == -EACCES)

@@ -130,10 +130,11 @@ static int
 on_segment(void *ctx, const char *name, const struct store_stat *st)
 {
 	struct sifting *f = ctx;
+	struct segment_object o = { f->r, name, st->size, NULL };
 	struct segment_head head;
 	int err;
 
-	err = segment_head_read(f->r, name, st->size, &head);
+	err = segment_head_read(&o, &head);
 	if (err != 0)
 		return repo_passes(err, &f->row) ? 0 : err;
 	f->head = &head;
@@ -141,7 +142,7 @@ on_segment(void *ctx, const char *name, const struct store_stat *st)
 	if (f->cut == NULL)
 		err = -ENOMEM;
 	else if (match(f) > 0)
-		err = segment_pages_read(f->r, name, &head, on_page, f);
+		err = segment_pages_read(&o, &head, on_page, f);
 	free(f->cut);
 	segment_head_release(&head);
 	return repo_passes(err, &f->row) ? 0 : err;

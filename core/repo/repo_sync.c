@@ -17,6 +17,7 @@
 #include "crypto/hash.h"
 #include "format/pack.h"
 #include "format/segment.h"
+#include "repo/prefetch.h"
 #include "repo/repo_internal.h"
 #include "repo/segment_read.h"
 
@@ -42,26 +43,27 @@ load_page(void *ctx, const struct segment_entry *entries, size_t n)
 }
 
 static int
-segment_load_once(struct repo *r, enum pack_kind kind,
-    const uint8_t id[OBJECT_ID_SIZE], const char *name, uint64_t size)
+segment_load_once(const struct segment_object *o, enum pack_kind kind,
+    const uint8_t id[OBJECT_ID_SIZE])
 {
+	struct index *ix = o->repo->index;
 	struct segment_head head;
 	struct index_load *ld = NULL;
 	int err;
 
-	err = segment_head_read(r, name, size, &head);
+	err = segment_head_read(o, &head);
 	if (err != 0)
 		return err;
 	err = head.kind == kind ? 0 : -FIRN_ECORRUPT;
 	if (err == 0)
-		err = index_load_begin(r->index, kind, id, head.packs,
-		    head.npacks, &ld);
+		err = index_load_begin(ix, kind, id, head.packs, head.npacks,
+		    &ld);
 	if (err == 0)
 		err = index_load_replaces(ld,
 		    (const uint8_t (*)[OBJECT_ID_SIZE])head.replaced,
 		    head.nreplaced);
 	if (err == 0)
-		err = segment_pages_read(r, name, &head, load_page, ld);
+		err = segment_pages_read(o, &head, load_page, ld);
 	if (err == 0)
 		err = index_load_commit(ld);
 	else
@@ -70,19 +72,76 @@ segment_load_once(struct repo *r, enum pack_kind kind,
 	return err;
 }
 
-static int
-segment_load(struct repo *r, enum pack_kind kind,
-    const uint8_t id[OBJECT_ID_SIZE], uint64_t size)
-{
-	char name[STORE_NAME_MAX + 1];
-	int err = -FIRN_ECORRUPT, tries;
+/* Segments to load: those that are small are loaded ahead. */
+struct wanted {
+	struct repo *r;
+	enum pack_kind kind;
+	const struct names *s;
+	size_t *at, n;		/* which of s, in order */
+	size_t *small, nsmall;	/* the small ones of them */
+	struct prefetch *ahead;
+};
 
-	repo_segment_name(kind, id, name);
-	for (tries = 0; tries < READ_TRIES && err == -FIRN_ECORRUPT; tries++)
-		err = segment_load_once(r, kind, id, name, size);
+static int
+segment_load(const struct wanted *w, size_t i)
+{
+	struct buf bytes = BUF_INIT(PREFETCH_SIZE);
+	char name[STORE_NAME_MAX + 1];
+	struct segment_object o = { w->r, name, w->s->size[i], NULL };
+	int err = -FIRN_ECORRUPT, tries;
+	int small = o.size <= PREFETCH_SIZE;
+
+	repo_segment_name(w->kind, w->s->id[i], name);
+	if (small) {
+		err = prefetch_next(w->ahead, &bytes);
+		o.bytes = bytes.data;
+		if (err == 0)
+			err = bytes.len != o.size ? -FIRN_ECORRUPT :
+			    segment_load_once(&o, w->kind, w->s->id[i]);
+		o.bytes = NULL;
+	}
+	for (tries = small; tries < READ_TRIES && err == -FIRN_ECORRUPT;
+	    tries++)
+		err = segment_load_once(&o, w->kind, w->s->id[i]);
 	if (err == -FIRN_ECORRUPT)
 		log_warn(err, "index segment '%s' is damaged", name);
+	buf_release(&bytes);
 	return err;
+}
+
+static void
+small_name(void *ctx, size_t i, char name[STORE_NAME_MAX + 1])
+{
+	const struct wanted *w = ctx;
+
+	repo_segment_name(w->kind, w->s->id[w->small[i]], name);
+}
+
+
+/* Which are not loaded yet; with `once`, and could not be read before. */
+static int
+wanted_find(struct wanted *w, int once)
+{
+	const struct pack_ids *tried = &w->r->unread[w->kind];
+	size_t i;
+	int ret;
+
+	w->at = calloc(w->s->n + 1, sizeof(*w->at));
+	w->small = calloc(w->s->n + 1, sizeof(*w->small));
+	if (w->at == NULL || w->small == NULL)
+		return -ENOMEM;
+	for (i = 0; i < w->s->n; i++) {
+		ret = index_has_segment(w->r->index, w->kind, w->s->id[i]);
+		if (ret < 0)
+			return ret;
+		if (ret == 1 || (once && pack_ids_has(tried, w->s->id[i])))
+			continue;
+		w->at[w->n++] = i;
+		if (w->s->size[i] <= PREFETCH_SIZE)
+			w->small[w->nsmall++] = i;
+	}
+	return w->n == 0 ? 0 : prefetch_new(w->r->store, small_name, w,
+	    w->nsmall, &w->ahead);
 }
 
 /*
@@ -93,28 +152,28 @@ static int
 segments_load(struct repo *r, enum pack_kind kind, const struct names *s,
     int once, unsigned *bad, unsigned *denied)
 {
+	struct wanted w = { .r = r, .kind = kind, .s = s };
 	struct pack_ids *tried = &r->unread[kind];
 	unsigned row = 0;
+	const uint8_t *id;
 	size_t i;
-	int ret, before;
+	int ret;
 
-	for (i = 0; i < s->n; i++) {
-		ret = index_has_segment(r->index, kind, s->id[i]);
-		before = pack_ids_has(tried, s->id[i]);
-		if (ret == 1 || (once && before))
-			continue;
-		if (ret == 0)
-			ret = segment_load(r, kind, s->id[i], s->size[i]);
+	ret = wanted_find(&w, once);
+	for (i = 0; i < w.n && ret >= 0; i++) {
+		id = s->id[w.at[i]];
+		ret = segment_load(&w, w.at[i]);
 		if (repo_passes(ret, &row)) {
 			++*bad;
 			*denied += ret == -EACCES;
-			ret = before || ret == -ENOENT ? 0 :
-			    pack_ids_add(tried, s->id[i]);
+			ret = ret == -ENOENT || pack_ids_has(tried, id) ? 0 :
+			    pack_ids_add(tried, id);
 		}
-		if (ret < 0)
-			return ret;
 	}
-	return 0;
+	prefetch_free(w.ahead);
+	free(w.at);
+	free(w.small);
+	return ret;
 }
 
 int

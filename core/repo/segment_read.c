@@ -21,46 +21,60 @@ object_read(struct repo *r, const char *name, uint64_t off, size_t len,
 	return err;
 }
 
-int
-segment_head_read(struct repo *r, const char *name, uint64_t size,
-    struct segment_head *head)
+/* [off, off + len) of it, in place or in buf. */
+static int
+piece_read(const struct segment_object *o, uint64_t off, size_t len,
+    uint8_t *buf, const uint8_t **piece)
 {
-	uint8_t prefix[SEGMENT_PREFIX_SIZE], *bytes;
+	if (off > o->size || len > o->size - off)
+		return -FIRN_ECORRUPT;
+	*piece = o->bytes != NULL ? o->bytes + off : buf;
+	return o->bytes != NULL ? 0 : object_read(o->repo, o->name, off, len,
+	    buf);
+}
+
+int
+segment_head_read(const struct segment_object *o, struct segment_head *head)
+{
+	uint8_t prefix[SEGMENT_PREFIX_SIZE], *buf;
+	const uint8_t *piece;
 	size_t len;
 	int err;
 
-	err = object_read(r, name, 0, sizeof(prefix), prefix);
+	err = piece_read(o, 0, sizeof(prefix), prefix, &piece);
 	if (err == 0)
-		err = segment_head_len(prefix, &len);
-	if (err == 0 && len > size)
+		err = segment_head_len(piece, &len);
+	if (err == 0 && len > o->size)
 		err = -FIRN_ECORRUPT;
 	if (err != 0)
 		return err;
-	bytes = malloc(len);
-	if (bytes == NULL)
+	buf = o->bytes != NULL ? NULL : malloc(len);
+	if (buf == NULL && o->bytes == NULL)
 		return -ENOMEM;
-	err = object_read(r, name, 0, len, bytes);
+	err = piece_read(o, 0, len, buf, &piece);
 	if (err == 0)
-		err = segment_head_decode(&r->keys, bytes, len, size, head);
-	free(bytes);
+		err = segment_head_decode(repo_keys(o->repo), piece, len,
+		    o->size, head);
+	free(buf);
 	return err;
 }
 
 int
-segment_pages_read(struct repo *r, const char *name,
+segment_pages_read(const struct segment_object *o,
     const struct segment_head *head, int (*fn)(void *ctx,
     const struct segment_entry *entries, size_t n), void *ctx)
 {
 	struct segment_entry *entries;
-	uint8_t *bytes;
+	const uint8_t *piece;
+	uint8_t *buf;
 	uint64_t off, page_off;
 	size_t len, total, n;
 	uint32_t page = 0, first;
 	int err = 0;
 
 	entries = calloc(SEGMENT_PAGE_ENTRIES, sizeof(*entries));
-	bytes = malloc(READ_PIECE);
-	if (entries == NULL || bytes == NULL)
+	buf = o->bytes != NULL ? NULL : malloc(READ_PIECE);
+	if (entries == NULL || (buf == NULL && o->bytes == NULL))
 		err = -ENOMEM;
 	while (page < head->npages && err == 0) {
 		first = page;
@@ -72,16 +86,16 @@ segment_pages_read(struct repo *r, const char *name,
 				break;
 			total += len;
 		}
-		err = object_read(r, name, off, total, bytes);
+		err = piece_read(o, off, total, buf, &piece);
 		for (; first < page && err == 0; first++) {
 			segment_page_range(head, first, &page_off, &len);
 			err = segment_page_decode(head, first,
-			    bytes + (page_off - off), len, entries, &n);
+			    piece + (page_off - off), len, entries, &n);
 			if (err == 0)
 				err = fn(ctx, entries, n);
 		}
 	}
 	free(entries);
-	free(bytes);
+	free(buf);
 	return err;
 }
