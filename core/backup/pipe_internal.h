@@ -11,6 +11,8 @@
 #include "repo/writer.h"
 
 #define BATCH_ALIGN	16
+/* Of what comes behind this in a file, little is wanted at once. */
+#define LARGE_FILE	(16u << 20)
 
 enum item_type {
 	ITEM_DIR_BEGIN, ITEM_DIR_END, ITEM_ENTRY, ITEM_DATA, ITEM_HOLE,
@@ -84,6 +86,7 @@ struct pipe {
 	size_t depth, levels_cap;	/* in use; allocated */
 	size_t levels_made;		/* that have a tree_writer */
 	struct list_writer *list;
+	uint64_t length;		/* of the file so far */
 	struct buf few;			/* extents kept in an entry */
 	struct buf entry;		/* encoded entry under construction */
 	struct links *links;

@@ -158,6 +158,8 @@ step_data(struct pipe *p, const struct item *it)
 	struct extent x = { .len = it->len };
 	int err;
 
+	writer_fine(p->writer, p->length >= LARGE_FILE);
+	p->length += it->len;
 	err = writer_add(p->writer, BLOCK_DATA, it->id, it->bytes, it->len,
 	    NULL);
 	memcpy(x.id, it->id, BLOCK_ID_SIZE);
@@ -167,11 +169,21 @@ step_data(struct pipe *p, const struct item *it)
 }
 
 static int
+step_hole(struct pipe *p, const struct item *it)
+{
+	struct extent hole = { .hole = 1, .len = it->len };
+
+	p->length += it->len;
+	return list_writer_add(p->list, &hole);
+}
+
+static int
 step_file_end(struct pipe *p, const struct item *it)
 {
 	struct entry e;
 	int err;
 
+	p->length = 0;
 	err = entry_take(p, it, &e);
 	if (err == 0 && !(e.flags & ENTRY_INLINE))
 		err = list_writer_finish(p->list, &e, &p->few);
@@ -214,7 +226,6 @@ step_link(struct pipe *p, const struct item *it)
 int
 pipe_step(struct pipe *p, const struct item *it)
 {
-	struct extent hole = { .hole = 1 };
 	struct entry e;
 	int err;
 
@@ -229,11 +240,11 @@ pipe_step(struct pipe *p, const struct item *it)
 	case ITEM_DATA:
 		return step_data(p, it);
 	case ITEM_HOLE:
-		hole.len = it->len;
-		return list_writer_add(p->list, &hole);
+		return step_hole(p, it);
 	case ITEM_FILE_END:
 		return step_file_end(p, it);
 	case ITEM_FILE_ABORT:
+		p->length = 0;
 		memset(&e, 0, sizeof(e));
 		return list_writer_finish(p->list, &e, &p->few);
 	case ITEM_LINK:

@@ -420,11 +420,26 @@ frame_begin(struct writer *w, struct wstream *s)
 	return 0;
 }
 
+static uint32_t
+frame_target(const struct writer *w, const struct wstream *s)
+{
+	uint32_t target = repo_config(w->repo)->frame_target;
+
+	return s->kind == PACK_DATA && w->fine && target > WRITER_FINE_FRAME ?
+	    WRITER_FINE_FRAME : target;
+}
+
+void
+writer_fine(struct writer *w, int fine)
+{
+	w->fine = fine;
+}
+
 static int
 stream_add(struct writer *w, struct wstream *s, enum block_type type,
     const uint8_t *id, const void *data, size_t len)
 {
-	uint32_t target = repo_config(w->repo)->frame_target;
+	uint32_t target = frame_target(w, s);
 	struct pack_block *b;
 	struct wframe *f;
 	int err = 0;

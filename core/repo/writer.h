@@ -53,6 +53,14 @@ int writer_add(struct writer *w, enum block_type type,
     const uint8_t id[BLOCK_ID_SIZE], const void *data, size_t len,
     int *added);
 
+/*
+ * Are data blocks from here on of a file that some will want a little of: then
+ * they share a frame only as long as it is small.  At first they are not.  By who
+ * adds.
+ */
+#define WRITER_FINE_FRAME	(16u << 10)	/* plain bytes */
+void writer_fine(struct writer *w, int fine);
+
 /* Everything added so far is durable and in a segment when this returns 0. */
 int writer_flush(struct writer *w);
 

@@ -82,6 +82,7 @@ struct writer {
 	struct wstream data, meta;
 	struct wframe *spare;		/* frames to use again; adder's */
 	unsigned max_frames;
+	int fine;			/* frames of data; adder's */
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;

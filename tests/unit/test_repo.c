@@ -406,6 +406,44 @@ test_spares(void **ctx)
 	free(data);
 }
 
+/* Frames of blocks that are wanted one at a time are small; others are not, and
+ * neither are those of directories. */
+static void
+test_fine_frames(void **ctx)
+{
+	struct fixture *f = *ctx;
+	struct index_place at, before = { .frame_off = 0 };
+	uint8_t data[5000], id[BLOCK_ID_SIZE], ids[60][BLOCK_ID_SIZE];
+	uint32_t i, frames[3] = { 0 };
+
+	for (i = 0; i < 60; i++) {
+		writer_fine(f->writer, i >= 20 && i < 40);
+		fill(data, sizeof(data), i);
+		assert_int_equal(sink_put(f, BLOCK_DATA, data, sizeof(data),
+		    ids[i]), 0);
+	}
+	writer_fine(f->writer, 1);
+	for (i = 0; i < 20; i++) {
+		fill(data, sizeof(data), i);
+		assert_int_equal(sink_put(f, BLOCK_TREE, data, sizeof(data),
+		    id), 0);
+	}
+	assert_int_equal(writer_flush(f->writer), 0);
+	for (i = 0; i < 60; i++) {
+		assert_int_equal(index_find(repo_index(f->repo), PACK_DATA,
+		    ids[i], &at), 1);
+		frames[i / 20] += at.frame_off != before.frame_off;
+		before = at;
+	}
+	assert_int_equal(frames[0], 1);
+	/* Three in each; the last one is filled on. */
+	assert_int_equal(frames[1], 7);
+	assert_int_equal(frames[2], 0);
+	assert_int_equal(index_find(repo_index(f->repo), PACK_META, id, &at),
+	    1);
+	assert_true(at.frame_len > 20 * sizeof(data));
+}
+
 int
 main(void)
 {
@@ -418,6 +456,7 @@ main(void)
 		T(test_dry_run),
 		T(test_settle),
 		T(test_spares),
+		T(test_fine_frames),
 		T(test_keys),
 	};
 
