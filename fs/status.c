@@ -243,6 +243,7 @@ make_stats(struct firnfs *fs, struct buf *b)
 	count(b, "frame-hits", rs.frame_hits);
 	count(b, "cells-from-cache", rs.cells_cache);
 	count(b, "cells-from-store", rs.cells_store);
+	count(b, "frames-from-store", rs.parts_store);
 	count(b, "cells-bytes-peak", rs.bytes_peak);
 	count(b, "bytes-from-store", rs.bytes_store);
 	count(b, "corrupt", rs.corrupt);

@@ -11,10 +11,8 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "repo/filemap.h"
+#include "repo/order.h"
 #include "repo/reader_run.h"
-
-#define ORDER_PROVEN	(512u << 10)	/* bytes; a file this small is no use */
-#define ORDER_SLACK	(4u << 20)
 
 /* A run of extents in memory: [start, start + len) of the file. */
 struct span {
@@ -25,16 +23,8 @@ struct span {
 	uint64_t *at;		/* where each begins; n of them */
 };
 
-/* How the file is read. */
-struct order {
-	uint64_t next;		/* behind what was read */
-	uint64_t proven;	/* bytes read in order until there */
-	uint64_t asked;		/* until here it was fetched ahead */
-	int busy;		/* somebody does that just now */
-};
-
 /* How blocks are got. */
-enum how { AS_IT_COMES, IN_ORDER, IF_THERE };
+enum how { AS_IT_COMES, IN_ORDER, HERE_AND_THERE, IF_THERE };
 
 struct filemap {
 	struct reader *rd;
@@ -45,7 +35,7 @@ struct filemap {
 	pthread_mutex_t lock;
 	struct span span;	/* protected by lock with has_list, else
 				   constant */
-	struct order order;	/* protected by lock */
+	struct orders orders;	/* protected by lock */
 };
 
 static const uint8_t zeros[128u << 10];
@@ -270,55 +260,20 @@ filemap_extent(struct filemap *fm, uint64_t off, struct extent *x,
 	return 1;
 }
 
-/* A read: is it one of many in order, as far as those before tell; and what of
- * the file to fetch ahead then, nothing when *to is 0. */
-static int
-order_step(struct filemap *fm, uint64_t off, uint64_t len, uint64_t *from,
-    uint64_t *to)
-{
-	struct order *o = &fm->order;
-	uint64_t window;
-	int ordered;
-
-	*to = 0;
-	pthread_mutex_lock(&fm->lock);
-	/* The kernel reads ahead with several requests, which overtake each
-	 * other. */
-	if (o->proven == 0 || off > o->next + ORDER_SLACK ||
-	    off + ORDER_SLACK < o->next) {
-		o->proven = len;
-		o->next = o->asked = off + len;
-	} else if (off + len > o->next) {
-		o->proven += off + len - o->next;
-		o->next = off + len;
-	}
-	ordered = o->proven > ORDER_PROVEN;
-	window = o->proven * 2 < READER_RUN_BYTES ? o->proven * 2 :
-	    READER_RUN_BYTES;
-	if (o->asked < o->next)
-		o->asked = o->next;
-	if (ordered && !o->busy && o->asked < fm->size &&
-	    o->asked < o->next + window / 2) {
-		*from = o->asked;
-		*to = o->next + window < fm->size ? o->next + window : fm->size;
-		o->busy = 1;
-	}
-	pthread_mutex_unlock(&fm->lock);
-	return ordered;
-}
-
 static void
-fetch_ahead(struct filemap *fm, uint64_t from, uint64_t to)
+fetch_ahead(struct filemap *fm, const struct outlook *o)
 {
 	struct reader_run run = { 0 };
 	enum run_answer answer = RUN_TAKEN;
-	uint64_t start, off = from, begun = from;
+	uint64_t start, off = o->from, begun = o->from;
 	struct extent x;
 
-	while (answer != RUN_FULL && off < to) {
+	if (o->to == 0)
+		return;
+	while (answer != RUN_FULL && off < o->to) {
 		if (filemap_extent(fm, off, &x, &start) != 1) {
 			/* Who reads there will be told; not again here. */
-			off = to;
+			off = o->to;
 			break;
 		}
 		if (!x.hole)
@@ -330,33 +285,26 @@ fetch_ahead(struct filemap *fm, uint64_t from, uint64_t to)
 	if (answer == RUN_FULL || !reader_run_end(fm->rd, &run))
 		off = begun;
 	pthread_mutex_lock(&fm->lock);
-	fm->order.busy = 0;
-	/* Unless it is read elsewhere by now. */
-	if (fm->order.asked >= from && off > fm->order.asked)
-		fm->order.asked = off;
+	orders_asked(&fm->orders, o, off);
 	pthread_mutex_unlock(&fm->lock);
 }
 
-/* What a read makes likely. */
-struct outlook {
-	enum how how;
-	uint64_t from, to;	/* to be fetched ahead */
-};
-
 /*
- * To be called before each read.  Files that are no larger than what is looked
- * ahead are left to the order in which their pack is read: what comes behind
- * them matters as much.
+ * What a read makes likely; to be called before each.  Files that are no larger
+ * than what is looked ahead are left to the order in which their pack is read:
+ * what comes behind them matters as much.
  */
-static struct outlook
-follow(struct filemap *fm, uint64_t off, size_t len)
+static enum how
+follow(struct filemap *fm, uint64_t off, size_t len, struct outlook *o)
 {
-	struct outlook o = { AS_IT_COMES, 0, 0 };
-
-	if (fm->inl == NULL && fm->size > READER_RUN_BYTES &&
-	    order_step(fm, off, len, &o.from, &o.to))
-		o.how = IN_ORDER;
-	return o;
+	*o = (struct outlook){ ORDER_OPEN, 0, 0, 0 };
+	if (fm->inl != NULL || fm->size <= READER_RUN_BYTES)
+		return AS_IT_COMES;
+	pthread_mutex_lock(&fm->lock);
+	*o = orders_step(&fm->orders, off, len, fm->size);
+	pthread_mutex_unlock(&fm->lock);
+	return o->kind == ORDER_PROVEN ? IN_ORDER : o->kind == ORDER_NONE ?
+	    HERE_AND_THERE : AS_IT_COMES;
 }
 
 static int
@@ -366,6 +314,8 @@ block_get(struct filemap *fm, const uint8_t id[BLOCK_ID_SIZE], enum how how,
 	switch (how) {
 	case IN_ORDER:
 		return reader_get_alone(fm->rd, BLOCK_DATA, id, ref);
+	case HERE_AND_THERE:
+		return reader_get_part(fm->rd, BLOCK_DATA, id, ref);
 	case IF_THERE:
 		return reader_peek(fm->rd, BLOCK_DATA, id, ref) ? 0 : -EAGAIN;
 	default:
@@ -417,6 +367,7 @@ filemap_read(struct filemap *fm, uint64_t off, void *buf, size_t len,
 	struct iovec iov;
 	uint8_t *out = buf;
 	struct outlook o;
+	enum how how;
 	size_t done;
 	int err = 0;
 
@@ -425,17 +376,15 @@ filemap_read(struct filemap *fm, uint64_t off, void *buf, size_t len,
 		return 0;
 	if (len > fm->size - off)
 		len = (size_t)(fm->size - off);
-	o = follow(fm, off, len);
+	how = follow(fm, off, len, &o);
 	for (done = 0; done < len; done += iov.iov_len) {
-		err = piece_get(fm, off + done, len - done, o.how, &iov,
-		    &ref);
+		err = piece_get(fm, off + done, len - done, how, &iov, &ref);
 		if (err != 0)
 			break;
 		memcpy(out + done, iov.iov_base, iov.iov_len);
 		blockref_put(fm->rd, &ref);
 	}
-	if (o.to > 0)
-		fetch_ahead(fm, o.from, o.to);
+	fetch_ahead(fm, &o);
 	if (err == 0)
 		*got = done;
 	return err;
@@ -466,6 +415,7 @@ filemap_pieces(struct filemap *fm, uint64_t off, size_t len,
     struct filemap_pieces *out)
 {
 	struct outlook o;
+	enum how how;
 	int err;
 
 	out->n = 0;
@@ -473,10 +423,9 @@ filemap_pieces(struct filemap *fm, uint64_t off, size_t len,
 		return 0;
 	if (len > fm->size - off)
 		len = (size_t)(fm->size - off);
-	o = follow(fm, off, len);
-	err = gather(fm, off, len, o.how, out);
-	if (o.to > 0)
-		fetch_ahead(fm, o.from, o.to);
+	how = follow(fm, off, len, &o);
+	err = gather(fm, off, len, how, out);
+	fetch_ahead(fm, &o);
 	return err;
 }
 

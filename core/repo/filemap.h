@@ -2,7 +2,8 @@
 /*
  * The contents of one regular file of a generation: random reads, holes, and
  * the list of its extents.  Made from an entry, which it copies from.  A large
- * file that is read in order is fetched ahead.
+ * file that is read in order is fetched ahead; of one that is read here and there
+ * little is fetched beside what is read.
  * All calls from any thread.
  */
 #ifndef FIRN_REPO_FILEMAP_H

@@ -261,6 +261,13 @@ reader_get_alone(struct reader *rd, enum block_type type,
 	return get(rd, type, id, CELLS_ALONE, out);
 }
 
+int
+reader_get_part(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE], struct blockref *out)
+{
+	return get(rd, type, id, CELLS_PART, out);
+}
+
 void
 blockref_put(struct reader *rd, struct blockref *ref)
 {
@@ -315,6 +322,7 @@ reader_stats(struct reader *rd, struct reader_stats *out)
 	out->frame_hits = atomic_load(&rd->hits);
 	out->cells_cache = atomic_load(&rd->cells.from_cache);
 	out->cells_store = atomic_load(&rd->cells.from_store);
+	out->parts_store = atomic_load(&rd->cells.parts_store);
 	out->bytes_store = atomic_load(&rd->cells.bytes_store);
 	pthread_mutex_lock(&rd->cells.flight_lock);
 	out->bytes_peak = (uint64_t)rd->cells.slabs_peak * FORMAT_GRID;

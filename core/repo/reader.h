@@ -6,7 +6,7 @@
  * A miss fetches whole 1 MiB cells, and more than what is needed when a pack
  * is being read in order: the window doubles with each proven step up to 16
  * cells and is fetched ahead by threads of the reader; who knows better what
- * comes next says so (reader_run.h).  One fetch a cell, whoever waits for it.
+ * comes next, or that nothing does, says so (reader_run.h).  One fetch a cell, whoever waits for it.
  * Every frame is authenticated before a byte of it is handed out, and every
  * block's id is compared with its content, once a frame.  A frame that does not
  * authenticate from the disk cache is dropped there and fetched again; one from
@@ -70,6 +70,7 @@ void blockref_put(struct reader *rd, struct blockref *ref);
 struct reader_stats {
 	uint64_t blocks, frames_opened, frame_hits;
 	uint64_t cells_cache, cells_store;
+	uint64_t parts_store;	/* frames fetched without their cells */
 	uint64_t bytes_store;
 	uint64_t bytes_peak;	/* of cells in memory or on their way */
 	uint64_t corrupt;

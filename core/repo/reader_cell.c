@@ -67,7 +67,9 @@ cells_init(struct cells *c, struct repo *repo, size_t memory, unsigned threads)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&c->landed, &attr);
 	pthread_condattr_destroy(&attr);
-	err = lru_new(memory, CELL_KEY_SIZE, cell_free, &c->lru);
+	err = parts_init(c);
+	if (err == 0)
+		err = lru_new(memory, CELL_KEY_SIZE, cell_free, &c->lru);
 	if (err == 0)
 		err = pool_new("firn-ahead", threads, 4 * threads, &c->ahead);
 	if (err == 0 && repo_cache(repo) != NULL)
@@ -84,6 +86,7 @@ cells_release(struct cells *c)
 		budget_forget(c, UINT64_MAX, 0);
 	lru_free(c->lru);
 	slabs_release(c);
+	parts_release(c);
 	pthread_cond_destroy(&c->landed);
 	pthread_mutex_destroy(&c->flight_lock);
 	pthread_mutex_destroy(&c->lock);
@@ -215,6 +218,42 @@ cells_settle(struct cells *c, const struct index_place *at, uint32_t first,
 	}
 }
 
+static uint64_t
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+int
+cells_read(struct cells *c, enum pack_kind kind, const struct index_place *at,
+    uint64_t off, void *buf, size_t len, size_t *got)
+{
+	char name[STORE_NAME_MAX + 1];
+	uint64_t begin = now();
+	size_t n = 0;
+	int err;
+
+	repo_pack_name(kind, at->pack, name);
+	err = store_get(repo_store(c->repo), name, off, buf, len, &n);
+	if (err == 0 && n > 0) {
+		pthread_mutex_lock(&c->parts_lock);
+		pace_add(&c->pace, n, now() - begin);
+		pthread_mutex_unlock(&c->parts_lock);
+	}
+	if (err == -ENOENT)
+		err = log_err(-FIRN_EMISSING, "cannot read '%s'", name);
+	else if (err == 0 && n < len)
+		err = log_err(-FIRN_ECORRUPT, "'%s' is %llu bytes short", name,
+		    (unsigned long long)(len - n));
+	atomic_fetch_add(&c->bytes_store, n);
+	if (got != NULL)
+		*got = n;
+	return err;
+}
+
 /* Claim cells behind `first`, at most `count` with it, that nobody has or is
  * loading and that are not on disk either; how many with it, and their bytes. */
 static uint32_t
@@ -254,7 +293,6 @@ cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
 {
 	struct lru_node *node[REQUEST_MAX];
 	struct slab *slab;
-	char name[STORE_NAME_MAX + 1];
 	size_t len, got = 0;
 	uint32_t i;
 	int err;
@@ -262,17 +300,10 @@ cells_fetch(struct cells *c, enum pack_kind kind, const struct index_place *at,
 	budget_adapt(c, at, first);
 	node[0] = *out;
 	*n = claim_behind(c, at, first, count, node, &len);
-	repo_pack_name(kind, at->pack, name);
 	slab = slab_new(c, *n, how);
-	err = slab == NULL ? -ENOMEM : store_get(repo_store(c->repo), name,
+	err = slab == NULL ? -ENOMEM : cells_read(c, kind, at,
 	    (uint64_t)first * FORMAT_GRID, slab->data, len, &got);
-	if (err == -ENOENT)
-		err = log_err(-FIRN_EMISSING, "cannot read '%s'", name);
-	else if (err == 0 && got < len)
-		err = log_err(-FIRN_ECORRUPT, "'%s' is %llu bytes short", name,
-		    (unsigned long long)(len - got));
 	atomic_fetch_add(&c->from_store, *n);
-	atomic_fetch_add(&c->bytes_store, got);
 	cells_settle(c, at, first, *n, wanted, slab, got,
 	    err == -FIRN_ECORRUPT ? 0 : err, node);
 	if (err == 0)

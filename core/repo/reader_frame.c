@@ -303,11 +303,13 @@ frame_try(struct reader *rd, enum pack_kind kind,
 	int ret = 0;
 
 	/* Tools are few: who waits for the store has none of them. */
-	if (how != CELLS_FRESH)
+	if (how == CELLS_PART && part_wanted(&rd->cells, at))
+		ret = part_get(&rd->cells, kind, at, &sealed, &held);
+	else if (how != CELLS_FRESH)
 		ret = frame_whole(rd, kind, at, how, &sealed, &held);
 	if (ret < 0)
 		return ret;
-	ret = frame_decode(rd, kind, at, pk, how, ret == 1 ? sealed : NULL,
+	ret = frame_decode(rd, kind, at, pk, how, held != NULL ? sealed : NULL,
 	    plain, skip);
 	slab_put(held);
 	return ret;

@@ -2,7 +2,8 @@
 /*
  * Inside the reader: blocks are found by the index (reader_find.c) and cut out
  * of frames; frames are opened from cells (reader_frame.c); cells come from
- * memory, the disk cache or the store (reader_cell.c).
+ * memory, the disk cache or the store (reader_cell.c), and some frames from the
+ * store without them (reader_part.c).
  */
 #ifndef FIRN_REPO_READER_INTERNAL_H
 #define FIRN_REPO_READER_INTERNAL_H
@@ -70,6 +71,12 @@ struct stream {
 	uint64_t used;		/* clock of streams */
 };
 
+/* How long answers of the store take; ns, 0 when not known yet. */
+struct pace {
+	uint64_t wait;		/* for a few bytes */
+	uint64_t transfer;	/* of a cell, beside that */
+};
+
 struct cells {
 	struct repo *repo;
 	struct lru *lru;	/* struct cell by pack and number */
@@ -89,7 +96,11 @@ struct cells {
 	uint64_t gone[GONE_MAX];	/* hashes of cells that left last */
 	unsigned gone_next;
 	unsigned calm;		/* loads since one of those was wanted again */
-	atomic_ullong from_cache, from_store, bytes_store;
+	atomic_ullong from_cache, from_store, parts_store, bytes_store;
+	pthread_mutex_t parts_lock;
+	struct part *parts;	/* what was fetched without its cells; protected
+				   by parts_lock, as below */
+	struct pace pace;
 	/* Memory of slabs, and what of it requests under way fill. */
 	pthread_mutex_t flight_lock;
 	pthread_cond_t landed;	/* or a slab was freed */
@@ -111,6 +122,7 @@ void cells_release(struct cells *c);
 enum cells_how {
 	CELLS_ORDER,	/* reading its pack in order may go on */
 	CELLS_ALONE,	/* somebody else sees to what comes next */
+	CELLS_PART,	/* the same, and what is beside it is of no use */
 	CELLS_REST,	/* the same, and who has the beginning of a frame is
 			   not to wait for those who have nothing */
 	CELLS_FRESH	/* from the store even where memory or disk have it */
@@ -138,6 +150,11 @@ int cells_known(struct cells *c, const struct index_place *at,
  */
 uint32_t cells_load(struct cells *c, enum pack_kind kind,
     const struct index_place *at, uint32_t number, uint32_t count);
+/* `len` bytes of a pack from the store; logged and -FIRN_ECORRUPT when there are
+ * less, *got (may be NULL), else as cells_get(). */
+int cells_read(struct cells *c, enum pack_kind kind,
+    const struct index_place *at, uint64_t off, void *buf, size_t len,
+    size_t *got);
 static inline uint32_t
 cell_count(const struct index_place *at)
 {
@@ -161,6 +178,20 @@ void slab_landed(struct cells *c, unsigned ncells);
 void slab_hold(struct slab *s);
 void slab_put(struct slab *s);
 void slabs_release(struct cells *c);
+
+/* From reader_part.c. */
+void pace_add(struct pace *p, size_t bytes, uint64_t ns);
+/* Have so many requests for parts of a cell cost more than the cell would? */
+int pace_is_due(const struct pace *p, uint32_t times);
+int parts_init(struct cells *c);
+void parts_release(struct cells *c);
+/* Is a frame that is wanted with CELLS_PART to be fetched by itself: 1; or 0,
+ * its cells are here, or worth it by now. */
+int part_wanted(struct cells *c, const struct index_place *at);
+/* The sealed bytes of a frame, from the store, in a slab that is held then.
+ * Errors as of cells_get(). */
+int part_get(struct cells *c, enum pack_kind kind,
+    const struct index_place *at, const uint8_t **sealed, struct slab **held);
 
 /* From reader_budget.c. */
 void budget_init(struct cells *c, size_t memory);

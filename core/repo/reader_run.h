@@ -2,7 +2,7 @@
 /*
  * Fetching ahead for who knows which blocks come next: whoever reads a file in
  * order says so block by block, and blocks that lie side by side in a pack are
- * fetched by one request.
+ * fetched by one request.  Who reads here and there says that nothing does.
  */
 #ifndef FIRN_REPO_READER_RUN_H
 #define FIRN_REPO_READER_RUN_H
@@ -34,6 +34,10 @@ int reader_run_end(struct reader *rd, struct reader_run *run);
 /* As reader_get(), and nothing but what this needs is fetched: the caller says
  * what comes next. */
 int reader_get_alone(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE], struct blockref *out);
+/* The same, and what lies beside it is of no use: the frame is fetched without
+ * the rest of its cells, unless they have proven to be worth it. */
+int reader_get_part(struct reader *rd, enum block_type type,
     const uint8_t id[BLOCK_ID_SIZE], struct blockref *out);
 /* As reader_get(), if that takes no waiting for a disk or the store: 1 and the
  * block, or 0. */
