@@ -388,8 +388,11 @@ frame_new(struct writer *w, struct wframe **out)
 	if (room >= FRAME_ROOM / 2 && room < FRAME_ROOM)
 		room = FRAME_ROOM;
 	f->room = room;
-	/* Not the payload: it is mostly a fraction of that. */
 	err = buf_reserve_pages(&f->plain, room);
+	/* No large pages: it is mostly a fraction of that.  But once, since to
+	 * grow is to copy what was in it before. */
+	if (err == 0)
+		err = buf_reserve(&f->payload, 1 + room);
 	if (err != 0) {
 		wframe_free(f);
 		return err;
