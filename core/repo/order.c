@@ -58,7 +58,10 @@ look_ahead(struct order *o, uint64_t size, struct outlook *out)
 
 	if (o->asked < o->next)
 		o->asked = o->next;
-	if (o->busy || o->asked >= size || o->asked >= o->next + window / 2)
+	/* As soon as a request's worth is missing: those asked for together end
+	 * together, and then the line would wait for the next ones. */
+	if (o->busy || o->asked >= size ||
+	    o->asked > o->next + window - window / 4)
 		return;
 	out->from = o->asked;
 	out->to = o->next + window < size ? o->next + window : size;
