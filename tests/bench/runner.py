@@ -155,6 +155,11 @@ class Bench:
             measure.drop_caches()
         return measure.run(argv), None
 
+    def act_disk(self, row, entry, source, last):
+        """The input read past the kernel's memory, in order."""
+        return measure.run(["dd", f"if={source / row.sub}", "of=/dev/null", "bs=1M",
+                            "iflag=direct", "status=none"]), None
+
     def act_curl(self, row, entry, source, last):
         """The input as one object that anyone may get."""
         place = self.stores.view(row.store, self.curl_bucket(source / row.sub))
