@@ -4,7 +4,6 @@
  * stack, of which the deepest FDS_OPEN are open; what is above is opened again
  * through ".." on the way back, and checked to be the same directory.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,81 +16,15 @@
 #include "base/err.h"
 #include "base/log.h"
 
-static int
-name_order(const void *a, const void *b)
-{
-	const struct ahead_name *x = a, *y = b;
-
-	return strcmp(x->name, y->name);
-}
-
-/* What the directory tells of a name, in front of the name. */
-struct told {
-	uint64_t ino;
-	unsigned char type;
-};
-
-static int
-name_add(struct buf *names, const struct dirent *e)
-{
-	struct told t = { .ino = e->d_ino, .type = e->d_type };
-	int err = buf_add(names, &t, sizeof(t));
-
-	return err != 0 ? err : buf_add(names, e->d_name,
-	    strlen(e->d_name) + 1);
-}
-
-/* Names in order, of d->n that stand in d->names. */
-static int
-names_order(struct dir *d)
-{
-	const char *at = d->names;
-	struct told t;
-	size_t i;
-
-	d->name_at = calloc(d->n + 1, sizeof(*d->name_at));
-	if (d->name_at == NULL) {
-		d->n = 0;
-		return -ENOMEM;
-	}
-	for (i = 0; i < d->n; i++) {
-		memcpy(&t, at, sizeof(t));
-		at += sizeof(t);
-		d->name_at[i] = (struct ahead_name){ at, t.ino, t.type };
-		at += strlen(at) + 1;
-	}
-	qsort(d->name_at, d->n, sizeof(*d->name_at), name_order);
-	return 0;
-}
-
 /* Read all names of an open directory into d. */
 static int
-names_read(struct dir *d, int fd)
+names_read(struct dir *d)
 {
-	struct buf names = BUF_INIT(SIZE_MAX / 4);
-	struct dirent *e;
-	DIR *dp;
-	int copy, err = 0;
+	int err = dirnames_read(d->fd, SIZE_MAX, &d->own);
 
-	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	dp = copy >= 0 ? fdopendir(copy) : NULL;
-	if (dp == NULL) {
-		err = -errno;
-		if (copy >= 0)
-			close(copy);
-		return err;
-	}
-	while ((errno = 0, e = readdir(dp)) != NULL && err == 0) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		err = name_add(&names, e);
-		d->n += err == 0;
-	}
-	if (err == 0 && errno != 0)
-		err = -errno;
-	closedir(dp);
-	d->names = (char *)names.data;
-	return names_order(d) != 0 ? -ENOMEM : err;
+	d->name_at = d->own.at;
+	d->n = d->own.n;
+	return err;
 }
 
 static int
@@ -99,12 +32,14 @@ names_wanted(struct dir *d)
 {
 	size_t i;
 
-	d->name_at = calloc(d->want->n + 1, sizeof(*d->name_at));
-	if (d->name_at == NULL)
+	d->own.at = calloc(d->want->n + 1, sizeof(*d->own.at));
+	if (d->own.at == NULL)
 		return -ENOMEM;
 	for (i = 0; i < d->want->n; i++)
-		d->name_at[i].name = d->want->child[i].name;
-	d->n = d->want->n;
+		d->own.at[i].name = d->want->child[i].name;
+	d->own.n = d->want->n;
+	d->name_at = d->own.at;
+	d->n = d->own.n;
 	return 0;
 }
 
@@ -127,17 +62,6 @@ is_cachedir(int fd)
 	close(tag);
 	return n == (ssize_t)sizeof(have) && memcmp(have, sig, sizeof(have)) ==
 	    0;
-}
-
-static void
-names_only(struct dir *d, const char *name)
-{
-	size_t i, kept = 0;
-
-	for (i = 0; i < d->n; i++)
-		if (name != NULL && strcmp(d->name_at[i].name, name) == 0)
-			d->name_at[kept++] = d->name_at[i];
-	d->n = kept;
 }
 
 /* Should the contents of this directory be left out? */
@@ -176,9 +100,10 @@ dir_open(struct walker *w, struct dir *d, int up_fd, const char *name)
 		return d->fd;
 	if (is_skipped(w, d))
 		return 0;
-	err = names_read(d, d->fd);
+	err = names_read(d);
 	if (err == 0 && w->conf->exclude_caches && is_cachedir(d->fd)) {
-		names_only(d, "CACHEDIR.TAG");
+		dirnames_only(&d->own, "CACHEDIR.TAG");
+		d->n = d->own.n;
 		walk_item(w, "excluded");
 	}
 	return err;
@@ -210,8 +135,7 @@ dir_free(struct walker *w, struct dir *d)
 	if (w->wc->tree != NULL)
 		tree_pos_release(w->wc->tree, &d->pos);
 	fsmeta_release(&d->meta);
-	free(d->names);
-	free(d->name_at);
+	dirnames_release(&d->own);
 	free(d);
 }
 
@@ -254,7 +178,7 @@ dir_push(struct walker *w, struct dir *up, const char *name,
 	if (err != 0) {
 		/* It stays in the generation, empty. */
 		walk_error(w, err, "cannot read directory '%s'", walk_path(w));
-		names_only(d, NULL);
+		d->n = 0;
 		d->meta.e.flags |= ENTRY_PARTIAL;
 	}
 	d->counted = w->counted;
@@ -296,7 +220,7 @@ dir_reopen(struct walker *w, struct dir *d)
 	up->fd = -1;
 	ahead_leave(up->ahead);
 	up->ahead = NULL;
-	names_only(up, NULL);
+	up->n = 0;
 	up->i = 0;
 	up->meta.e.flags |= ENTRY_PARTIAL;
 	w->counted = up->counted;

@@ -3,6 +3,7 @@
 #define FIRN_BACKUP_WALK_INTERNAL_H
 
 #include "backup/ahead.h"
+#include "backup/dirnames.h"
 #include "backup/fsmeta.h"
 #include "backup/links.h"
 #include "backup/walk.h"
@@ -21,8 +22,8 @@ struct dir {
 	size_t pathlen;		/* of its path in walker->path */
 	size_t namelen;
 	char name[256];
-	char *names;		/* each with its NUL */
-	struct ahead_name *name_at;
+	struct dirnames own;
+	const struct ahead_name *name_at;	/* in own */
 	size_t n, i;
 	struct ahead_dir *ahead;	/* or NULL */
 	const struct want *want;	/* NULL: all of it */
