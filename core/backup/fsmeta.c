@@ -45,38 +45,68 @@ fsmeta_release(struct fsmeta *m)
 	buf_release(&m->xattr);
 }
 
-static struct timespec
-stx_time(const struct statx_timestamp *t)
+int
+fsmeta_look(int dirfd, const char *name, struct fsmeta_look *l)
 {
-	struct timespec ts = { .tv_sec = t->tv_sec, .tv_nsec = t->tv_nsec };
+	struct statx st;
+	int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+
+	if (name[0] == '\0')
+		flags |= AT_EMPTY_PATH;
+	if (statx(dirfd, name, flags, STATX_BASIC_STATS | STATX_BTIME,
+	    &st) != 0)
+		return -errno;
+	*l = (struct fsmeta_look){
+		.ino = st.stx_ino, .size = st.stx_size,
+		.dev = makedev(st.stx_dev_major, st.stx_dev_minor),
+		.mtime = st.stx_mtime.tv_sec, .mtime_ns = st.stx_mtime.tv_nsec,
+		.ctime = st.stx_ctime.tv_sec, .ctime_ns = st.stx_ctime.tv_nsec,
+		.btime = st.stx_btime.tv_sec, .btime_ns = st.stx_btime.tv_nsec,
+		.mode = st.stx_mode, .uid = st.stx_uid, .gid = st.stx_gid,
+		.nlink = st.stx_nlink, .rdev_major = st.stx_rdev_major,
+		.rdev_minor = st.stx_rdev_minor,
+		.has_btime = (st.stx_mask & STATX_BTIME) != 0,
+	};
+	return 0;
+}
+
+static struct timespec
+look_time(int64_t s, uint32_t ns)
+{
+	struct timespec ts = { .tv_sec = s, .tv_nsec = ns };
 
 	return ts;
 }
 
-static void
-entry_from_statx(const struct statx *st, struct entry *e)
+void
+fsmeta_take(const struct fsmeta_look *l, struct fsmeta *m)
 {
+	struct entry *e = &m->e;
 
-	e->mode = st->stx_mode;
-	e->uid = st->stx_uid;
-	e->gid = st->stx_gid;
-	e->mtime = stx_time(&st->stx_mtime);
-	e->ctime = stx_time(&st->stx_ctime);
-	e->ino = st->stx_ino;
-	e->nlink = st->stx_nlink;
-	if (st->stx_mask & STATX_BTIME) {
-		e->btime = stx_time(&st->stx_btime);
+	memset(e, 0, sizeof(*e));
+	buf_reset(&m->target);
+	buf_reset(&m->xattr);
+	m->dev = l->dev;
+	e->mode = l->mode;
+	e->uid = l->uid;
+	e->gid = l->gid;
+	e->mtime = look_time(l->mtime, l->mtime_ns);
+	e->ctime = look_time(l->ctime, l->ctime_ns);
+	e->ino = l->ino;
+	e->nlink = l->nlink;
+	if (l->has_btime) {
+		e->btime = look_time(l->btime, l->btime_ns);
 		e->flags |= ENTRY_BTIME;
 	}
 	if (S_ISREG(e->mode)) {
-		e->size = st->stx_size;
+		e->size = l->size;
 		e->flags |= ENTRY_SIZE;
 	}
 	if (e->nlink > 1 && !S_ISDIR(e->mode))
 		e->flags |= ENTRY_LINKS;
 	if (S_ISBLK(e->mode) || S_ISCHR(e->mode)) {
-		e->rdev_major = st->stx_rdev_major;
-		e->rdev_minor = st->stx_rdev_minor;
+		e->rdev_major = l->rdev_major;
+		e->rdev_minor = l->rdev_minor;
 		e->flags |= ENTRY_RDEV;
 	}
 }
@@ -84,20 +114,17 @@ entry_from_statx(const struct statx *st, struct entry *e)
 int
 fsmeta_stat(int dirfd, const char *name, struct fsmeta *m)
 {
-	struct statx st;
-	int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+	struct fsmeta_look l;
+	int err = fsmeta_look(dirfd, name, &l);
 
+	if (err == 0) {
+		fsmeta_take(&l, m);
+		return 0;
+	}
 	memset(&m->e, 0, sizeof(m->e));
 	buf_reset(&m->target);
 	buf_reset(&m->xattr);
-	if (name[0] == '\0')
-		flags |= AT_EMPTY_PATH;
-	if (statx(dirfd, name, flags, STATX_BASIC_STATS | STATX_BTIME,
-	    &st) != 0)
-		return -errno;
-	entry_from_statx(&st, &m->e);
-	m->dev = makedev(st.stx_dev_major, st.stx_dev_minor);
-	return 0;
+	return err;
 }
 
 static int

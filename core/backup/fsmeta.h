@@ -22,9 +22,23 @@ struct fsmeta {
 void fsmeta_init(struct fsmeta *m);
 void fsmeta_release(struct fsmeta *m);
 
-/* statx(2) of one name, "" for dirfd itself; no symlink followed.  Fills e's
- * mode, owner, times, ino, size (of regular files), nlink, rdev, and dev.
- * -errno, not logged. */
+/* What statx(2) tells, in a third of the bytes: there may be many. */
+struct fsmeta_look {
+	uint64_t ino, dev, size;
+	int64_t mtime, ctime, btime;	/* seconds */
+	uint32_t mtime_ns, ctime_ns, btime_ns;
+	uint32_t mode, uid, gid, nlink;
+	uint32_t rdev_major, rdev_minor;
+	int has_btime;
+};
+
+/* statx(2) of one name, "" for dirfd itself; no symlink followed.  -errno, not
+ * logged. */
+int fsmeta_look(int dirfd, const char *name, struct fsmeta_look *l);
+/* Begin m anew with it: e's mode, owner, times, ino, size (of regular files),
+ * nlink, rdev, and dev. */
+void fsmeta_take(const struct fsmeta_look *l, struct fsmeta *m);
+/* Both. */
 int fsmeta_stat(int dirfd, const char *name, struct fsmeta *m);
 /* The rest, after fsmeta_stat(): symlink target, xattrs of all namespaces that
  * we may read (ACLs and capabilities are xattrs), inode flags where `fd` >= 0
