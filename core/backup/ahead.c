@@ -71,14 +71,22 @@ struct look {
 
 /* Reads of this thread so far; of what no device accounts for (NFS), its waits,
  * of which some are for other reasons. */
-static long
-waits(uint64_t dev)
+long
+ahead_waits(uint64_t dev)
 {
 	struct rusage u;
 
 	if (getrusage(RUSAGE_THREAD, &u) != 0)
 		return 0;
 	return u.ru_inblock + (major(dev) == 0 ? u.ru_nvcsw : 0);
+}
+
+int
+ahead_waited(uint64_t dev, long before, size_t names)
+{
+	long some = major(dev) == 0 ? 1 + (long)(names / 8) : 0;
+
+	return ahead_waits(dev) - before > some;
 }
 
 static int
@@ -263,7 +271,7 @@ static void
 look(struct ahead *a, struct ahead_dir *d, size_t from, size_t to)
 {
 	struct look l = { .a = a, .d = d };
-	long before = waits(d->place.dev);
+	long before = ahead_waits(d->place.dev);
 	enum took took = TOOK_NOT;
 
 	buf_init(&l.path, SIZE_MAX / 4);
@@ -275,7 +283,7 @@ look(struct ahead *a, struct ahead_dir *d, size_t from, size_t to)
 			look_along(&l, from, to);
 	}
 	buf_release(&l.path);
-	if (waits(d->place.dev) != before)
+	if (ahead_waits(d->place.dev) != before)
 		atomic_store(&a->cold, COLD_FOR);
 	pthread_mutex_lock(&a->lock);
 	d->took[from] = took;
@@ -324,7 +332,7 @@ ahead_new(const struct ahead_conf *conf, struct ahead **out)
 	pthread_cond_init(&a->work, NULL);
 	pthread_cond_init(&a->done, NULL);
 	atomic_init(&a->cold, COLD_FOR);
-	a->inblock = waits(DEVICE);
+	a->inblock = ahead_waits(DEVICE);
 	err = pool_new("firn-ahead", THREADS, THREADS, &a->pool);
 	for (i = 0; i < THREADS && err == 0; i++)
 		err = pool_submit(a->pool, ahead_work, a);
@@ -356,7 +364,7 @@ ahead_free(struct ahead *a)
 static int
 is_cold(struct ahead *a)
 {
-	long inblock = waits(DEVICE);
+	long inblock = ahead_waits(DEVICE);
 	int cold = atomic_load(&a->cold);
 
 	if (inblock != a->inblock)

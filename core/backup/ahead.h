@@ -16,7 +16,7 @@
  * many directories had to wait; that one look notices what a device does not
  * account for (NFS).
  *
- * One thread calls all of this but ahead_settle().
+ * One thread calls all of this but ahead_settle(), and ahead_waits().
  */
 #ifndef FIRN_BACKUP_AHEAD_H
 #define FIRN_BACKUP_AHEAD_H
@@ -50,6 +50,11 @@ struct ahead_name {
 	uint64_t ino;
 	unsigned char type;		/* DT_* of readdir(3) */
 };
+
+/* A count of what this thread has had to wait for, on this device, and whether it
+ * had to while it looked at so many names. */
+long ahead_waits(uint64_t dev);
+int ahead_waited(uint64_t dev, long before, size_t names);
 
 int ahead_new(const struct ahead_conf *conf, struct ahead **out);
 /* All directories have been left.  NULL is fine. */

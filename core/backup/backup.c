@@ -39,7 +39,7 @@ struct run {
 	const struct backup_conf *conf;
 	struct backup_result *res;
 	struct genrec rec;
-	struct want want;
+	struct backup_start *start;	/* conf's, or our own */
 	struct writer *writer;
 	struct pipe *pipe;
 	struct chunker *chunker;
@@ -166,8 +166,7 @@ rec_begin(struct run *r)
 	size_t i;
 	int err = 0;
 
-	genrec_init(&r->rec);
-	clock_gettime(CLOCK_REALTIME, &r->rec.start);
+	r->rec.start = r->start->time;
 	r->rec.host = strdup(c->host);
 	r->rec.series = strdup(c->series);
 	r->rec.program = strdup(c->program);
@@ -382,7 +381,8 @@ walk(struct run *r)
 	struct walk_conf wc = { .conf = r->conf, .pipe = r->pipe,
 	    .writer = r->writer, .chunker = r->chunker,
 	    .inline_max = repo_config(r->repo)->inline_max, .tree = r->tree,
-	    .parent_start = r->parent_start, .rec = &r->rec,
+	    .parent_start = r->parent_start, .scan = r->start->scan,
+	    .rec = &r->rec,
 	    .p = &r->res->p };
 
 	if (r->fresh != NULL) {
@@ -394,7 +394,7 @@ walk(struct run *r)
 	wc.skip[1] = repo_state_dir(r->repo);
 	if (r->conf->stdin_name != NULL)
 		return walk_stream(&wc);
-	return walk_run(&wc, &r->want);
+	return walk_run(&wc, &r->start->want);
 }
 
 /* What the tree came to.  A stream has no directory that it lies in. */
@@ -456,7 +456,8 @@ run_release(struct run *r)
 	localmeta_close(r->old);
 	localmeta_close(r->fresh);
 	runfile_leave(&r->mark);
-	want_release(&r->want);
+	if (r->start != r->conf->start)
+		backup_forget(r->start);
 	genrec_release(&r->rec);
 }
 
@@ -465,17 +466,20 @@ backup_run(struct repo *repo, const struct backup_conf *conf,
     struct backup_result *result)
 {
 	struct run r = { .repo = repo, .conf = conf, .res = result,
-	    .mark = RUNFILE_NONE };
+	    .mark = RUNFILE_NONE, .start = conf->start };
 	uint64_t missing = 0;
 	int err;
 
 	memset(result, 0, sizeof(*result));
 	if (!conf->dry_run)
 		repo_heals(repo);
-	err = rec_begin(&r);
+	genrec_init(&r.rec);
+	err = r.start != NULL ? 0 : backup_begin(conf, &r.start);
+	if (err == 0)
+		err = rec_begin(&r);
 	if (err == 0 && conf->stdin_name == NULL)
-		err = want_build(conf->paths, conf->npaths, &r.want, &r.rec,
-		    &missing);
+		err = want_note(conf->paths, conf->npaths, r.start->path,
+		    &r.rec, &missing);
 	else if (err == 0)
 		err = genrec_add_path(&r.rec, conf->stdin_name);
 	result->p.errors = missing;

@@ -30,7 +30,10 @@ struct backup_progress {
 	const char *path;		/* now at; valid during the call */
 };
 
+struct backup_start;
+
 struct backup_conf {
+	struct backup_start *start;	/* of backup_begin(), or NULL */
 	const char *const *paths;	/* as the user gave them */
 	size_t npaths;
 	const char *host;		/* genrec_name_ok() */
@@ -68,6 +71,15 @@ struct backup_result {
 	int has_parent;
 	uint8_t parent[GEN_ID_SIZE];
 };
+
+/*
+ * Begin to look at the sources, in a thread, while there is no repository yet
+ * (finding its key takes a while).  Says nothing: what is wrong with the paths,
+ * backup_run() says.  conf is as for that, and stays until backup_forget().
+ */
+int backup_begin(const struct backup_conf *conf, struct backup_start **out);
+/* Ends it.  NULL is fine. */
+void backup_forget(struct backup_start *s);
 
 /*
  * 0 with a generation (not with dry_run), also when some source files could

@@ -142,6 +142,16 @@ path_enter(struct walker *w, const struct dir *d, const char *name)
 	return err != 0 ? err : buf_add(&w->path, name, strlen(name));
 }
 
+/* Who looked at it ahead has asked the patterns too. */
+static int
+is_excluded(struct walker *w, int is_dir)
+{
+	if (w->state != SCAN_UNSEEN)
+		return w->state == SCAN_EXCLUDED;
+	return w->conf->exclude != NULL &&
+	    exclude_match(w->conf->exclude, walk_path(w), is_dir);
+}
+
 static int
 walk_name(struct walker *w, struct dir *d)
 {
@@ -149,22 +159,22 @@ walk_name(struct walker *w, struct dir *d)
 	    NULL;
 	const char *name = d->name_at[d->i].name;
 	const struct entry *parent;
+	size_t i = d->i++;
 	int err, is_dir;
 
-	ahead_at(d->ahead, d->i++);
+	ahead_at(d->ahead, i);
 	w->counted = 0;
 	err = path_enter(w, d, name);
 	if (err != 0)
 		return err;
 	if (strlen(name) > TREE_NAME_MAX)
 		return walk_left_out(w, -ENAMETOOLONG, "cannot keep");
-	err = fsmeta_stat(d->fd, name, &w->meta);
+	err = dir_look(w, d, i);
 	if (err != 0)
 		return walk_left_out(w, err, "cannot read");
 	is_dir = S_ISDIR(w->meta.e.mode);
 	/* What was named is taken, whatever the patterns say. */
-	if (want == NULL && w->conf->exclude != NULL &&
-	    exclude_match(w->conf->exclude, walk_path(w), is_dir)) {
+	if (want == NULL && is_excluded(w, is_dir)) {
 		walk_item(w, "excluded");
 		return 0;
 	}
@@ -248,6 +258,7 @@ walk_run(const struct walk_conf *wc, const struct want *root)
 	w->wc = wc;
 	w->conf = wc->conf;
 	w->pipe = wc->pipe;
+	w->want = root;
 	buf_init(&w->path, SIZE_MAX / 4);
 	fsmeta_init(&w->meta);
 	skips_find(w);

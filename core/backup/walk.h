@@ -14,6 +14,7 @@
 #include "repo/tree_read.h"
 
 struct chunker;
+struct scan;
 struct writer;
 
 /* A tree of the paths that are wanted: a node is wanted whole, or only for
@@ -25,11 +26,31 @@ struct want {
 	size_t n;
 };
 
-/* Paths made absolute, symlinks in front of the last component resolved.
- * Missing ones are logged and counted.  -ENOENT when none is left. */
+/* A path as it was asked for. */
+struct want_path {
+	char *abs;		/* NULL: it cannot be had */
+	int err;
+};
+
+/* Paths made absolute, symlinks in front of the last component resolved; one
+ * want_path each, to be freed, as the tree is.  -ENOMEM.  Says nothing. */
 int want_build(const char *const *paths, size_t n, struct want *root,
+    struct want_path **out);
+/* Note in the record what there is.  What is missing is logged and counted;
+ * -ENOENT, logged, when that is all. */
+int want_note(const char *const *paths, size_t n, const struct want_path *at,
     struct genrec *rec, uint64_t *missing);
+void want_paths_free(struct want_path *at, size_t n);
 void want_release(struct want *w);
+
+/* What backup_begin() began. */
+struct backup_start {
+	struct timespec time;	/* before anything was looked at */
+	struct want want;
+	struct want_path *path;
+	size_t npaths;
+	struct scan *scan;	/* NULL: none could be had */
+};
 
 struct walk_conf {
 	const struct backup_conf *conf;
@@ -48,6 +69,7 @@ struct walk_conf {
 	int (*meta)(void *ctx, enum block_type type,
 	    const uint8_t id[BLOCK_ID_SIZE], const void *data, size_t len);
 	void *meta_ctx;
+	struct scan *scan;		/* in front; NULL: nobody is */
 	struct genrec *rec;		/* errors and owners are noted in it */
 	struct backup_progress *p;
 };

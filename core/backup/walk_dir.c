@@ -16,17 +16,6 @@
 #include "base/err.h"
 #include "base/log.h"
 
-/* Read all names of an open directory into d. */
-static int
-names_read(struct dir *d)
-{
-	int err = dirnames_read(d->fd, SIZE_MAX, &d->own);
-
-	d->name_at = d->own.at;
-	d->n = d->own.n;
-	return err;
-}
-
 static int
 names_wanted(struct dir *d)
 {
@@ -43,10 +32,8 @@ names_wanted(struct dir *d)
 	return 0;
 }
 
-/* Does it hold a CACHEDIR.TAG with the signature of the specification at
- * https://bford.info/cachedir/ ? */
-static int
-is_cachedir(int fd)
+int
+walk_is_cachedir(int fd)
 {
 	static const char sig[] =
 	    "Signature: 8a477f597d28d172789f06886806bc55";
@@ -85,10 +72,43 @@ is_skipped(struct walker *w, const struct dir *d)
 	return 1;
 }
 
+/* All names of an open directory. */
 static int
-dir_open(struct walker *w, struct dir *d, int up_fd, const char *name)
+names_read(struct walker *w, struct dir *d)
 {
-	int err;
+	int err = dirnames_read(d->fd, SIZE_MAX, &d->own);
+
+	if (err == 0 && w->conf->exclude_caches && walk_is_cachedir(d->fd)) {
+		dirnames_only(&d->own, "CACHEDIR.TAG");
+		walk_item(w, "excluded");
+	}
+	d->name_at = d->own.at;
+	d->n = d->own.n;
+	return err;
+}
+
+/* What was found ahead in this very directory. */
+static int
+dir_take_scan(struct walker *w, struct dir *d, struct scan_dir *scan)
+{
+	struct fsmeta_look l;
+
+	if (scan == NULL || fsmeta_look(d->fd, "", &l) != 0 ||
+	    l.dev != scan->dev || l.ino != scan->ino)
+		return 0;
+	d->scan = scan;
+	d->name_at = scan->names.at;
+	d->n = scan->names.n;
+	if (scan->cachedir)
+		walk_item(w, "excluded");
+	return 1;
+}
+
+static int
+dir_open(struct walker *w, struct dir *d, int up_fd, const char *name,
+    struct scan_dir *scan)
+{
+	int err = 0;
 
 	if (d->want != NULL) {
 		d->fd = openat(up_fd, name, O_DIRECTORY | O_NOFOLLOW |
@@ -97,16 +117,54 @@ dir_open(struct walker *w, struct dir *d, int up_fd, const char *name)
 	}
 	d->fd = walk_open(up_fd, name, O_DIRECTORY);
 	if (d->fd < 0)
-		return d->fd;
-	if (is_skipped(w, d))
-		return 0;
-	err = names_read(d);
-	if (err == 0 && w->conf->exclude_caches && is_cachedir(d->fd)) {
-		dirnames_only(&d->own, "CACHEDIR.TAG");
-		d->n = d->own.n;
-		walk_item(w, "excluded");
-	}
+		err = d->fd;
+	else if (!is_skipped(w, d) && !dir_take_scan(w, d, scan))
+		err = names_read(w, d);
+	if (d->scan == NULL)
+		scan_release(scan);
 	return err;
+}
+
+/* What the scanner has for the directory that is being entered. */
+static struct scan_dir *
+dir_scanned(struct walker *w, const struct dir *up, const struct want *want)
+{
+	if (want != NULL)
+		return NULL;
+	if (up == NULL)
+		return scan_root(w->wc->scan, w->want);
+	if (up->want != NULL)
+		return scan_root(w->wc->scan, &up->want->child[up->i - 1]);
+	return w->state == SCAN_BELOW ? scan_below(w->wc->scan, up->scan,
+	    up->i - 1) : NULL;
+}
+
+/* The run that has name i; NULL when there is none. */
+static const struct scan_run *
+run_at(struct walker *w, struct dir *d, size_t i)
+{
+	const struct scan_run *r = d->run;
+
+	if (r != NULL && i - r->from < r->n)
+		return r;
+	free(d->run);
+	d->run = d->scan == NULL || d->runs_ended ? NULL :
+	    scan_run(w->wc->scan, d->scan, i - i % SCAN_RUN);
+	d->runs_ended = d->run == NULL;
+	return d->run;
+}
+
+int
+dir_look(struct walker *w, struct dir *d, size_t i)
+{
+	const struct scan_run *r = run_at(w, d, i);
+	const struct scan_name *n = r != NULL ? &r->name[i - r->from] : NULL;
+
+	w->state = n != NULL ? n->state : SCAN_UNSEEN;
+	if (w->state == SCAN_UNSEEN)
+		return fsmeta_stat(d->fd, d->name_at[i].name, &w->meta);
+	fsmeta_take(&n->look, &w->meta);
+	return 0;
 }
 
 /* What is below will be looked at. */
@@ -117,7 +175,9 @@ dir_announce(struct walker *w, struct dir *d)
 	    .dev = d->dev, .name = d->name_at, .n = d->n,
 	    .contents = !d->has_parent || w->conf->force };
 
-	if (d->want != NULL || p.path == NULL)
+	/* Where the scanner is, only contents have to be waited for. */
+	if (d->want != NULL || p.path == NULL ||
+	    (d->scan != NULL && !p.contents))
 		return;
 	if (d->up != NULL && d->up->ahead != NULL) {
 		p.up = d->up->ahead;
@@ -135,6 +195,8 @@ dir_free(struct walker *w, struct dir *d)
 	if (w->wc->tree != NULL)
 		tree_pos_release(w->wc->tree, &d->pos);
 	fsmeta_release(&d->meta);
+	free(d->run);
+	scan_release(d->scan);
 	dirnames_release(&d->own);
 	free(d);
 }
@@ -174,7 +236,7 @@ dir_push(struct walker *w, struct dir *up, const char *name,
 		memcpy(d->parent, parent->tree_id, BLOCK_ID_SIZE);
 	}
 	err = dir_open(w, d, up != NULL ? up->fd : AT_FDCWD,
-	    up != NULL ? name : "/");
+	    up != NULL ? name : "/", dir_scanned(w, up, want));
 	if (err != 0) {
 		/* It stays in the generation, empty. */
 		walk_error(w, err, "cannot read directory '%s'", walk_path(w));

@@ -6,6 +6,7 @@
 #include "backup/dirnames.h"
 #include "backup/fsmeta.h"
 #include "backup/links.h"
+#include "backup/scan.h"
 #include "backup/walk.h"
 #include "base/buf.h"
 
@@ -23,7 +24,10 @@ struct dir {
 	size_t namelen;
 	char name[256];
 	struct dirnames own;
-	const struct ahead_name *name_at;	/* in own */
+	const struct ahead_name *name_at;	/* in own, or scan */
+	struct scan_dir *scan;		/* what was found ahead; or NULL */
+	struct scan_run *run;		/* of it, where i is; or NULL */
+	int runs_ended;
 	size_t n, i;
 	struct ahead_dir *ahead;	/* or NULL */
 	const struct want *want;	/* NULL: all of it */
@@ -38,10 +42,12 @@ struct dir {
 struct walker {
 	const struct walk_conf *wc;
 	const struct backup_conf *conf;
+	const struct want *want;	/* the root's */
 	struct pipe *pipe;
 	struct dir *top;
 	struct buf path;	/* absolute, NUL behind */
 	struct fsmeta meta;	/* of the entry at hand */
+	enum scan_state state;	/* where that came from */
 	int counted;		/* it is among the errors */
 	struct links *links;
 	struct ahead *ahead;
@@ -77,6 +83,11 @@ int dir_pop(struct walker *w);
 /* The entry of the parent generation of this name in d, or NULL. */
 int dir_parent_entry(struct walker *w, struct dir *d, const char *name,
     const struct entry **out);
+/* w->meta of name i of d, by whoever looked. */
+int dir_look(struct walker *w, struct dir *d, size_t i);
+/* Does it hold a CACHEDIR.TAG with the signature of the specification at
+ * https://bford.info/cachedir/ ? */
+int walk_is_cachedir(int fd);
 /* Take the top off without ending it, after a failure. */
 void dir_drop(struct walker *w);
 

@@ -120,29 +120,53 @@ path_resolve(const char *path, char **out)
 
 int
 want_build(const char *const *paths, size_t n, struct want *root,
+    struct want_path **out)
+{
+	struct want_path *at = calloc(n + 1, sizeof(*at));
+	size_t i;
+	int err = 0;
+
+	*out = at;
+	if (at == NULL)
+		return -ENOMEM;
+	for (i = 0; i < n && err == 0; i++) {
+		at[i].err = path_resolve(paths[i], &at[i].abs);
+		if (at[i].err == 0)
+			err = want_add(root, at[i].abs);
+	}
+	return err;
+}
+
+int
+want_note(const char *const *paths, size_t n, const struct want_path *at,
     struct genrec *rec, uint64_t *missing)
 {
-	char *abs;
 	size_t i, found = 0;
-	int err;
+	int err = 0;
 
 	*missing = 0;
-	for (i = 0; i < n; i++) {
-		err = path_resolve(paths[i], &abs);
-		if (err != 0) {
-			log_err(err, "cannot back up '%s'", paths[i]);
+	for (i = 0; i < n && err == 0; i++) {
+		if (at[i].err == 0) {
+			found++;
+			err = genrec_add_path(rec, at[i].abs);
+		} else {
+			log_err(at[i].err, "cannot back up '%s'", paths[i]);
 			genrec_add_error(rec, paths[i]);
 			++*missing;
-			continue;
 		}
-		found++;
-		err = want_add(root, abs);
-		if (err == 0)
-			err = genrec_add_path(rec, abs);
-		free(abs);
-		if (err != 0)
-			return err;
 	}
+	if (err != 0)
+		return err;
 	return found > 0 ? 0 : log_plain(-ENOENT,
 	    "none of the paths can be read; nothing to back up");
+}
+
+void
+want_paths_free(struct want_path *at, size_t n)
+{
+	size_t i;
+
+	for (i = 0; at != NULL && i < n; i++)
+		free(at[i].abs);
+	free(at);
 }

@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The scanner's thread is depth first with a stack of its own; what it finds are
+ * items, directories and runs of names, which go to the walker in batches, since
+ * waking a thread for each costs more than finding it.
+ *
+ * Locks: `lock` guards what passes between the two; nothing is taken inside it
+ * and no file is touched under it.  `waiting` counts bytes and is changed
+ * without, but who makes room for the scanner says so under it.
+ */
+#include <assert.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backup/exclude.h"
+#include "backup/scan.h"
+#include "backup/walk_internal.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/pool.h"
+
+#define DEPTH_MAX	64	/* directories open; what is deeper is not ours */
+#define BATCH		(64u << 10)	/* bytes */
+/* What had to wait for the device counts two, what had not takes one back. */
+#define COLD_MAX	8
+
+struct item {
+	struct item *next;
+	size_t bytes;
+	struct scan_dir *dir;
+	struct scan_run *run;	/* NULL: the directory itself */
+};
+
+struct items {
+	struct item *first, **end;
+	size_t bytes;
+};
+
+/* A directory that the scanner is in. */
+struct frame {
+	int fd;
+	struct scan_dir *d;
+	size_t pathlen;
+	size_t from, n;		/* the run it is at */
+	size_t at;		/* next name of it to descend to */
+	uint64_t below[SCAN_RUN / 64];	/* those that are SCAN_BELOW */
+};
+
+struct scan {
+	struct scan_conf conf;
+	const struct want *want;
+	struct pool *pool;
+	atomic_int stop;
+	pthread_mutex_t lock;
+	pthread_cond_t more, room;
+	struct items full;	/* protected by lock, as the next */
+	int ended;
+	int asking;		/* the walker has nothing left */
+	atomic_size_t waiting;	/* bytes that the walker has not taken */
+	/* The scanner's own. */
+	struct items batch;
+	struct buf path;
+	int cold;
+	struct frame frame[DEPTH_MAX];
+	unsigned depth;
+	/* The walker's own. */
+	struct items taken;
+};
+
+static void
+items_init(struct items *l)
+{
+	l->first = NULL;
+	l->end = &l->first;
+	l->bytes = 0;
+}
+
+/* All of `from` behind what is in l. */
+static void
+items_move(struct items *l, struct items *from)
+{
+	if (from->first == NULL)
+		return;
+	*l->end = from->first;
+	l->end = from->end;
+	l->bytes += from->bytes;
+	items_init(from);
+}
+
+static struct item *
+items_take(struct items *l)
+{
+	struct item *it = l->first;
+
+	if (it == NULL)
+		return NULL;
+	l->first = it->next;
+	if (l->first == NULL)
+		l->end = &l->first;
+	return it;
+}
+
+void
+scan_release(struct scan_dir *d)
+{
+	struct scan_dir *up;
+
+	/* Each holds the one above, by which it is told. */
+	for (; d != NULL && atomic_fetch_sub(&d->refs, 1) == 1; d = up) {
+		up = d->up;
+		dirnames_release(&d->names);
+		free(d);
+	}
+}
+
+static void
+item_drop(struct item *it)
+{
+	free(it->run);
+	scan_release(it->dir);
+	free(it);
+}
+
+static void
+items_drop(struct items *l)
+{
+	struct item *it;
+
+	while ((it = items_take(l)) != NULL)
+		item_drop(it);
+}
+
+static int
+is_stopped(const struct scan *s)
+{
+	return atomic_load(&s->stop) ||
+	    (s->conf.stop != NULL && *s->conf.stop);
+}
+
+/* Hand over, and wait until no more than `keep` bytes wait for the walker; with
+ * 0, until it asks for more, and so has left what it had. */
+static void
+hand_over(struct scan *s, size_t keep)
+{
+	atomic_fetch_add(&s->waiting, s->batch.bytes);
+	pthread_mutex_lock(&s->lock);
+	if (s->batch.first != NULL)
+		s->asking = 0;
+	items_move(&s->full, &s->batch);
+	pthread_cond_signal(&s->more);
+	while (!is_stopped(s) && (keep == 0 ? !s->asking :
+	    atomic_load(&s->waiting) > keep))
+		pthread_cond_wait(&s->room, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* The directory, or a run of its names, which is taken over. */
+static int
+item_put(struct scan *s, struct scan_dir *dir, struct scan_run *run,
+    size_t bytes)
+{
+	struct item *it = malloc(sizeof(*it));
+
+	if (it == NULL)
+		return -ENOMEM;
+	*it = (struct item){ NULL, bytes + sizeof(*it), dir, run };
+	atomic_fetch_add(&dir->refs, 1);
+	*s->batch.end = it;
+	s->batch.end = &it->next;
+	s->batch.bytes += it->bytes;
+	if (s->batch.bytes >= BATCH)
+		hand_over(s, s->conf.memory);
+	return 0;
+}
+
+/* What took so long may have taken the walker's patience: it gets it at once. */
+static int
+count_waits(struct scan *s, int waited)
+{
+	if (waited) {
+		s->cold += 2;
+		hand_over(s, SIZE_MAX);
+	} else if (s->cold > 0) {
+		s->cold--;
+	}
+	return s->cold > COLD_MAX ? -ECANCELED : 0;
+}
+
+static int
+path_enter(struct scan *s, const char *name)
+{
+	int err = buf_add(&s->path, "/", 1);
+
+	return err != 0 ? err : buf_add(&s->path, name, strlen(name));
+}
+
+static enum scan_state
+name_state(struct scan *s, const struct frame *f, const char *name,
+    struct scan_name *n)
+{
+	int dir, yes;
+
+	if (strlen(name) > TREE_NAME_MAX ||
+	    fsmeta_look(f->fd, name, &n->look) != 0)
+		return SCAN_UNSEEN;
+	dir = S_ISDIR(n->look.mode);
+	if (s->conf.exclude != NULL) {
+		s->path.len = f->pathlen;
+		if (path_enter(s, name) != 0 || buf_cstr(&s->path) == NULL)
+			return SCAN_UNSEEN;
+		yes = exclude_match(s->conf.exclude, buf_cstr(&s->path), dir);
+		if (yes)
+			return SCAN_EXCLUDED;
+	}
+	return dir && s->depth < DEPTH_MAX && n->look.dev == f->d->dev ?
+	    SCAN_BELOW : SCAN_SEEN;
+}
+
+/* The next run of the directory on top. */
+static int
+run_next(struct scan *s, struct frame *f)
+{
+	const struct dirnames *names = &f->d->names;
+	long before = ahead_waits(f->d->dev);
+	struct scan_run *run;
+	size_t i, size;
+	int err, waited;
+
+	f->from += f->n;
+	f->at = 0;
+	f->n = names->n - f->from < SCAN_RUN ? names->n - f->from : SCAN_RUN;
+	memset(f->below, 0, sizeof(f->below));
+	size = sizeof(*run) + f->n * sizeof(run->name[0]);
+	run = malloc(size);
+	if (run == NULL)
+		return -ENOMEM;
+	run->dir = f->d;
+	run->from = f->from;
+	run->n = f->n;
+	for (i = 0; i < f->n && !is_stopped(s); i++) {
+		run->name[i].state = name_state(s, f,
+		    names->at[f->from + i].name, &run->name[i]);
+		if (run->name[i].state == SCAN_BELOW)
+			f->below[i / 64] |= 1ull << i % 64;
+	}
+	waited = ahead_waited(f->d->dev, before, f->n);
+	err = i < f->n ? -ECANCELED : item_put(s, f->d, run, size);
+	if (err != 0) {
+		free(run);
+		return err;
+	}
+	return count_waits(s, waited);
+}
+
+/* What an open directory holds, into d. */
+static int
+dir_list(struct scan *s, int fd, struct scan_dir *d)
+{
+	struct fsmeta_look l;
+	int err;
+
+	err = fsmeta_look(fd, "", &l);
+	/* Another may have come into its place since. */
+	if (err == 0 && d->up != NULL && d->up->dev != l.dev)
+		err = -ESTALE;
+	if (err != 0)
+		return err;
+	d->dev = l.dev;
+	d->ino = l.ino;
+	err = dirnames_read(fd, SCAN_MANY, &d->names);
+	if (err == -E2BIG) {
+		dirnames_release(&d->names);
+		hand_over(s, 0);
+		err = lseek(fd, 0, SEEK_SET) != 0 ? -errno :
+		    dirnames_read(fd, SIZE_MAX, &d->names);
+	}
+	if (err == 0 && s->conf.exclude_caches && walk_is_cachedir(fd)) {
+		d->cachedir = 1;
+		dirnames_only(&d->names, "CACHEDIR.TAG");
+	}
+	return err;
+}
+
+/*
+ * Into the directory of this name, or root, when there is something in it.  It
+ * goes to the walker whether it can be had or not, since it was announced.
+ */
+static int
+dir_enter(struct scan *s, int in, const char *name, const struct want *root,
+    struct scan_dir *up, size_t index)
+{
+	long before = up != NULL ? ahead_waits(up->dev) : 0;
+	struct scan_dir *d = calloc(1, sizeof(*d));
+	int fd, err, waited;
+
+	if (d == NULL)
+		return -ENOMEM;
+	atomic_init(&d->refs, 1);
+	d->root = root;
+	d->up = up;
+	d->index = index;
+	if (up != NULL)
+		atomic_fetch_add(&up->refs, 1);
+	fd = walk_open(in, name, O_DIRECTORY);
+	d->failed = fd < 0 || dir_list(s, fd, d) != 0;
+	waited = up != NULL && ahead_waited(up->dev, before, d->names.n);
+	err = item_put(s, d, NULL, sizeof(*d) + d->names.bytes);
+	if (err == 0)
+		err = count_waits(s, waited);
+	if (err == 0 && !d->failed && d->names.n > 0) {
+		s->frame[s->depth++] = (struct frame){ .fd = fd, .d = d,
+		    .pathlen = s->path.len };
+		return 0;
+	}
+	scan_release(d);
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+static void
+dir_leave(struct scan *s)
+{
+	struct frame *f = &s->frame[--s->depth];
+
+	close(f->fd);
+	scan_release(f->d);
+}
+
+/* To the next name that is to be entered; 0 when the run has no more. */
+static int
+below_next(struct frame *f, size_t *index)
+{
+	size_t i;
+
+	for (i = f->at; i < f->n; i++) {
+		if (f->below[i / 64] == 0)
+			i |= 63;
+		else if (f->below[i / 64] >> i % 64 & 1)
+			break;
+	}
+	f->at = i + 1;
+	*index = f->from + i;
+	return i < f->n;
+}
+
+/* The next step at the directory on top. */
+static int
+dir_step(struct scan *s)
+{
+	struct frame *f = &s->frame[s->depth - 1];
+	const char *name;
+	size_t index;
+	int err;
+
+	if (below_next(f, &index)) {
+		name = f->d->names.at[index].name;
+		s->path.len = f->pathlen;
+		err = path_enter(s, name);
+		return err != 0 ? err : dir_enter(s, f->fd, name, NULL, f->d,
+		    index);
+	}
+	if (f->from + f->n < f->d->names.n)
+		return run_next(s, f);
+	dir_leave(s);
+	return 0;
+}
+
+/* A path that is wanted, or those below it.  Where it cannot be opened, neither
+ * can they, and come as failed. */
+static int
+want_scan(struct scan *s, const struct want *w, int up, const char *name)
+{
+	size_t i, len = s->path.len;
+	int fd, err = 0;
+
+	if (w->whole) {
+		err = dir_enter(s, up, name, w, NULL, 0);
+		while (err == 0 && s->depth > 0)
+			err = is_stopped(s) ? -ECANCELED : dir_step(s);
+		return err;
+	}
+	fd = openat(up, name, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_PATH);
+	for (i = 0; i < w->n && err == 0; i++) {
+		s->path.len = len;
+		err = path_enter(s, w->child[i].name);
+		if (err == 0)
+			err = want_scan(s, &w->child[i], fd, w->child[i].name);
+	}
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+static void
+scan_work(void *ctx)
+{
+	struct scan *s = ctx;
+
+	(void)want_scan(s, s->want, AT_FDCWD, "/");
+	while (s->depth > 0)
+		dir_leave(s);
+	hand_over(s, SIZE_MAX);
+	pthread_mutex_lock(&s->lock);
+	s->ended = 1;
+	pthread_cond_signal(&s->more);
+	pthread_mutex_unlock(&s->lock);
+}
+
+int
+scan_new(const struct scan_conf *conf, const struct want *want,
+    struct scan **out)
+{
+	struct scan *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (s == NULL)
+		return -ENOMEM;
+	s->conf = *conf;
+	s->want = want;
+	if (s->conf.memory == 0)
+		s->conf.memory = SCAN_MEMORY;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->more, NULL);
+	pthread_cond_init(&s->room, NULL);
+	items_init(&s->full);
+	items_init(&s->batch);
+	items_init(&s->taken);
+	buf_init(&s->path, SIZE_MAX / 4);
+	err = pool_new("firn-scan", 1, 1, &s->pool);
+	if (err == 0)
+		err = pool_submit(s->pool, scan_work, s);
+	if (err != 0) {
+		scan_free(s);
+		return err;
+	}
+	*out = s;
+	return 0;
+}
+
+void
+scan_free(struct scan *s)
+{
+	if (s == NULL)
+		return;
+	pthread_mutex_lock(&s->lock);
+	atomic_store(&s->stop, 1);
+	pthread_cond_signal(&s->room);
+	pthread_mutex_unlock(&s->lock);
+	pool_free(s->pool);
+	items_drop(&s->batch);
+	items_drop(&s->full);
+	items_drop(&s->taken);
+	buf_release(&s->path);
+	pthread_cond_destroy(&s->more);
+	pthread_cond_destroy(&s->room);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+void
+scan_settle(struct scan *s)
+{
+	pthread_mutex_lock(&s->lock);
+	while (!s->ended)
+		pthread_cond_wait(&s->more, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* All that was handed over; waits for it. */
+static void
+take_all(struct scan *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->asking = s->full.first == NULL;
+	if (s->asking)
+		pthread_cond_signal(&s->room);
+	while (s->full.first == NULL && !s->ended)
+		pthread_cond_wait(&s->more, &s->lock);
+	items_move(&s->taken, &s->full);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* The next item, or NULL when there will be none. */
+static struct item *
+item_take(struct scan *s)
+{
+	size_t low = s->conf.memory / 2, before;
+	struct item *it;
+
+	if (s->taken.first == NULL)
+		take_all(s);
+	it = items_take(&s->taken);
+	if (it == NULL)
+		return NULL;
+	before = atomic_fetch_sub(&s->waiting, it->bytes);
+	if (before > low && before - it->bytes <= low) {
+		pthread_mutex_lock(&s->lock);
+		pthread_cond_signal(&s->room);
+		pthread_mutex_unlock(&s->lock);
+	}
+	return it;
+}
+
+static struct scan_dir *
+dir_take(struct scan *s, const struct want *root, const struct scan_dir *up,
+    size_t index)
+{
+	struct scan_dir *d = NULL;
+	struct item *it;
+
+	while ((it = item_take(s)) != NULL) {
+		d = it->dir;
+		if (it->run == NULL && d->root == root && d->up == up &&
+		    d->index == index)
+			break;
+		item_drop(it);
+	}
+	if (it == NULL)
+		return NULL;
+	free(it);
+	if (!d->failed)
+		return d;
+	scan_release(d);
+	return NULL;
+}
+
+struct scan_dir *
+scan_root(struct scan *s, const struct want *w)
+{
+	return s != NULL ? dir_take(s, w, NULL, 0) : NULL;
+}
+
+struct scan_dir *
+scan_below(struct scan *s, struct scan_dir *up, size_t index)
+{
+	return s != NULL ? dir_take(s, NULL, up, index) : NULL;
+}
+
+struct scan_run *
+scan_run(struct scan *s, struct scan_dir *d, size_t from)
+{
+	struct scan_run *run;
+	struct item *it;
+
+	while (s != NULL && (it = item_take(s)) != NULL) {
+		run = it->run;
+		if (run != NULL && run->dir == d && run->from == from) {
+			it->run = NULL;
+			item_drop(it);
+			return run;
+		}
+		item_drop(it);
+	}
+	return NULL;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What changes between the look ahead of a run and the run itself: neither it
+ * nor the next one may be taken in.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "repo_test.h"
+
+#include "backup/backup.h"
+#include "backup/scan.h"
+#include "backup/walk.h"
+
+#define SETTLED_NS	60000000	/* longer than any grain of a clock */
+
+struct run {
+	struct fixture *f;
+	char src[128];
+	const char *path;
+	struct backup_conf conf;
+	struct backup_result res;
+};
+
+static void
+put(struct run *r, const char *name, const char *text)
+{
+	char path[256];
+	FILE *out;
+
+	snprintf(path, sizeof(path), "%s/%s", r->src, name);
+	out = fopen(path, "w");
+	assert_non_null(out);
+	assert_true(fputs(text, out) >= 0);
+	assert_int_equal(fclose(out), 0);
+}
+
+static void
+dir_make(struct run *r, const char *name)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", r->src, name);
+	assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static void
+dir_move(struct run *r, const char *from, const char *to)
+{
+	char a[256], b[256];
+
+	snprintf(a, sizeof(a), "%s/%s", r->src, from);
+	snprintf(b, sizeof(b), "%s/%s", r->f->dir, to);
+	assert_int_equal(rename(a, b), 0);
+}
+
+/* Until what was written counts as settled. */
+static void
+settle(void)
+{
+	struct timespec begin, now;
+
+	clock_gettime(CLOCK_REALTIME, &begin);
+	do {
+		clock_gettime(CLOCK_REALTIME, &now);
+	} while ((now.tv_sec - begin.tv_sec) * 1000000000 + now.tv_nsec -
+	    begin.tv_nsec < SETTLED_NS);
+}
+
+static void
+run_init(struct run *r, struct fixture *f)
+{
+	memset(r, 0, sizeof(*r));
+	r->f = f;
+	snprintf(r->src, sizeof(r->src), "%s/src", f->dir);
+	assert_int_equal(mkdir(r->src, 0700), 0);
+	r->path = r->src;
+	r->conf = (struct backup_conf){ .paths = &r->path, .npaths = 1,
+	    .host = "h", .series = "s", .program = "test", .level = 3 };
+}
+
+/* All that can be looked at ahead is. */
+static void
+begin(struct run *r)
+{
+	assert_int_equal(backup_begin(&r->conf, &r->conf.start), 0);
+	assert_non_null(r->conf.start->scan);
+	scan_settle(r->conf.start->scan);
+}
+
+static void
+go(struct run *r)
+{
+	assert_int_equal(backup_run(r->f->repo, &r->conf, &r->res), 0);
+	backup_forget(r->conf.start);
+	r->conf.start = NULL;
+	assert_int_equal(r->res.has_generation, 1);
+	assert_int_equal(r->res.p.errors, 0);
+}
+
+/* Seen as unchanged, and then changed: in this generation or in the next. */
+static void
+test_changed(void **ctx)
+{
+	struct run r;
+
+	run_init(&r, *ctx);
+	put(&r, "a", "one");
+	put(&r, "b", "other");
+	settle();
+	go(&r);
+	assert_int_equal(r.res.p.bytes_read, 8);
+	settle();
+	begin(&r);
+	put(&r, "a", "two and more");
+	go(&r);
+	assert_int_equal(r.res.p.unchanged, 2);
+	go(&r);
+	assert_int_equal(r.res.p.bytes, 12 + 5);
+	assert_int_equal(r.res.p.unchanged, 1);
+}
+
+/* Of the same size and, for all that the clock knows, the same time. */
+static void
+test_unsettled(void **ctx)
+{
+	struct run r;
+
+	run_init(&r, *ctx);
+	begin(&r);
+	put(&r, "a", "one");
+	go(&r);
+	go(&r);
+	assert_int_equal(r.res.p.unchanged, 0);
+	assert_int_equal(r.res.p.bytes_read, 3);
+}
+
+/* Another directory in the place of one that was looked at. */
+static void
+test_replaced(void **ctx)
+{
+	struct run r;
+
+	run_init(&r, *ctx);
+	dir_make(&r, "d");
+	put(&r, "d/x", "xx");
+	put(&r, "e", "e");
+	begin(&r);
+	dir_move(&r, "d", "elsewhere");
+	dir_make(&r, "d");
+	put(&r, "d/y", "yyy");
+	go(&r);
+	assert_int_equal(r.res.p.files, 2);
+	assert_int_equal(r.res.p.bytes, 4);
+}
+
+/* What is seen as a file and read is what it is by then. */
+static void
+test_grown(void **ctx)
+{
+	struct run r;
+
+	run_init(&r, *ctx);
+	put(&r, "a", "one");
+	begin(&r);
+	put(&r, "a", "two and more");
+	go(&r);
+	assert_int_equal(r.res.p.bytes_read, 12);
+}
+
+/* It ends by itself, also when nothing was asked of it. */
+static void
+test_forgotten(void **ctx)
+{
+	struct run r;
+
+	run_init(&r, *ctx);
+	put(&r, "a", "one");
+	assert_int_equal(backup_begin(&r.conf, &r.conf.start), 0);
+	backup_forget(r.conf.start);
+	backup_forget(NULL);
+}
+
+#define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_changed),
+		CASE(test_unsettled),
+		CASE(test_replaced),
+		CASE(test_grown),
+		CASE(test_forgotten),
+	};
+
+	log_init("test", LOG_LEVEL_WARN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
