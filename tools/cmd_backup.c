@@ -362,12 +362,27 @@ report(struct job *j, const struct backup_result *r)
 		    r->p.errors == 1 ? "" : "s");
 }
 
+/* Whether the password is right takes a while to find out.  Meanwhile the
+ * sources are looked at; not before, since somebody may be typing. */
+static int
+password_then_begin(void *ctx, int again, struct buf *out)
+{
+	struct job *j = ctx;
+	int err = password_get(&j->t->password, again, out);
+
+	if (err == 0 && j->conf.start == NULL)
+		err = backup_begin(&j->conf, &j->conf.start);
+	return err;
+}
+
 static int
 go(struct job *j, char **argv)
 {
 	struct backup_result r;
 	int status, err;
 
+	j->t->conf.password = password_then_begin;
+	j->t->conf.password_ctx = j;
 	status = tool_open(j->t);
 	if (status != 0)
 		return status;
@@ -400,6 +415,7 @@ go(struct job *j, char **argv)
 static void
 job_release(struct job *j)
 {
+	backup_forget(j->conf.start);
 	while (j->nlists > 0)
 		buf_release(&j->lists[--j->nlists]);
 	exclude_free(j->exclude);

@@ -8,6 +8,26 @@ import pytest
 from firn_tool import BUILD, Firn
 
 
+def test_wrong_password_first(repo, work):
+    """Sources are looked at while the key is made, and nothing is said of them."""
+    (work / "wrong").write_text("nonsense\n")
+    src = work / "src"
+    for d in range(50):
+        (src / str(d)).mkdir(parents=True)
+        (src / str(d) / "file").write_text("x")
+    before = sorted(repo.objects.names())
+    wrong = {"FIRN_PASSWORD_FILE": str(work / "wrong")}
+    for flags in [], ["-v", "--dry-run"]:
+        r = repo("backup", *flags, src, work / "missing", status=12, env=wrong)
+        assert "password opens no key" in r.err
+        assert str(src) not in r.out + r.err and "missing" not in r.out + r.err
+    assert sorted(repo.objects.names()) == before
+    r = repo("backup", src, work / "missing", status=3)
+    assert f"cannot back up '{work / 'missing'}'" in r.err
+    assert len(repo("ls", "-R", "latest").out.splitlines()) >= 100
+    repo("backup", work / "missing", status=1)
+
+
 def test_wrong_password(firn, work):
     (work / "wrong").write_text("nonsense\n")
     r = firn("generations", status=12, env={"FIRN_PASSWORD_FILE": str(work / "wrong")})
