@@ -162,45 +162,84 @@ list_step(struct list *list, uint64_t off, uint64_t *start,
 	return -FIRN_ECORRUPT;
 }
 
-/* The page of extents around off. */
 static int
-list_span(struct filemap *fm, uint64_t off, struct span *out)
+list_failed(int err)
+{
+	return err != -FIRN_ECORRUPT ? err : log_err(err,
+	    "cannot decode a list of blocks");
+}
+
+/* The page of extents around off, and where it begins; held. */
+static int
+list_leaf(struct filemap *fm, uint64_t off, struct list *list,
+    uint64_t *start, struct blockref *ref)
 {
 	uint8_t id[BLOCK_ID_SIZE];
-	struct blockref ref;
-	struct list list;
-	uint64_t start = 0;
 	unsigned above = TREE_LEVEL_MAX;
 	int err;
 
 	memcpy(id, fm->list_id, sizeof(id));
-	for (;;) {
-		err = reader_get(fm->rd, BLOCK_LIST, id, &ref);
+	for (*start = 0;; above = list->level) {
+		err = reader_get(fm->rd, BLOCK_LIST, id, ref);
 		if (err != 0)
 			return err;
-		err = list_decode(ref.data, ref.len, &list);
-		if (err == 0 && list.level >= above)
+		err = list_decode(ref->data, ref->len, list);
+		if (err == 0 && list->level >= above)
 			err = -FIRN_ECORRUPT;
-		if (err == 0 && list.level == 0) {
-			err = span_decode(&list.r, list.count, start, out);
-			if (err == 0 && (off < out->start ||
-			    off - out->start >= out->len)) {
-				span_release(out);
-				err = -FIRN_ECORRUPT;
-			}
-		} else if (err == 0) {
-			above = list.level;
-			err = list_step(&list, off, &start, id);
-			if (err == 0) {
-				blockref_put(fm->rd, &ref);
-				continue;
-			}
-		}
-		blockref_put(fm->rd, &ref);
-		if (err == -FIRN_ECORRUPT)
-			log_err(err, "cannot decode a list of blocks");
-		return err;
+		if (err == 0 && list->level == 0)
+			return 0;
+		if (err == 0)
+			err = list_step(list, off, start, id);
+		blockref_put(fm->rd, ref);
+		if (err != 0)
+			return list_failed(err);
 	}
+}
+
+static int
+list_span(struct filemap *fm, uint64_t off, struct span *out)
+{
+	struct blockref ref;
+	struct list list;
+	uint64_t start;
+	int err;
+
+	err = list_leaf(fm, off, &list, &start, &ref);
+	if (err != 0)
+		return err;
+	err = span_decode(&list.r, list.count, start, out);
+	if (err == 0 && (off < out->start || off - out->start >= out->len)) {
+		span_release(out);
+		err = -FIRN_ECORRUPT;
+	}
+	blockref_put(fm->rd, &ref);
+	return list_failed(err);
+}
+
+/* The extent around off and where it begins, for who wants no other one of this
+ * page: decoding all of them takes longer than opening the block. */
+static int
+list_extent(struct filemap *fm, uint64_t off, struct extent *x,
+    uint64_t *start)
+{
+	struct blockref ref;
+	struct list list;
+	uint64_t i;
+	int err;
+
+	err = list_leaf(fm, off, &list, start, &ref);
+	if (err != 0)
+		return err;
+	for (i = 0; err == 0; i++) {
+		err = i < list.count ? extent_decode(&list.r, x) :
+		    -FIRN_ECORRUPT;
+		if (err == 0 && off - *start < x->len)
+			break;
+		if (err == 0)
+			*start += x->len;
+	}
+	blockref_put(fm->rd, &ref);
+	return list_failed(err);
 }
 
 /* The extent of a span around off, which lies in it. */
@@ -258,6 +297,24 @@ filemap_extent(struct filemap *fm, uint64_t off, struct extent *x,
 	*start = fm->span.at[i];
 	pthread_mutex_unlock(&fm->lock);
 	return 1;
+}
+
+/* As filemap_extent(), and the page that is kept stays the one that it is. */
+static int
+extent_alone(struct filemap *fm, uint64_t off, struct extent *x,
+    uint64_t *start)
+{
+	int kept, err;
+
+	if (!fm->has_list || off >= fm->size)
+		return filemap_extent(fm, off, x, start);
+	pthread_mutex_lock(&fm->lock);
+	kept = off >= fm->span.start && off - fm->span.start < fm->span.len;
+	pthread_mutex_unlock(&fm->lock);
+	if (kept)
+		return filemap_extent(fm, off, x, start);
+	err = list_extent(fm, off, x, start);
+	return err == 0 ? 1 : err;
 }
 
 static void
@@ -333,7 +390,8 @@ piece_get(struct filemap *fm, uint64_t off, size_t len, enum how how,
 	int ret;
 
 	ref->frame = NULL;
-	ret = filemap_extent(fm, off, &x, &start);
+	ret = how == HERE_AND_THERE ? extent_alone(fm, off, &x, &start) :
+	    filemap_extent(fm, off, &x, &start);
 	if (ret != 1)
 		return ret < 0 ? ret : -FIRN_ECORRUPT;
 	skip = off - start;

@@ -187,6 +187,58 @@ test_bytes(void **ctx)
 	buf_release(&file.few);
 }
 
+/* Of a sparse file, every read gives what is there, whatever extents it meets. */
+static void
+test_sparse(void **ctx)
+{
+	struct fixture *f = *ctx;
+	const uint64_t each = 4 * BLOCK_LEN;	/* a block, three holes */
+	struct extent x = { .len = BLOCK_LEN }, hole = { .len = 3 * BLOCK_LEN,
+	    .hole = 1 };
+	struct buf few = BUF_INIT(4096);
+	struct entry e = { .mode = S_IFREG };
+	struct list_writer *lw;
+	struct filemap *fm;
+	struct reader *rd;
+	uint8_t data[BLOCK_LEN], have[2 * BLOCK_LEN];
+	uint64_t off, at;
+	uint32_t i, n;
+	size_t got;
+
+	assert_int_equal(list_writer_new(&f->sink, &lw), 0);
+	for (i = 0; i < BLOCKS; i++) {
+		block_fill(data, i);
+		assert_int_equal(sink_put(f, BLOCK_DATA, data, BLOCK_LEN,
+		    x.id), 0);
+		assert_int_equal(list_writer_add(lw, &x), 0);
+		assert_int_equal(list_writer_add(lw, &hole), 0);
+	}
+	assert_int_equal(list_writer_finish(lw, &e, &few), 0);
+	list_writer_free(lw);
+	assert_int_equal(e.size, BLOCKS * each);
+	assert_int_equal(writer_flush(f->writer), 0);
+	assert_int_equal(reader_new(f->repo, NULL, &rd), 0);
+	assert_int_equal(filemap_new(rd, &e, &fm), 0);
+	for (n = 0; n < 3000; n++) {
+		off = rnd() % (e.size - sizeof(have));
+		assert_int_equal(filemap_read(fm, off, have, sizeof(have),
+		    &got), 0);
+		assert_int_equal(got, sizeof(have));
+		for (i = 0; i < got; i++) {
+			at = off + i;
+			if (i == 0 || at % each == 0)
+				block_fill(data, (uint32_t)(at / each));
+			if (have[i] != (at % each < BLOCK_LEN ?
+			    data[at % each] : 0))
+				fail_msg("byte %llu", (unsigned long long)at);
+		}
+	}
+	assert_true(stats(rd).parts_store > 100);
+	filemap_free(fm);
+	reader_free(rd);
+	buf_release(&few);
+}
+
 /* In order it is as ever: whole cells, each once. */
 static void
 test_in_order(void **ctx)
@@ -493,6 +545,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_bytes),
+		T(test_sparse),
 		T(test_in_order),
 		T(test_again),
 		T(test_half),
