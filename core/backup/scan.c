@@ -26,8 +26,10 @@
 
 #define DEPTH_MAX	64	/* directories open; what is deeper is not ours */
 #define BATCH		(64u << 10)	/* bytes */
-/* What had to wait for the device counts two, what had not takes one back. */
-#define COLD_MAX	8
+/* Of a directory's list and so many names: what had to wait for the device counts
+ * two, what had not takes one back. */
+#define PIECE		32
+#define COLD_MAX	4
 
 struct item {
 	struct item *next;
@@ -178,17 +180,20 @@ item_put(struct scan *s, struct scan_dir *dir, struct scan_run *run,
 	return 0;
 }
 
-/* What took so long may have taken the walker's patience: it gets it at once. */
 static int
+is_cold(const struct scan *s)
+{
+	return s->cold > COLD_MAX;
+}
+
+/* What was just looked at had to be waited for, or not. */
+static void
 count_waits(struct scan *s, int waited)
 {
-	if (waited) {
+	if (waited)
 		s->cold += 2;
-		hand_over(s, SIZE_MAX);
-	} else if (s->cold > 0) {
+	else if (s->cold > 0)
 		s->cold--;
-	}
-	return s->cold > COLD_MAX ? -ECANCELED : 0;
 }
 
 static int
@@ -221,19 +226,42 @@ name_state(struct scan *s, const struct frame *f, const char *name,
 	    SCAN_BELOW : SCAN_SEEN;
 }
 
+/* Fill a run; what is left when it must end is unseen. */
+static void
+run_look(struct scan *s, struct frame *f, struct scan_run *run)
+{
+	const struct ahead_name *at = f->d->names.at + run->from;
+	uint64_t dev = f->d->dev;
+	long before = ahead_waits(dev);
+	size_t i;
+
+	for (i = 0; i < run->n && !is_stopped(s) && !is_cold(s); i++) {
+		run->name[i].state = name_state(s, f, at[i].name,
+		    &run->name[i]);
+		if (run->name[i].state == SCAN_BELOW)
+			f->below[i / 64] |= 1ull << i % 64;
+		if (i % PIECE == PIECE - 1 || i + 1 == run->n) {
+			count_waits(s, ahead_waited(dev, before, PIECE));
+			before = ahead_waits(dev);
+		}
+	}
+	for (; i < run->n; i++)
+		run->name[i].state = SCAN_UNSEEN;
+}
+
 /* The next run of the directory on top. */
 static int
 run_next(struct scan *s, struct frame *f)
 {
-	const struct dirnames *names = &f->d->names;
-	long before = ahead_waits(f->d->dev);
 	struct scan_run *run;
-	size_t i, size;
-	int err, waited;
+	size_t size;
+	int err;
 
 	f->from += f->n;
 	f->at = 0;
-	f->n = names->n - f->from < SCAN_RUN ? names->n - f->from : SCAN_RUN;
+	f->n = f->d->names.n - f->from;
+	if (f->n > SCAN_RUN)
+		f->n = SCAN_RUN;
 	memset(f->below, 0, sizeof(f->below));
 	size = sizeof(*run) + f->n * sizeof(run->name[0]);
 	run = malloc(size);
@@ -242,19 +270,11 @@ run_next(struct scan *s, struct frame *f)
 	run->dir = f->d;
 	run->from = f->from;
 	run->n = f->n;
-	for (i = 0; i < f->n && !is_stopped(s); i++) {
-		run->name[i].state = name_state(s, f,
-		    names->at[f->from + i].name, &run->name[i]);
-		if (run->name[i].state == SCAN_BELOW)
-			f->below[i / 64] |= 1ull << i % 64;
-	}
-	waited = ahead_waited(f->d->dev, before, f->n);
-	err = i < f->n ? -ECANCELED : item_put(s, f->d, run, size);
-	if (err != 0) {
+	run_look(s, f, run);
+	err = item_put(s, f->d, run, size);
+	if (err != 0)
 		free(run);
-		return err;
-	}
-	return count_waits(s, waited);
+	return err;
 }
 
 /* What an open directory holds, into d. */
@@ -296,7 +316,7 @@ dir_enter(struct scan *s, int in, const char *name, const struct want *root,
 {
 	long before = up != NULL ? ahead_waits(up->dev) : 0;
 	struct scan_dir *d = calloc(1, sizeof(*d));
-	int fd, err, waited;
+	int fd, err;
 
 	if (d == NULL)
 		return -ENOMEM;
@@ -308,10 +328,9 @@ dir_enter(struct scan *s, int in, const char *name, const struct want *root,
 		atomic_fetch_add(&up->refs, 1);
 	fd = walk_open(in, name, O_DIRECTORY);
 	d->failed = fd < 0 || dir_list(s, fd, d) != 0;
-	waited = up != NULL && ahead_waited(up->dev, before, d->names.n);
+	if (up != NULL)
+		count_waits(s, ahead_waited(up->dev, before, d->names.n));
 	err = item_put(s, d, NULL, sizeof(*d) + d->names.bytes);
-	if (err == 0)
-		err = count_waits(s, waited);
 	if (err == 0 && !d->failed && d->names.n > 0) {
 		s->frame[s->depth++] = (struct frame){ .fd = fd, .d = d,
 		    .pathlen = s->path.len };
@@ -382,7 +401,8 @@ want_scan(struct scan *s, const struct want *w, int up, const char *name)
 	if (w->whole) {
 		err = dir_enter(s, up, name, w, NULL, 0);
 		while (err == 0 && s->depth > 0)
-			err = is_stopped(s) ? -ECANCELED : dir_step(s);
+			err = is_stopped(s) || is_cold(s) ? -ECANCELED :
+			    dir_step(s);
 		return err;
 	}
 	fd = openat(up, name, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_PATH);

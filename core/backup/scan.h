@@ -28,7 +28,7 @@ struct exclude;
 struct scan;
 struct want;
 
-#define SCAN_MEMORY	(12u << 20)
+#define SCAN_MEMORY	(16u << 20)
 #define SCAN_RUN	256		/* names asked for at once */
 #define SCAN_MANY	16384		/* names of a large directory */
 
