@@ -71,10 +71,13 @@ struct stream {
 	uint64_t used;		/* clock of streams */
 };
 
-/* How long answers of the store take; ns, 0 when not known yet. */
+/* What a cell costs, and may save.  Times in ns, 0 when not known yet. */
 struct pace {
-	uint64_t wait;		/* for a few bytes */
+	uint64_t wait;		/* for a few bytes of the store */
 	uint64_t transfer;	/* of a cell, beside that */
+	unsigned transfers;	/* that were measured */
+	double again;		/* how many of the cells that were wanted had
+				   been wanted before; below 1 */
 };
 
 struct cells {
@@ -181,7 +184,9 @@ void slabs_release(struct cells *c);
 
 /* From reader_part.c. */
 void pace_add(struct pace *p, size_t bytes, uint64_t ns);
-/* Have so many requests for parts of a cell cost more than the cell would? */
+void pace_seen(struct pace *p, int again);
+/* Have so many requests for parts of a cell, with those that are to be expected,
+ * cost more than the cell would? */
 int pace_is_due(const struct pace *p, uint32_t times);
 int parts_init(struct cells *c);
 void parts_release(struct cells *c);

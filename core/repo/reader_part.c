@@ -6,13 +6,14 @@
  *
  * Where much of a cell is read after all, one request for the cell would have
  * been better than many.  Nobody knows before, so what was fetched of which
- * cells is remembered, and a cell is fetched once its parts have waited as long
- * for answers as PART_PATIENCE times what its transfer takes, both as measured:
- * soon where the store is far, late where the line is slow.  And it is fetched
- * when half of it came in parts, or when a frame is wanted again that has left
- * memory since: the disk cache has whole cells only.  So no byte is fetched more
- * than twice.  The table is small and forgets, which costs bytes and nothing
- * else.
+ * cells is remembered, and how often a cell that is wanted was wanted before.  A
+ * cell is fetched once the requests for its parts, those that were and those that
+ * may be expected, wait as long for answers as PATIENCE times what its transfer
+ * takes, both as measured: soon where the store is far, late where the line is
+ * slow.  And it is fetched when half of it came in parts, or when a frame is
+ * wanted again that has left memory since: the disk cache has whole cells only.
+ * So no byte is fetched more than twice.  The table is small and forgets, which
+ * costs bytes and nothing else.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,9 +25,11 @@
 #define PART_GRAIN	(4u << 10)	/* ranges are whole multiples of it */
 #define PART_MAX	(REQUEST_MAX * FORMAT_GRID - 2 * PART_GRAIN)
 
-#define PART_PATIENCE	2
-#define PACE_SMALL	(64u << 10)	/* bytes; that is waiting, and no transfer */
-#define PACE_WEIGHT	4		/* of what was measured before, plus one */
+#define PATIENCE	2
+#define AGAIN_FIRST	0.6		/* believed before anything was seen */
+#define AGAIN_WEIGHT	128		/* of what was seen before, plus one */
+#define PACE_WEIGHT	16		/* of what was measured before */
+#define PACE_LEAST	4		/* transfers that are measured first */
 
 /* Of a cell, what was fetched in parts; of a frame, itself. */
 struct part {
@@ -39,6 +42,7 @@ int
 parts_init(struct cells *c)
 {
 	pthread_mutex_init(&c->parts_lock, NULL);
+	c->pace.again = AGAIN_FIRST;
 	c->parts = calloc(PARTS, sizeof(*c->parts));
 	return c->parts == NULL ? -ENOMEM : 0;
 }
@@ -77,26 +81,43 @@ part_of_cell(struct cells *c, const struct index_place *at, uint32_t number)
 	return part_find(c, at->pack + 8, number);
 }
 
+/* What disturbs a measurement makes it longer. */
 static void
-mean_add(uint64_t *mean, uint64_t value)
+pace_learn(uint64_t *known, uint64_t ns)
 {
-	*mean = *mean == 0 ? value : (*mean * PACE_WEIGHT + value) /
-	    (PACE_WEIGHT + 1);
+	*known = *known == 0 || ns < *known ? ns :
+	    *known + (ns - *known) / PACE_WEIGHT;
 }
 
 void
 pace_add(struct pace *p, size_t bytes, uint64_t ns)
 {
-	if (bytes <= PACE_SMALL)
-		mean_add(&p->wait, ns);
-	else if (bytes >= FORMAT_GRID / 2 && ns > p->wait)
-		mean_add(&p->transfer, (ns - p->wait) * FORMAT_GRID / bytes);
+	uint64_t moved = p->transfer * bytes / FORMAT_GRID;
+
+	if (bytes >= FORMAT_GRID / 2) {
+		/* So it was not that long. */
+		if (ns <= p->wait)
+			p->wait = ns / 2;
+		pace_learn(&p->transfer, (ns - p->wait) * FORMAT_GRID / bytes);
+		p->transfers++;
+	} else if (ns > moved) {
+		pace_learn(&p->wait, ns - moved);
+	}
+}
+
+void
+pace_seen(struct pace *p, int again)
+{
+	p->again += (again - p->again) / (AGAIN_WEIGHT + 1);
 }
 
 int
 pace_is_due(const struct pace *p, uint32_t times)
 {
-	return times > 0 && times * p->wait >= PART_PATIENCE * p->transfer;
+	double more = p->again / (1 - p->again);
+
+	return p->transfers < PACE_LEAST || (times + more) *
+	    (double)p->wait >= PATIENCE * (double)p->transfer;
 }
 
 /* Is a cell to be fetched rather than one more frame of it?  Of frames that are
@@ -160,21 +181,25 @@ parts_count(struct cells *c, const struct index_place *at, uint32_t bytes)
 int
 part_wanted(struct cells *c, const struct index_place *at)
 {
+	int here, again, due;
 	uint32_t i;
-	int due;
 
 	if (at->frame_len == 0 || at->frame_len > PART_MAX ||
-	    (uint64_t)at->frame_off + at->frame_len > at->pack_size ||
-	    cells_here(c, at))
+	    (uint64_t)at->frame_off + at->frame_len > at->pack_size)
 		return 0;
+	here = cells_here(c, at);
 	pthread_mutex_lock(&c->parts_lock);
 	due = part_of_frame(c, at)->times > 0;
-	for (i = first_cell(at); i < end_cell(at); i++)
+	again = here || due;
+	for (i = first_cell(at); i < end_cell(at) && !here; i++) {
+		again |= part_of_cell(c, at, i)->times > 0;
 		due |= cell_is_due(c, at, i);
-	if (due)
+	}
+	pace_seen(&c->pace, again);
+	if (due && !here)
 		parts_count(c, at, 0);
 	pthread_mutex_unlock(&c->parts_lock);
-	return !due;
+	return !here && !due;
 }
 
 int
