@@ -59,8 +59,6 @@ writer_new(struct repo *repo, const struct writer_conf *conf,
 	w->conf = *conf;
 	if (w->conf.threads == 0)
 		w->conf.threads = pool_cpus();
-	if (w->conf.uploads == 0)
-		w->conf.uploads = 2;
 	w->max_frames = 2 * w->conf.threads + 2;
 	if (w->max_frames > FRAMES_MAX)
 		w->max_frames = FRAMES_MAX;

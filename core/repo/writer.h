@@ -25,7 +25,8 @@ struct writer;
 struct writer_conf {
 	int level;		/* zstd; 0 stores; default 3 */
 	unsigned threads;	/* compressors; 0: processors */
-	unsigned uploads;	/* packs in flight; 0: 2 */
+	unsigned uploads;	/* packs in flight; 0: as many as bring more,
+				   2 to 16, and above 2 of 128 MiB at most */
 	int dry_run;		/* count, store nothing; of what would be new
 				   the last million blocks are remembered, so
 				   one that is met again later counts twice */

@@ -22,6 +22,7 @@
 #include "repo/idset.h"
 #include "repo/repo.h"
 #include "repo/writer.h"
+#include "repo/writer_pace.h"
 
 #define FRAMES_MAX	16		/* in compression */
 #define FRAME_ROOM	(2u << 20)	/* bytes; for a target of 1 MiB or more */
@@ -29,6 +30,11 @@
 #define SEGMENT_PACKS	16
 #define SEGMENT_ENTRIES	65536
 #define SEGMENT_SECONDS	10
+/* Packs in upload, where nobody says how many: to begin with, at most, and bytes
+ * that more than that may take. */
+#define UPLOADS_FIRST	2
+#define UPLOADS_MOST	16
+#define UPLOADS_MEMORY	(128u << 20)
 #define COUNTED_SLOTS	(1u << 20)	/* ids that a dry run remembers */
 
 struct wframe {
@@ -92,6 +98,8 @@ struct writer {
 	int astray;			/* a pack may be stored that no
 					   segment will list */
 	unsigned in_flight;		/* packs being uploaded or queued */
+	int place_wanted;		/* the adder waits to upload */
+	struct pace pace;		/* how many there may be */
 	int flushing;			/* a segment is being put */
 	struct wsegment seg[2];		/* data, meta */
 	struct gen_added added;

@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -231,6 +232,24 @@ pack_put(struct writer *w, struct wpack *p)
 	return err;
 }
 
+/* A place for another one. */
+static void
+pack_gone(struct writer *w, size_t len)
+{
+	struct store_counters c;
+	struct timespec t;
+	int64_t now;
+
+	store_count(repo_store(w->repo), &c);
+	pthread_mutex_lock(&w->lock);
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	now = (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+	pace_end(&w->pace, now, len, w->place_wanted, c.throttled);
+	w->in_flight--;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
+}
+
 static void *
 uploader_main(void *ctx)
 {
@@ -238,31 +257,48 @@ uploader_main(void *ctx)
 	enum pack_kind kind;
 	struct wpack *p;
 	void *item;
+	size_t len;
 	int err;
 
 	while (queue_take(w->uploads, &item) == 0) {
 		p = item;
 		kind = p->kind;
+		len = p->bytes.len;
 		err = pack_put(w, p);
 		wpack_recycle(w, p);
 		if (err == 0)
 			err = writer_segment(w, kind, 0);
 		if (err != 0)
 			writer_fail(w, err);
-		pthread_mutex_lock(&w->lock);
-		w->in_flight--;
-		pthread_cond_broadcast(&w->changed);
-		pthread_mutex_unlock(&w->lock);
+		pack_gone(w, len);
 	}
 	return NULL;
+}
+
+/* Memory bounds them by the larger packs. */
+static void
+places_init(struct writer *w)
+{
+	unsigned most = UPLOADS_MEMORY / w->data.pack_target;
+
+	if (most > UPLOADS_MOST)
+		most = UPLOADS_MOST;
+	if (most < UPLOADS_FIRST)
+		most = UPLOADS_FIRST;
+	if (w->conf.uploads > 0)
+		pace_init(&w->pace, w->conf.uploads, w->conf.uploads);
+	else
+		pace_init(&w->pace, UPLOADS_FIRST, most);
 }
 
 int
 writer_upload_start(struct writer *w)
 {
-	unsigned n = w->conf.uploads;
+	unsigned n;
 	int err;
 
+	places_init(w);
+	n = w->pace.most;
 	err = queue_new(n, &w->uploads);
 	if (err != 0)
 		return err;
@@ -295,8 +331,11 @@ writer_upload(struct writer *w, struct wpack *p)
 	int err;
 
 	pthread_mutex_lock(&w->lock);
-	while (w->in_flight >= w->conf.uploads && w->err == 0)
+	while (w->in_flight >= w->pace.limit && w->err == 0) {
+		w->place_wanted = 1;
 		pthread_cond_wait(&w->changed, &w->lock);
+	}
+	w->place_wanted = 0;
 	err = w->err;
 	if (err == 0)
 		w->in_flight++;

@@ -401,7 +401,7 @@ test_spares(void **ctx)
 		assert_int_equal(p->bytes.cap, p->room);
 	for (frame = w->spare; frame != NULL; frame = frame->next)
 		bytes += frame->plain.cap + frame->payload.cap;
-	assert_in_range(packs, 1, w->conf.uploads + 1);
+	assert_in_range(packs, 1, w->pace.most + 1);
 	assert_true(bytes <= w->max_frames * 3 * (size_t)FRAME_ROOM);
 	free(data);
 }
@@ -444,6 +444,40 @@ test_fine_frames(void **ctx)
 	assert_true(at.frame_len > 20 * sizeof(data));
 }
 
+/* So many places that their packs stay within memory; a number that was asked
+ * for is taken as it is.  What ends is told to what decides. */
+static void
+test_places(void **ctx)
+{
+	struct fixture *f = *ctx;
+	struct config *c = &f->repo->config;
+	const struct { uint32_t pack; unsigned uploads, first, most; } t[] = {
+		{ 32u << 20, 0, 2, 4 }, { 1u << 20, 0, 2, 16 },
+		{ 512u << 20, 0, 2, 2 }, { 32u << 20, 1, 1, 1 },
+		{ 32u << 20, 64, 64, 64 },
+	};
+	struct writer_conf wc = WRITER_CONF_DEFAULT;
+	uint8_t data[5000], id[BLOCK_ID_SIZE];
+	size_t i;
+
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		writer_free(f->writer);
+		f->writer = NULL;
+		c->data_pack = t[i].pack;
+		wc.uploads = t[i].uploads;
+		assert_int_equal(writer_new(f->repo, &wc, &f->writer), 0);
+		assert_int_equal(f->writer->pace.limit, t[i].first);
+		assert_int_equal(f->writer->pace.most, t[i].most);
+		assert_int_equal(f->writer->nuploaders, t[i].most);
+	}
+	assert_int_equal(f->writer->pace.begin, 0);
+	fill(data, sizeof(data), 77);
+	assert_int_equal(f->sink.put(f, BLOCK_DATA, data, sizeof(data), id),
+	    0);
+	assert_int_equal(writer_flush(f->writer), 0);
+	assert_true(f->writer->pace.begin > 0);
+}
+
 int
 main(void)
 {
@@ -457,6 +491,7 @@ main(void)
 		T(test_settle),
 		T(test_spares),
 		T(test_fine_frames),
+		T(test_places),
 		T(test_keys),
 	};
 
