@@ -240,7 +240,7 @@ cells_read(struct cells *c, enum pack_kind kind, const struct index_place *at,
 	err = store_get(repo_store(c->repo), name, off, buf, len, &n);
 	if (err == 0 && n > 0) {
 		pthread_mutex_lock(&c->parts_lock);
-		pace_add(&c->pace, n, now() - begin);
+		cost_add(&c->cost, n, now() - begin);
 		pthread_mutex_unlock(&c->parts_lock);
 	}
 	if (err == -ENOENT)

@@ -72,7 +72,7 @@ struct stream {
 };
 
 /* What a cell costs, and may save.  Times in ns, 0 when not known yet. */
-struct pace {
+struct cell_cost {
 	uint64_t wait;		/* for a few bytes of the store */
 	uint64_t transfer;	/* of a cell, beside that */
 	unsigned transfers;	/* that were measured */
@@ -103,7 +103,7 @@ struct cells {
 	pthread_mutex_t parts_lock;
 	struct part *parts;	/* what was fetched without its cells; protected
 				   by parts_lock, as below */
-	struct pace pace;
+	struct cell_cost cost;
 	/* Memory of slabs, and what of it requests under way fill. */
 	pthread_mutex_t flight_lock;
 	pthread_cond_t landed;	/* or a slab was freed */
@@ -183,11 +183,11 @@ void slab_put(struct slab *s);
 void slabs_release(struct cells *c);
 
 /* From reader_part.c. */
-void pace_add(struct pace *p, size_t bytes, uint64_t ns);
-void pace_seen(struct pace *p, int again);
+void cost_add(struct cell_cost *p, size_t bytes, uint64_t ns);
+void cost_seen(struct cell_cost *p, int again);
 /* Have so many requests for parts of a cell, with those that are to be expected,
  * cost more than the cell would? */
-int pace_is_due(const struct pace *p, uint32_t times);
+int cost_is_due(const struct cell_cost *p, uint32_t times);
 int parts_init(struct cells *c);
 void parts_release(struct cells *c);
 /* Is a frame that is wanted with CELLS_PART to be fetched by itself: 1; or 0,

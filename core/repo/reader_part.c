@@ -28,8 +28,8 @@
 #define PATIENCE	2
 #define AGAIN_FIRST	0.6		/* believed before anything was seen */
 #define AGAIN_WEIGHT	128		/* of what was seen before, plus one */
-#define PACE_WEIGHT	16		/* of what was measured before */
-#define PACE_LEAST	4		/* transfers that are measured first */
+#define COST_WEIGHT	16		/* of what was measured before */
+#define COST_LEAST	4		/* transfers that are measured first */
 
 /* Of a cell, what was fetched in parts; of a frame, itself. */
 struct part {
@@ -42,7 +42,7 @@ int
 parts_init(struct cells *c)
 {
 	pthread_mutex_init(&c->parts_lock, NULL);
-	c->pace.again = AGAIN_FIRST;
+	c->cost.again = AGAIN_FIRST;
 	c->parts = calloc(PARTS, sizeof(*c->parts));
 	return c->parts == NULL ? -ENOMEM : 0;
 }
@@ -83,14 +83,14 @@ part_of_cell(struct cells *c, const struct index_place *at, uint32_t number)
 
 /* What disturbs a measurement makes it longer. */
 static void
-pace_learn(uint64_t *known, uint64_t ns)
+cost_learn(uint64_t *known, uint64_t ns)
 {
 	*known = *known == 0 || ns < *known ? ns :
-	    *known + (ns - *known) / PACE_WEIGHT;
+	    *known + (ns - *known) / COST_WEIGHT;
 }
 
 void
-pace_add(struct pace *p, size_t bytes, uint64_t ns)
+cost_add(struct cell_cost *p, size_t bytes, uint64_t ns)
 {
 	uint64_t moved = p->transfer * bytes / FORMAT_GRID;
 
@@ -98,25 +98,25 @@ pace_add(struct pace *p, size_t bytes, uint64_t ns)
 		/* So it was not that long. */
 		if (ns <= p->wait)
 			p->wait = ns / 2;
-		pace_learn(&p->transfer, (ns - p->wait) * FORMAT_GRID / bytes);
+		cost_learn(&p->transfer, (ns - p->wait) * FORMAT_GRID / bytes);
 		p->transfers++;
 	} else if (ns > moved) {
-		pace_learn(&p->wait, ns - moved);
+		cost_learn(&p->wait, ns - moved);
 	}
 }
 
 void
-pace_seen(struct pace *p, int again)
+cost_seen(struct cell_cost *p, int again)
 {
 	p->again += (again - p->again) / (AGAIN_WEIGHT + 1);
 }
 
 int
-pace_is_due(const struct pace *p, uint32_t times)
+cost_is_due(const struct cell_cost *p, uint32_t times)
 {
 	double more = p->again / (1 - p->again);
 
-	return p->transfers < PACE_LEAST || (times + more) *
+	return p->transfers < COST_LEAST || (times + more) *
 	    (double)p->wait >= PATIENCE * (double)p->transfer;
 }
 
@@ -129,7 +129,7 @@ cell_is_due(struct cells *c, const struct index_place *at, uint32_t number)
 
 	return at->frame_len <= FORMAT_GRID / 2 &&
 	    (p->bytes + at->frame_len > FORMAT_GRID / 2 ||
-	    pace_is_due(&c->pace, p->times));
+	    cost_is_due(&c->cost, p->times));
 }
 
 /* One more of it, or none any more.  Under lock. */
@@ -195,7 +195,7 @@ part_wanted(struct cells *c, const struct index_place *at)
 		again |= part_of_cell(c, at, i)->times > 0;
 		due |= cell_is_due(c, at, i);
 	}
-	pace_seen(&c->pace, again);
+	cost_seen(&c->cost, again);
 	if (due && !here)
 		parts_count(c, at, 0);
 	pthread_mutex_unlock(&c->parts_lock);

@@ -110,20 +110,20 @@ inner_block(struct file *file, uint32_t from)
 	}
 }
 
-enum pace_is { FAR_NEVER, FAR_ALWAYS };
+enum far_is { FAR_NEVER, FAR_ALWAYS };
 
 /* Memory for some frames only; the store is as near or far as the test wants. */
 static struct reader *
-reader_make(struct file *file, size_t memory, enum pace_is far)
+reader_make(struct file *file, size_t memory, enum far_is far)
 {
 	const struct reader_conf conf = { .memory = memory };
 	struct reader *rd;
 
 	assert_int_equal(reader_new(file->f->repo, &conf, &rd), 0);
-	rd->cells.pace.wait = far == FAR_ALWAYS ? 1ull << 50 : 1;
-	rd->cells.pace.transfer = far == FAR_ALWAYS ? 1 : 1ull << 50;
-	rd->cells.pace.transfers = 100;
-	rd->cells.pace.again = 0;
+	rd->cells.cost.wait = far == FAR_ALWAYS ? 1ull << 50 : 1;
+	rd->cells.cost.transfer = far == FAR_ALWAYS ? 1 : 1ull << 50;
+	rd->cells.cost.transfers = 100;
+	rd->cells.cost.again = 0;
 	return rd;
 }
 
@@ -359,39 +359,39 @@ test_far(void **ctx)
 
 /* What is measured, and what it means. */
 static void
-test_pace(void **ctx)
+test_cost(void **ctx)
 {
-	struct pace p = { 0 }, q;
+	struct cell_cost p = { 0 }, q;
 	unsigned i;
 
 	(void)ctx;
 	/* Nothing is known: the first ones find out. */
-	pace_add(&p, 4096, 1);
-	pace_add(&p, FORMAT_GRID, 1000000);
-	assert_true(pace_is_due(&p, 0));
-	p = (struct pace){ 0 };
+	cost_add(&p, 4096, 1);
+	cost_add(&p, FORMAT_GRID, 1000000);
+	assert_true(cost_is_due(&p, 0));
+	p = (struct cell_cost){ 0 };
 	/* 20 ms, and 10 ms for a cell: as long as one part, and again. */
 	for (i = 0; i < 50; i++) {
-		pace_add(&p, 20000, 20000000);
-		pace_add(&p, 2 * FORMAT_GRID, 40000000);
+		cost_add(&p, 20000, 20000000);
+		cost_add(&p, 2 * FORMAT_GRID, 40000000);
 	}
 	assert_in_range(p.wait, 19800000, 20000000);
 	assert_in_range(p.transfer, 10000000, 10200000);
-	assert_false(pace_is_due(&p, 0));
-	assert_true(pace_is_due(&p, 2));
+	assert_false(cost_is_due(&p, 0));
+	assert_true(cost_is_due(&p, 2));
 	/* A slow line: parts are all but free. */
 	for (i = 0; i < 50; i++)
-		pace_add(&p, FORMAT_GRID, 220000000);
-	assert_false(pace_is_due(&p, 18));
-	assert_true(pace_is_due(&p, 22));
+		cost_add(&p, FORMAT_GRID, 220000000);
+	assert_false(cost_is_due(&p, 18));
+	assert_true(cost_is_due(&p, 22));
 	/* What waits less than a part did corrects that. */
 	q = p;
-	pace_add(&q, FORMAT_GRID, 10000000);
+	cost_add(&q, FORMAT_GRID, 10000000);
 	assert_in_range(q.wait, 1, 10000000);
 	/* One that is late changes little. */
-	pace_add(&p, FORMAT_GRID, 2000000000);
-	assert_false(pace_is_due(&p, 18));
-	assert_true(pace_is_due(&p, 60));
+	cost_add(&p, FORMAT_GRID, 2000000000);
+	assert_false(cost_is_due(&p, 18));
+	assert_true(cost_is_due(&p, 60));
 }
 
 /* What is expected comes from what was seen. */
@@ -400,37 +400,37 @@ test_expected(void **ctx)
 {
 	struct file file;
 	struct reader *rd;
-	struct pace p;
+	struct cell_cost p;
 	double first;
 	unsigned i;
 
 	file_make(*ctx, &file);
 	assert_int_equal(reader_new(file.f->repo, NULL, &rd), 0);
-	p = rd->cells.pace;
+	p = rd->cells.cost;
 	first = p.again;
 	/* Far: at first cells are believed to be worth it. */
 	p.wait = 20000000;
 	p.transfer = 8000000;
 	p.transfers = 100;
-	assert_true(pace_is_due(&p, 0));
+	assert_true(cost_is_due(&p, 0));
 	/* All in one place, then all over. */
 	for (i = 0; i < 100; i++)
-		pace_seen(&p, 0);
-	assert_false(pace_is_due(&p, 0));
-	assert_true(pace_is_due(&p, 1));
+		cost_seen(&p, 0);
+	assert_false(cost_is_due(&p, 0));
+	assert_true(cost_is_due(&p, 1));
 	for (i = 0; i < 100; i++)
-		pace_seen(&p, 1);
-	assert_true(pace_is_due(&p, 0));
+		cost_seen(&p, 1);
+	assert_true(cost_is_due(&p, 0));
 	for (i = 0; i < 100000; i++)
-		pace_seen(&p, 1);
+		cost_seen(&p, 1);
 	assert_true(p.again < 1);
 	/* Readers tell what they see. */
-	rd->cells.pace.wait = 1;
-	rd->cells.pace.transfer = 1ull << 50;
-	rd->cells.pace.transfers = 100;
+	rd->cells.cost.wait = 1;
+	rd->cells.cost.transfer = 1ull << 50;
+	rd->cells.cost.transfers = 100;
 	for (i = 0; i < 100; i++)
 		assert_int_equal(block_read(&file, rd, i * 607 % BLOCKS), 0);
-	assert_true(rd->cells.pace.again != first);
+	assert_true(rd->cells.cost.again != first);
 	reader_free(rd);
 	buf_release(&file.few);
 }
@@ -599,7 +599,7 @@ main(void)
 		T(test_again),
 		T(test_half),
 		T(test_far),
-		cmocka_unit_test(test_pace),
+		cmocka_unit_test(test_cost),
 		T(test_expected),
 		T(test_across),
 		T(test_together),
