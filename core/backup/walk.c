@@ -159,10 +159,15 @@ walk_name(struct walker *w, struct dir *d)
 	    NULL;
 	const char *name = d->name_at[d->i].name;
 	const struct entry *parent;
-	size_t i = d->i++;
+	size_t i = d->i;
 	int err, is_dir;
 
+	if (d->runs_ended && !d->announced) {
+		w->path.len = d->pathlen;
+		dir_announce(w, d);
+	}
 	ahead_at(d->ahead, i);
+	d->i++;
 	w->counted = 0;
 	err = path_enter(w, d, name);
 	if (err != 0)

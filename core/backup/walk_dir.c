@@ -167,8 +167,7 @@ dir_look(struct walker *w, struct dir *d, size_t i)
 	return 0;
 }
 
-/* What is below will be looked at. */
-static void
+void
 dir_announce(struct walker *w, struct dir *d)
 {
 	struct ahead_place p = { .fd = d->fd, .path = buf_cstr(&w->path),
@@ -176,9 +175,10 @@ dir_announce(struct walker *w, struct dir *d)
 	    .contents = !d->has_parent || w->conf->force };
 
 	/* Where the scanner is, only contents have to be waited for. */
-	if (d->want != NULL || p.path == NULL ||
-	    (d->scan != NULL && !p.contents))
+	if (d->want != NULL || p.path == NULL || d->announced ||
+	    (d->scan != NULL && !d->runs_ended && !p.contents))
 		return;
+	d->announced = 1;
 	if (d->up != NULL && d->up->ahead != NULL) {
 		p.up = d->up->ahead;
 		p.index = d->up->i - 1;

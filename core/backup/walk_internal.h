@@ -28,6 +28,7 @@ struct dir {
 	struct scan_dir *scan;		/* what was found ahead; or NULL */
 	struct scan_run *run;		/* of it, where i is; or NULL */
 	int runs_ended;
+	int announced;			/* to those who look ahead */
 	size_t n, i;
 	struct ahead_dir *ahead;	/* or NULL */
 	const struct want *want;	/* NULL: all of it */
@@ -85,6 +86,9 @@ int dir_parent_entry(struct walker *w, struct dir *d, const char *name,
     const struct entry **out);
 /* w->meta of name i of d, by whoever looked. */
 int dir_look(struct walker *w, struct dir *d, size_t i);
+/* What is in d will be looked at, from d->i on: where the scanner does not do it
+ * already.  w->path is d's. */
+void dir_announce(struct walker *w, struct dir *d);
 /* Does it hold a CACHEDIR.TAG with the signature of the specification at
  * https://bford.info/cachedir/ ? */
 int walk_is_cachedir(int fd);

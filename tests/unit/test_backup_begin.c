@@ -168,6 +168,26 @@ test_grown(void **ctx)
 	assert_int_equal(r.res.p.bytes_read, 12);
 }
 
+/* Ended before it was through: the walk does what is left. */
+static void
+test_ended(void **ctx)
+{
+	volatile int stop = 1;
+	struct run r;
+
+	run_init(&r, *ctx);
+	put(&r, "a", "one");
+	dir_make(&r, "d");
+	put(&r, "d/x", "xx");
+	put(&r, "e", "e");
+	r.conf.stop = &stop;
+	begin(&r);
+	stop = 0;
+	go(&r);
+	assert_int_equal(r.res.p.files, 3);
+	assert_int_equal(r.res.p.bytes, 6);
+}
+
 /* It ends by itself, also when nothing was asked of it. */
 static void
 test_forgotten(void **ctx)
@@ -191,6 +211,7 @@ main(void)
 		CASE(test_unsettled),
 		CASE(test_replaced),
 		CASE(test_grown),
+		CASE(test_ended),
 		CASE(test_forgotten),
 	};
 
