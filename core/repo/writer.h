@@ -26,7 +26,8 @@ struct writer_conf {
 	int level;		/* zstd; 0 stores; default 3 */
 	unsigned threads;	/* compressors; 0: processors */
 	unsigned uploads;	/* packs in flight; 0: as many as bring more,
-				   2 to 16, and above 2 of 128 MiB at most */
+				   2 to 16; more than 2 take 128 MiB at most,
+				   less where many threads compress */
 	int dry_run;		/* count, store nothing; of what would be new
 				   the last million blocks are remembered, so
 				   one that is met again later counts twice */

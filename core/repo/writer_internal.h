@@ -31,10 +31,11 @@
 #define SEGMENT_ENTRIES	65536
 #define SEGMENT_SECONDS	10
 /* Packs in upload, where nobody says how many: to begin with, at most, and bytes
- * that more than that may take. */
+ * that more than the first may take together with the frames. */
 #define UPLOADS_FIRST	2
 #define UPLOADS_MOST	16
-#define UPLOADS_MEMORY	(128u << 20)
+#define UPLOADS_MEMORY	(146u << 20)
+#define FRAME_MEMORY	(3u << 20)	/* what one takes, at most, mostly */
 #define COUNTED_SLOTS	(1u << 20)	/* ids that a dry run remembers */
 
 struct wframe {

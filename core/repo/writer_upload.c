@@ -279,7 +279,8 @@ uploader_main(void *ctx)
 static void
 places_init(struct writer *w)
 {
-	unsigned most = UPLOADS_MEMORY / w->data.pack_target;
+	unsigned most = (UPLOADS_MEMORY - w->max_frames * FRAME_MEMORY) /
+	    w->data.pack_target;
 
 	if (most > UPLOADS_MOST)
 		most = UPLOADS_MOST;

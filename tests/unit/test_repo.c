@@ -451,10 +451,13 @@ test_places(void **ctx)
 {
 	struct fixture *f = *ctx;
 	struct config *c = &f->repo->config;
-	const struct { uint32_t pack; unsigned uploads, first, most; } t[] = {
-		{ 32u << 20, 0, 2, 4 }, { 1u << 20, 0, 2, 16 },
-		{ 512u << 20, 0, 2, 2 }, { 32u << 20, 1, 1, 1 },
-		{ 32u << 20, 64, 64, 64 },
+	const struct {
+		uint32_t pack;
+		unsigned threads, uploads, first, most;
+	} t[] = {
+		{ 32u << 20, 2, 0, 2, 4 }, { 32u << 20, 64, 0, 2, 3 },
+		{ 1u << 20, 2, 0, 2, 16 }, { 512u << 20, 2, 0, 2, 2 },
+		{ 32u << 20, 2, 1, 1, 1 }, { 32u << 20, 2, 64, 64, 64 },
 	};
 	struct writer_conf wc = WRITER_CONF_DEFAULT;
 	uint8_t data[5000], id[BLOCK_ID_SIZE];
@@ -464,6 +467,7 @@ test_places(void **ctx)
 		writer_free(f->writer);
 		f->writer = NULL;
 		c->data_pack = t[i].pack;
+		wc.threads = t[i].threads;
 		wc.uploads = t[i].uploads;
 		assert_int_equal(writer_new(f->repo, &wc, &f->writer), 0);
 		assert_int_equal(f->writer->pace.limit, t[i].first);
