@@ -116,6 +116,9 @@ cost_is_due(const struct cell_cost *p, uint32_t times)
 {
 	double more = p->again / (1 - p->again);
 
+	/* One more is likely then; many may be, or nobody reads on. */
+	if (more > 1)
+		more = 1;
 	return p->transfers < COST_LEAST || (times + more) *
 	    (double)p->wait >= PATIENCE * (double)p->transfer;
 }

@@ -424,6 +424,10 @@ test_expected(void **ctx)
 	for (i = 0; i < 100000; i++)
 		cost_seen(&p, 1);
 	assert_true(p.again < 1);
+	/* However often: it may be the last one. */
+	p.transfer = 15000000;
+	assert_false(cost_is_due(&p, 0));
+	assert_true(cost_is_due(&p, 1));
 	/* Readers tell what they see. */
 	rd->cells.cost.wait = 1;
 	rd->cells.cost.transfer = 1ull << 50;
