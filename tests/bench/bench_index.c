@@ -166,13 +166,15 @@ main(int argc, char **argv)
 	struct segment_pack *packs = calloc(per, sizeof(*packs));
 	struct index_stats st;
 	struct index *ix;
-	double start, in_index = 0, longest = 0, took, cpu;
+	double start, opening, in_index = 0, longest = 0, took, cpu;
 
 	log_init("bench_index", LOG_LEVEL_INFO);
+	opening = now(CLOCK_MONOTONIC);
 	if (argc < 2 || threads > 16 || e == NULL || packs == NULL ||
 	    index_open(argv[1], repo, &ix) != 0 ||
 	    index_stats(ix, PACK_DATA, &st) != 0)
 		return 2;
+	opening = now(CLOCK_MONOTONIC) - opening;
 	done = st.entries < total ? 0 : total;
 	cpu = now(CLOCK_PROCESS_CPUTIME_ID);
 	for (; done < total; done += per) {
@@ -193,6 +195,7 @@ main(int argc, char **argv)
 	printf("%-28s %12llu\n", "runs", (unsigned long long)st.runs);
 	printf("%-28s %12.2f\n", "bytes an entry on disk",
 	    (double)st.bytes / (double)st.entries);
+	printf("%-28s %12.4f s\n", "opening", opening);
 	if (in_index > 0) {
 		printf("%-28s %12.2f s\n", "adding, with sorting the input",
 		    in_index);

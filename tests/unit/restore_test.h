@@ -128,6 +128,13 @@ reader_get_alone(struct reader *rd, enum block_type type,
 }
 
 int
+reader_get_part(struct reader *rd, enum block_type type,
+    const uint8_t id[BLOCK_ID_SIZE], struct blockref *out)
+{
+	return reader_get(rd, type, id, out);
+}
+
+int
 reader_peek(struct reader *rd, enum block_type type,
     const uint8_t id[BLOCK_ID_SIZE], struct blockref *out)
 {
