@@ -26,6 +26,13 @@ def wait_for(condition, what, seconds=180):
         time.sleep(0.01)
 
 
+def settle():
+    """Until what was written just now is old enough that a backup which begins then
+    need not read it again the next time: 20 ms, and what clocks differ."""
+    begin = time.time()
+    wait_for(lambda: time.time() > begin + 0.05, "the clock to go on")
+
+
 class Firn:
     """One repository, and the environment in which commands see it."""
 

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from firn_tool import assert_same, wait_for
+from firn_tool import assert_same, settle, wait_for
 
 
 @pytest.fixture
@@ -19,6 +19,7 @@ def source(work):
     (s / "sub" / "big").write_bytes(os.urandom(3_000_000))
     (s / "sub" / "deep" / "text").write_text("line\n" * 100_000)
     os.symlink("../small", s / "sub" / "link")
+    settle()
     return s
 
 

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 import everything
-from firn_tool import BUILD, assert_same, wait_for
+from firn_tool import BUILD, assert_same, settle, wait_for
 
 
 @pytest.fixture
@@ -54,6 +54,7 @@ def file_system(path):
 @pytest.mark.stores(sanitize=["local"])
 def test_everything(firn, source, work, fuse):
     missing = everything.make(source)
+    settle()
     s = firn.backup("--series", "all", source)
     assert s["errors"] == 0
     holes = ["all", "small", "begin", "end", "many", "terabyte"]

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from firn_tool import Firn
+from firn_tool import Firn, settle
 
 MIB = 1 << 20
 
@@ -99,6 +99,7 @@ def test_state_can_be_deleted(firn, work):
     src = work / "src"
     src.mkdir()
     (src / "f").write_bytes(os.urandom(1_000_000))
+    settle()
     firn.backup("--series", "s", src)
     firn.env["FIRN_CACHE_DIR"] = str(work / "fresh")
     s = firn.backup("--series", "s", src)

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from firn_tool import assert_same, wait_for
+from firn_tool import assert_same, settle, wait_for
 
 MIB = 1 << 20
 
@@ -22,6 +22,7 @@ def make_source(work, seed=3):
     (src / "small").write_text("inline\n")
     os.setxattr(src / "d", "user.large", r.randbytes(2000))
     os.symlink("small", src / "link")
+    settle()
     return src
 
 
