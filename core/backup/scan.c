@@ -292,6 +292,8 @@ dir_list(struct scan *s, int fd, struct scan_dir *d)
 		return err;
 	d->dev = l.dev;
 	d->ino = l.ino;
+	d->ctime = l.ctime;
+	d->ctime_ns = l.ctime_ns;
 	err = dirnames_read(fd, SCAN_MANY, &d->names);
 	if (err == -E2BIG) {
 		dirnames_release(&d->names);

@@ -47,6 +47,8 @@ struct scan_name {
 struct scan_dir {
 	struct dirnames names;	/* constant */
 	uint64_t dev, ino;	/* of what was listed */
+	int64_t ctime;		/* before it was */
+	uint32_t ctime_ns;
 	int cachedir;		/* only its tag is in names */
 	/* Private. */
 	const struct want *root;

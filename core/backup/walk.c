@@ -89,6 +89,25 @@ file_system(struct walker *w, uint64_t dev)
 	return i;
 }
 
+/* What was looked at a while ago, anew, since the rest of it is now read; the two
+ * must be of one file. */
+static int
+look_again(struct walker *w, struct dir *d, const char *name)
+{
+	uint32_t type = w->meta.e.mode & S_IFMT;
+	int err;
+
+	if (w->state == SCAN_UNSEEN)
+		return 0;
+	err = fsmeta_stat(d->fd, name, &w->meta);
+	if (err == 0 && (w->meta.e.mode & S_IFMT) != type)
+		err = -ESTALE;
+	if (err != 0)
+		return err;
+	w->meta.e.fsno = file_system(w, w->meta.dev);
+	return owner_note(w->wc->rec, w->meta.e.uid, w->meta.e.gid);
+}
+
 /* Anything but a regular file or directory; empty, so quickly read. */
 static int
 walk_special(struct walker *w, struct dir *d, const char *name,
@@ -100,6 +119,10 @@ walk_special(struct walker *w, struct dir *d, const char *name,
 	if (walk_unchanged(w, parent) && walk_has_blocks(w, parent))
 		return walk_take_over(w, parent);
 	walk_item(w, parent != NULL ? "changed" : "new");
+	err = look_again(w, d, name);
+	if (err != 0)
+		return err == -ENOMEM ? err : walk_left_out(w, err,
+		    "cannot read");
 	err = fsmeta_read(d->fd, name, -1, walk_path(w), &w->meta);
 	if (err != 0 && S_ISLNK(e->mode) && !(e->flags & ENTRY_SYMLINK))
 		return walk_left_out(w, err, "cannot read");
@@ -116,8 +139,12 @@ static int
 walk_directory(struct walker *w, struct dir *d, const char *name,
     const struct want *want, const struct entry *parent)
 {
-	int err = -ENOENT;
+	int err = look_again(w, d, name);
 
+	if (err != 0)
+		return err == -ENOMEM ? err : walk_left_out(w, err,
+		    "cannot read");
+	err = -ENOENT;
 	if (walk_unchanged(w, parent))
 		err = tree_xattrs(w->wc->tree, parent, &w->meta.xattr);
 	/* Also where the generation before cannot be read any more. */

@@ -87,7 +87,8 @@ names_read(struct walker *w, struct dir *d)
 	return err;
 }
 
-/* What was found ahead in this very directory. */
+/* What was found ahead in this very directory.  Where names came or went since,
+ * they are read anew, and what is known of those that stayed is kept; 0 then. */
 static int
 dir_take_scan(struct walker *w, struct dir *d, struct scan_dir *scan)
 {
@@ -97,6 +98,8 @@ dir_take_scan(struct walker *w, struct dir *d, struct scan_dir *scan)
 	    l.dev != scan->dev || l.ino != scan->ino)
 		return 0;
 	d->scan = scan;
+	if (l.ctime != scan->ctime || l.ctime_ns != scan->ctime_ns)
+		return 0;
 	d->name_at = scan->names.at;
 	d->n = scan->names.n;
 	if (scan->cachedir)
@@ -136,10 +139,28 @@ dir_scanned(struct walker *w, const struct dir *up, const struct want *want)
 	if (up->want != NULL)
 		return scan_root(w->wc->scan, &up->want->child[up->i - 1]);
 	return w->state == SCAN_BELOW ? scan_below(w->wc->scan, up->scan,
-	    up->i - 1) : NULL;
+	    up->scan_at) : NULL;
 }
 
-/* The run that has name i; NULL when there is none. */
+/* Go to name i of d in what was scanned; 0 when it, or what it named, was not
+ * there. */
+static int
+scan_find(struct dir *d, size_t i)
+{
+	const struct ahead_name *n = &d->name_at[i], *s = d->scan->names.at;
+	int cmp = 1;
+
+	if (n == &s[i]) {
+		d->scan_at = i;
+		return 1;
+	}
+	while (d->scan_at < d->scan->names.n &&
+	    (cmp = strcmp(s[d->scan_at].name, n->name)) < 0)
+		d->scan_at++;
+	return cmp == 0 && s[d->scan_at].ino == n->ino;
+}
+
+/* The run that has name i of what was scanned; NULL when there is none. */
 static const struct scan_run *
 run_at(struct walker *w, struct dir *d, size_t i)
 {
@@ -148,7 +169,7 @@ run_at(struct walker *w, struct dir *d, size_t i)
 	if (r != NULL && i - r->from < r->n)
 		return r;
 	free(d->run);
-	d->run = d->scan == NULL || d->runs_ended ? NULL :
+	d->run = d->runs_ended ? NULL :
 	    scan_run(w->wc->scan, d->scan, i - i % SCAN_RUN);
 	d->runs_ended = d->run == NULL;
 	return d->run;
@@ -157,9 +178,15 @@ run_at(struct walker *w, struct dir *d, size_t i)
 int
 dir_look(struct walker *w, struct dir *d, size_t i)
 {
-	const struct scan_run *r = run_at(w, d, i);
-	const struct scan_name *n = r != NULL ? &r->name[i - r->from] : NULL;
+	const struct scan_run *r = NULL;
+	const struct scan_name *n = NULL;
 
+	if (d->scan == NULL)
+		d->runs_ended = 1;
+	else if (scan_find(d, i))
+		r = run_at(w, d, d->scan_at);
+	if (r != NULL)
+		n = &r->name[d->scan_at - r->from];
 	w->state = n != NULL ? n->state : SCAN_UNSEEN;
 	if (w->state == SCAN_UNSEEN)
 		return fsmeta_stat(d->fd, d->name_at[i].name, &w->meta);

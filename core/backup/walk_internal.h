@@ -26,6 +26,7 @@ struct dir {
 	struct dirnames own;
 	const struct ahead_name *name_at;	/* in own, or scan */
 	struct scan_dir *scan;		/* what was found ahead; or NULL */
+	size_t scan_at;			/* where in its names we are */
 	struct scan_run *run;		/* of it, where i is; or NULL */
 	int runs_ended;
 	int announced;			/* to those who look ahead */

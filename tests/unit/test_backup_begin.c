@@ -11,6 +11,8 @@
 #include "backup/backup.h"
 #include "backup/scan.h"
 #include "backup/walk.h"
+#include "repo/generation.h"
+#include "repo/tree_read.h"
 
 #define SETTLED_NS	60000000	/* longer than any grain of a clock */
 
@@ -52,6 +54,25 @@ dir_move(struct run *r, const char *from, const char *to)
 	snprintf(a, sizeof(a), "%s/%s", r->src, from);
 	snprintf(b, sizeof(b), "%s/%s", r->f->dir, to);
 	assert_int_equal(rename(a, b), 0);
+}
+
+static void
+move(struct run *r, const char *from, const char *to)
+{
+	char a[256], b[256];
+
+	snprintf(a, sizeof(a), "%s/%s", r->src, from);
+	snprintf(b, sizeof(b), "%s/%s", r->src, to);
+	assert_int_equal(rename(a, b), 0);
+}
+
+static void
+mode_set(struct run *r, const char *name, mode_t mode)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", r->src, name);
+	assert_int_equal(chmod(path, mode), 0);
 }
 
 /* Until what was written counts as settled. */
@@ -154,6 +175,75 @@ test_replaced(void **ctx)
 	assert_int_equal(r.res.p.bytes, 4);
 }
 
+/* Mode of what the newest generation has below src. */
+static uint32_t
+kept_mode(struct run *r, const char *name)
+{
+	const struct reader_conf rc = { .threads = 1 };
+	struct tree_pos pos = TREE_POS_INIT;
+	struct generation_list list;
+	struct reader *reader;
+	struct tree *tree;
+	char path[256];
+	uint32_t mode;
+
+	snprintf(path, sizeof(path), "%s/%s", r->src, name);
+	assert_int_equal(generation_list(r->f->repo, &list), 0);
+	assert_int_equal(reader_new(r->f->repo, &rc, &reader), 0);
+	assert_int_equal(tree_new(reader, 1 << 20, &tree), 0);
+	assert_int_equal(tree_resolve(tree, generation_newest(&list, "h",
+	    "s")->rec.root, path, &pos), 0);
+	mode = tree_entry(&pos)->mode;
+	tree_pos_release(tree, &pos);
+	tree_free(tree);
+	reader_free(reader);
+	generation_list_release(&list);
+	return mode & 07777;
+}
+
+/* It has the attributes of what it holds. */
+static void
+test_replaced_mode(void **ctx)
+{
+	struct run r;
+
+	run_init(&r, *ctx);
+	dir_make(&r, "d");
+	put(&r, "d/x", "xx");
+	begin(&r);
+	dir_move(&r, "d", "elsewhere");
+	dir_make(&r, "d");
+	mode_set(&r, "d", 0500);
+	go(&r);
+	mode_set(&r, "d", 0700);
+	assert_int_equal(kept_mode(&r, "d"), 0500);
+}
+
+/* A file that got its name since, as editors and downloads do it, in a
+ * directory that has others, some of them of names that meant others. */
+static void
+test_renamed(void **ctx)
+{
+	struct run r;
+
+	run_init(&r, *ctx);
+	dir_make(&r, "d");
+	dir_make(&r, "d/b");
+	put(&r, "d/b/x", "xx");
+	dir_make(&r, "d/c");
+	put(&r, "d/c/y", "yyy");
+	put(&r, "d/m.part", "mmmm");
+	put(&r, "d/z", "zzzzz");
+	settle();
+	begin(&r);
+	move(&r, "d/m.part", "d/a");
+	dir_move(&r, "d/b", "elsewhere");
+	put(&r, "d/b", "bbbbbb");
+	go(&r);
+	assert_int_equal(r.res.p.files, 4);
+	assert_int_equal(r.res.p.bytes, 3 + 4 + 5 + 6);
+}
+
 /* What is seen as a file and read is what it is by then. */
 static void
 test_grown(void **ctx)
@@ -210,6 +300,8 @@ main(void)
 		CASE(test_changed),
 		CASE(test_unsettled),
 		CASE(test_replaced),
+		CASE(test_replaced_mode),
+		CASE(test_renamed),
 		CASE(test_grown),
 		CASE(test_ended),
 		CASE(test_forgotten),
