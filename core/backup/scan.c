@@ -298,6 +298,9 @@ dir_list(struct scan *s, int fd, struct scan_dir *d)
 	if (err == -E2BIG) {
 		dirnames_release(&d->names);
 		hand_over(s, 0);
+		/* Somebody waits for the end of a run that was stopped. */
+		if (is_stopped(s))
+			return -ECANCELED;
 		err = lseek(fd, 0, SEEK_SET) != 0 ? -errno :
 		    dirnames_read(fd, SIZE_MAX, &d->names);
 	}

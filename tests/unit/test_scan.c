@@ -366,6 +366,25 @@ test_stop(void **state)
 	assert_null(scan_root(NULL, wanted(f)));
 }
 
+/* A directory that takes long to list is not begun any more. */
+static void
+test_stop_large(void **state)
+{
+	static const volatile int stop = 1;
+	struct fixture *f = *state;
+	char name[32];
+	unsigned i;
+
+	assert_int_equal(mkdirat(f->fd, "d", 0700), 0);
+	for (i = 0; i < SCAN_MANY + 1; i++) {
+		snprintf(name, sizeof(name), "d/%u", i);
+		assert_int_equal(symlinkat("x", f->fd, name), 0);
+	}
+	f->conf.stop = &stop;
+	begin(f, (const char *const[]){ "d" }, 1);
+	assert_null(scan_root(f->s, wanted(f)));
+}
+
 static void
 test_names(void **state)
 {
@@ -413,6 +432,7 @@ main(void)
 		T(test_large),
 		T(test_unasked),
 		T(test_stop),
+		T(test_stop_large),
 		T(test_names),
 	};
 
