@@ -26,6 +26,12 @@
 
 #define TARGET_MAX 4095
 
+/* A time this close to when it was asked for may hide a later change, since
+ * clocks of file systems have grains: a tick of the kernel, or, where the
+ * nanoseconds are zero, the 2 seconds of the coarsest. */
+#define GRAIN_NS	20000000
+#define GRAIN_COARSE_S	2
+
 void
 fsmeta_init(struct fsmeta *m)
 {
@@ -109,6 +115,23 @@ fsmeta_take(const struct fsmeta_look *l, struct fsmeta *m)
 		e->rdev_minor = l->rdev_minor;
 		e->flags |= ENTRY_RDEV;
 	}
+}
+
+int
+fsmeta_settled(const struct timespec *t, const struct timespec *at)
+{
+	struct timespec s = *at;
+
+	if (t->tv_nsec == 0) {
+		s.tv_sec -= GRAIN_COARSE_S;
+	} else if (s.tv_nsec >= GRAIN_NS) {
+		s.tv_nsec -= GRAIN_NS;
+	} else {
+		s.tv_nsec += 1000000000 - GRAIN_NS;
+		s.tv_sec--;
+	}
+	return t->tv_sec < s.tv_sec ||
+	    (t->tv_sec == s.tv_sec && t->tv_nsec < s.tv_nsec);
 }
 
 int

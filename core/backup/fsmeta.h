@@ -40,6 +40,9 @@ int fsmeta_look(int dirfd, const char *name, struct fsmeta_look *l);
 void fsmeta_take(const struct fsmeta_look *l, struct fsmeta *m);
 /* Both. */
 int fsmeta_stat(int dirfd, const char *name, struct fsmeta *m);
+/* Is a file's time so long before this one that a change from then on would have
+ * given it another? */
+int fsmeta_settled(const struct timespec *t, const struct timespec *at);
 /* The rest, after fsmeta_stat(): symlink target, xattrs of all namespaces that
  * we may read (ACLs and capabilities are xattrs), inode flags where `fd` >= 0
  * (the file, open for reading).  path is for messages.  An xattr that cannot

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backup/exclude.h"
@@ -281,9 +282,11 @@ run_next(struct scan *s, struct frame *f)
 static int
 dir_list(struct scan *s, int fd, struct scan_dir *d)
 {
+	struct timespec at, changed;
 	struct fsmeta_look l;
 	int err;
 
+	clock_gettime(CLOCK_REALTIME, &at);
 	err = fsmeta_look(fd, "", &l);
 	/* Another may have come into its place since. */
 	if (err == 0 && d->up != NULL && d->up->dev != l.dev)
@@ -294,6 +297,8 @@ dir_list(struct scan *s, int fd, struct scan_dir *d)
 	d->ino = l.ino;
 	d->ctime = l.ctime;
 	d->ctime_ns = l.ctime_ns;
+	changed = (struct timespec){ l.ctime, l.ctime_ns };
+	d->settled = fsmeta_settled(&changed, &at);
 	err = dirnames_read(fd, SCAN_MANY, &d->names);
 	if (err == -E2BIG) {
 		dirnames_release(&d->names);

@@ -49,6 +49,7 @@ struct scan_dir {
 	uint64_t dev, ino;	/* of what was listed */
 	int64_t ctime;		/* before it was */
 	uint32_t ctime_ns;
+	int settled;		/* a change since would show in that */
 	int cachedir;		/* only its tag is in names */
 	/* Private. */
 	const struct want *root;

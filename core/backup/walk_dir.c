@@ -88,7 +88,7 @@ names_read(struct walker *w, struct dir *d)
 }
 
 /* What was found ahead in this very directory.  Where names came or went since,
- * they are read anew, and what is known of those that stayed is kept; 0 then. */
+ * or may have, they are read anew, and what is known of those that stayed is kept; 0 then. */
 static int
 dir_take_scan(struct walker *w, struct dir *d, struct scan_dir *scan)
 {
@@ -98,7 +98,8 @@ dir_take_scan(struct walker *w, struct dir *d, struct scan_dir *scan)
 	    l.dev != scan->dev || l.ino != scan->ino)
 		return 0;
 	d->scan = scan;
-	if (l.ctime != scan->ctime || l.ctime_ns != scan->ctime_ns)
+	if (!scan->settled || l.ctime != scan->ctime ||
+	    l.ctime_ns != scan->ctime_ns)
 		return 0;
 	d->name_at = scan->names.at;
 	d->n = scan->names.n;

@@ -18,12 +18,6 @@
 #include "repo/list_read.h"
 #include "repo/writer.h"
 
-/* A time this close to the last run's start may hide a later change, since
- * clocks of file systems have grains: a tick of the kernel, or, where the
- * nanoseconds are zero, the 2 seconds of the coarsest. */
-#define GRAIN_NS	20000000
-#define GRAIN_COARSE_S	2
-
 static int
 time_equal(const struct timespec *a, const struct timespec *b)
 {
@@ -34,18 +28,7 @@ time_equal(const struct timespec *a, const struct timespec *b)
 static int
 is_settled(const struct walker *w, const struct timespec *t)
 {
-	struct timespec s = w->wc->parent_start;
-
-	if (t->tv_nsec == 0) {
-		s.tv_sec -= GRAIN_COARSE_S;
-	} else if (s.tv_nsec >= GRAIN_NS) {
-		s.tv_nsec -= GRAIN_NS;
-	} else {
-		s.tv_nsec += 1000000000 - GRAIN_NS;
-		s.tv_sec--;
-	}
-	return t->tv_sec < s.tv_sec ||
-	    (t->tv_sec == s.tv_sec && t->tv_nsec < s.tv_nsec);
+	return fsmeta_settled(t, &w->wc->parent_start);
 }
 
 int

@@ -307,12 +307,39 @@ test_without_root(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* Two changes within a grain of the file system's clock leave one time. */
+static void
+test_settled(void **state)
+{
+	static const struct {
+		struct timespec t, at;
+		int settled;
+	} c[] = {
+		{ { 100, 500000000 }, { 100, 500000000 }, 0 },
+		{ { 100, 500000000 }, { 100, 510000000 }, 0 },
+		{ { 100, 500000000 }, { 100, 530000000 }, 1 },
+		{ { 100, 999000000 }, { 101, 10000000 }, 0 },
+		{ { 100, 999000000 }, { 101, 30000000 }, 1 },
+		{ { 100, 500000000 }, { 99, 0 }, 0 },
+		/* A clock of whole seconds, or of every other one. */
+		{ { 100, 0 }, { 101, 900000000 }, 0 },
+		{ { 100, 0 }, { 102, 1 }, 1 },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++)
+		assert_int_equal(fsmeta_settled(&c[i].t, &c[i].at),
+		    c[i].settled);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_types),
 		TEST(test_stat),
+		cmocka_unit_test(test_settled),
 		TEST(test_times),
 		TEST(test_bad_times),
 		TEST(test_symlink),
