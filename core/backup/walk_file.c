@@ -347,9 +347,12 @@ walk_regular(struct walker *w, struct dir *d, const char *name,
 	err = fsmeta_stat(fd, "", &w->meta);
 	if (err == 0 && !S_ISREG(w->meta.e.mode))
 		err = -ESTALE;
+	if (err == 0)
+		err = owner_note(w->wc->rec, w->meta.e.uid, w->meta.e.gid);
 	if (err != 0) {
 		close(fd);
-		return walk_left_out(w, err, "cannot read");
+		return err == -ENOMEM ? err : walk_left_out(w, err,
+		    "cannot read");
 	}
 	w->meta.e.fsno = fsno;
 	err = fsmeta_read(d->fd, name, fd, walk_path(w), &w->meta);

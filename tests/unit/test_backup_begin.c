@@ -156,6 +156,32 @@ test_unsettled(void **ctx)
 	assert_int_equal(r.res.p.bytes_read, 3);
 }
 
+/* Whose a file is when it is read has a name in the record. */
+static void
+test_owner(void **ctx)
+{
+	struct generation_list list;
+	const struct genrec *rec;
+	struct run r;
+	char path[256];
+	size_t i;
+
+	if (geteuid() != 0)
+		skip();
+	run_init(&r, *ctx);
+	put(&r, "a", "one");
+	begin(&r);
+	snprintf(path, sizeof(path), "%s/a", r.src);
+	assert_int_equal(chown(path, 54321, 54321), 0);
+	go(&r);
+	assert_int_equal(generation_list(r.f->repo, &list), 0);
+	rec = &generation_newest(&list, "h", "s")->rec;
+	for (i = 0; i < rec->nusers && rec->users[i].number != 54321; i++)
+		;
+	assert_true(i < rec->nusers);
+	generation_list_release(&list);
+}
+
 /* Another directory in the place of one that was looked at. */
 static void
 test_replaced(void **ctx)
@@ -299,6 +325,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_changed),
 		CASE(test_unsettled),
+		CASE(test_owner),
 		CASE(test_replaced),
 		CASE(test_replaced_mode),
 		CASE(test_renamed),
