@@ -144,7 +144,7 @@ open_readers(struct firnfs *fs)
 
 	err = reader_new(fs->repo, &conf, &fs->reader);
 	if (err == 0)
-		err = tree_new(fs->reader, memory / 4, &fs->tree);
+		err = tree_new(fs->reader, memory / 8, &fs->tree);
 	if (err == 0)
 		err = files_new(memory / 16, &fs->maps);
 	return err;
