@@ -97,6 +97,10 @@ segment_load(const struct wanted *w, size_t i)
 			err = bytes.len != o.size ? -FIRN_ECORRUPT :
 			    segment_load_once(&o, w->kind, w->s->id[i]);
 		o.bytes = NULL;
+		/* It goes on where its list says that it ends: what there is
+		 * up to there may be whole. */
+		if (err == -FIRN_ETOOBIG)
+			err = -FIRN_ECORRUPT;
 	}
 	for (tries = small; tries < READ_TRIES && err == -FIRN_ECORRUPT;
 	    tries++)
@@ -114,7 +118,6 @@ small_name(void *ctx, size_t i, char name[STORE_NAME_MAX + 1])
 
 	repo_segment_name(w->kind, w->s->id[w->small[i]], name);
 }
-
 
 /* Which are not loaded yet; with `once`, and could not be read before. */
 static int

@@ -4,6 +4,7 @@
 
 #include "repo/generation.h"
 #include "store/store_fault.h"
+#include "store/store_internal.h"
 
 static void
 block_add(struct fixture *f, uint64_t seed, uint8_t id[BLOCK_ID_SIZE])
@@ -61,6 +62,63 @@ test_segment_unreadable(void **ctx)
 		reopen_faulty(f, "index/data/", 1, 1, all[k]);
 		assert_int_equal(repo_sync(f->repo, PACK_DATA, NULL), all[k]);
 	}
+}
+
+/* A store whose objects of the index go on behind where its list says that they
+ * end. */
+static int
+longer_get(struct store *s, const char *name, uint64_t off, void *buf,
+    size_t len, size_t *got)
+{
+	int err = store_get(s->below, name, off, buf, len, got);
+
+	if (err == 0 && strncmp(name, "index/", 6) == 0) {
+		memset((uint8_t *)buf + *got, 0, len - *got);
+		*got = len;
+	}
+	return err;
+}
+
+static int
+longer_list(struct store *s, const char *prefix, int with_state,
+    int (*fn)(void *ctx, const char *name, const struct store_stat *st),
+    void *ctx)
+{
+	(void)with_state;
+	return store_list(s->below, prefix, fn, ctx);
+}
+
+static void
+longer_close(struct store *s)
+{
+	store_close(s->below);
+	store_release(s);
+	free(s);
+}
+
+/* What is behind the end is not looked at, however much it is. */
+static void
+test_segment_longer(void **ctx)
+{
+	static const struct store_ops ops = { .close = longer_close,
+	    .get = longer_get, .list = longer_list };
+	struct fixture *f = *ctx;
+	struct store *longer = calloc(1, sizeof(*longer));
+	uint8_t id[3][BLOCK_ID_SIZE];
+	unsigned i, n;
+
+	for (i = 0; i < 3; i++)
+		block_add(f, i, id[i]);
+	reopen_fresh(f);
+	assert_non_null(longer);
+	assert_int_equal(store_init(longer, &ops, f->url), 0);
+	longer->below = f->repo->store;
+	f->repo->store = longer;
+	assert_int_equal(repo_sync(f->repo, PACK_DATA, &n), 0);
+	assert_int_equal(n, 0);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(index_has(repo_index(f->repo), PACK_DATA,
+		    id[i]), 1);
 }
 
 static void
@@ -147,6 +205,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_segment_unreadable),
+		T(test_segment_longer),
 		T(test_record_unreadable),
 		cmocka_unit_test(test_find_ambiguous),
 		T(test_slot_unreadable),
