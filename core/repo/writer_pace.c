@@ -30,10 +30,10 @@ change(struct pace *p, unsigned limit)
 }
 
 void
-pace_init(struct pace *p, unsigned first, unsigned most)
+pace_init(struct pace *p, unsigned first, unsigned most, uint64_t throttled)
 {
-	*p = (struct pace){ .first = first, .most = most,
-	    .limit = first, .hold_next = HOLD_FIRST };
+	*p = (struct pace){ .first = first, .most = most, .limit = first,
+	    .hold_next = HOLD_FIRST, .throttled = throttled };
 	/* Up to the first end nothing is known. */
 	span_begin(p, 1);
 }

@@ -36,14 +36,16 @@ struct pace {
 	unsigned deaf;		/* ends yet of what began before the last cut */
 };
 
-/* Begins with `first`, and goes below that only for a server that wants fewer. */
-void pace_init(struct pace *p, unsigned first, unsigned most);
+/* Begins with `first`, and goes below that only for a server that wants fewer.
+ * throttled: how often it has said so up to now, for whatever else. */
+void pace_init(struct pace *p, unsigned first, unsigned most,
+    uint64_t throttled);
 
 /*
  * An upload of so many bytes has ended at `now`, microseconds of any clock that
  * only goes on.  wanted: somebody waited for it to end, so another could have
- * been on its way.  throttled: how often, since the beginning, the server has
- * said that it wants fewer.
+ * been on its way.  throttled: how often by now, of all requests, the server
+ * has said that it wants fewer.
  */
 void pace_end(struct pace *p, int64_t now, uint64_t bytes, int wanted,
     uint64_t throttled);

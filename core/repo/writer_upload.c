@@ -281,15 +281,18 @@ places_init(struct writer *w)
 {
 	unsigned most = (UPLOADS_MEMORY - w->max_frames * FRAME_MEMORY) /
 	    w->data.pack_target;
+	struct store_counters c;
 
+	store_count(repo_store(w->repo), &c);
 	if (most > UPLOADS_MOST)
 		most = UPLOADS_MOST;
 	if (most < UPLOADS_FIRST)
 		most = UPLOADS_FIRST;
 	if (w->conf.uploads > 0)
-		pace_init(&w->pace, w->conf.uploads, w->conf.uploads);
+		pace_init(&w->pace, w->conf.uploads, w->conf.uploads,
+		    c.throttled);
 	else
-		pace_init(&w->pace, UPLOADS_FIRST, most);
+		pace_init(&w->pace, UPLOADS_FIRST, most, c.throttled);
 }
 
 int

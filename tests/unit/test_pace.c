@@ -146,7 +146,7 @@ test_slow_connections(void **state)
 	struct pace pace;
 
 	(void)state;
-	pace_init(&pace, 2, 8);
+	pace_init(&pace, 2, 8, 0);
 	play(&p, &pace, 200);
 	assert_int_equal(pace.limit, 8);
 	/* And there soon: 200 packs by 8 take 42 s, by 2 168 s. */
@@ -161,7 +161,7 @@ test_line_of_four(void **state)
 	struct pace pace;
 
 	(void)state;
-	pace_init(&pace, 2, 16);
+	pace_init(&pace, 2, 16, 0);
 	play(&p, &pace, 400);
 	assert_in_range(pace.limit, 4, 5);
 	assert_in_range(p.highest, 5, 5);
@@ -175,7 +175,7 @@ test_full_line(void **state)
 	struct pace pace;
 
 	(void)state;
-	pace_init(&pace, 2, 8);
+	pace_init(&pace, 2, 8, 0);
 	play(&p, &pace, 1000);
 	assert_int_equal(p.highest, 3);
 	assert_true(p.above > 0);
@@ -194,7 +194,7 @@ test_noise(void **state)
 
 	(void)state;
 	for (i = 0; i < 20; i++) {
-		pace_init(&pace, 2, 8);
+		pace_init(&pace, 2, 8, 0);
 		play(&p, &pace, 1000);
 		mean += p.mean / 20;
 	}
@@ -209,7 +209,7 @@ test_slow_maker(void **state)
 	struct pace pace;
 
 	(void)state;
-	pace_init(&pace, 2, 8);
+	pace_init(&pace, 2, 8, 0);
 	play(&p, &pace, 200);
 	assert_int_equal(p.highest, 2);
 	assert_int_equal(pace.limit, 2);
@@ -225,7 +225,7 @@ test_throttled(void **state)
 	struct pace pace;
 
 	(void)state;
-	pace_init(&pace, 2, 16);
+	pace_init(&pace, 2, 16, 0);
 	play(&p, &pace, 400);
 	assert_in_range(p.highest, 5, 5);
 	assert_in_range(pace.limit, 2, 5);
@@ -242,13 +242,27 @@ test_cut_once(void **state)
 	int i;
 
 	(void)state;
-	pace_init(&pace, 16, 16);
+	pace_init(&pace, 16, 16, 0);
 	for (i = 0; i < 16; i++)
 		pace_end(&pace, i, PACK, 1, (uint64_t)i + 1);
 	assert_int_equal(pace.limit, 8);
 	for (i = 16; i < 100; i++)
 		pace_end(&pace, i, PACK, 1, (uint64_t)i + 1);
 	assert_int_equal(pace.limit, 1);
+}
+
+/* What the server has said before the first upload is no word about uploads. */
+static void
+test_throttled_before(void **state)
+{
+	struct pace pace;
+
+	(void)state;
+	pace_init(&pace, 16, 16, 5);
+	pace_end(&pace, 1, PACK, 1, 5);
+	assert_int_equal(pace.limit, 16);
+	pace_end(&pace, 2, PACK, 1, 6);
+	assert_int_equal(pace.limit, 8);
 }
 
 /* A number that was asked for is kept. */
@@ -259,7 +273,7 @@ test_fixed(void **state)
 	struct pace pace;
 
 	(void)state;
-	pace_init(&pace, 3, 3);
+	pace_init(&pace, 3, 3, 0);
 	play(&p, &pace, 100);
 	assert_int_equal(p.highest, 3);
 	assert_int_equal(pace.limit, 3);
@@ -284,6 +298,7 @@ main(void)
 		cmocka_unit_test(test_slow_maker),
 		cmocka_unit_test(test_throttled),
 		cmocka_unit_test(test_cut_once),
+		cmocka_unit_test(test_throttled_before),
 		cmocka_unit_test(test_fixed),
 	};
 
