@@ -37,7 +37,12 @@ static const struct store_fault_conf count_gets = {
 static void
 block_fill(uint8_t data[BLOCK_LEN], uint32_t i)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+	/* It keeps its state between calls. */
+	pthread_mutex_lock(&lock);
 	fill(data, BLOCK_LEN, i + 1000);
+	pthread_mutex_unlock(&lock);
 }
 
 /* A file without structure in packs of some cells, on another host. */
