@@ -50,7 +50,7 @@ def test_storm(firn, work):
         assert_same(kept, work / f"out{n}")
     problems, _ = firn.check("--read-data")
     assert problems == []
-    assert sum(firn.sim.stats.describe()["faults"].values()) > 20
+    assert sum(firn.sim.stats.describe()["faults"].values()) > 8
     clean(firn)
     for n, (name, kept) in enumerate(generations):
         firn("restore", "--delete", f"{name}:{source.path}", work / f"out{n}")
