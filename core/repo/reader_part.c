@@ -12,8 +12,8 @@
  * takes, both as measured: soon where the store is far, late where the line is
  * slow.  And it is fetched when half of it came in parts, or when a frame is
  * wanted again that has left memory since: the disk cache has whole cells only.
- * So no byte is fetched more than twice.  The table is small and forgets, which
- * costs bytes and nothing else.
+ * So no byte is fetched more than twice, but for what rounding adds.  The table is
+ * small and forgets, which costs bytes and nothing else.
  */
 #include <errno.h>
 #include <stdlib.h>
