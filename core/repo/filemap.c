@@ -48,12 +48,25 @@ span_release(struct span *s)
 	memset(s, 0, sizeof(*s));
 }
 
+/* The extent of r that begins at *end, which is then where it ends. */
+static int
+extent_next(struct rd *r, struct extent *x, uint64_t *end)
+{
+	int err = extent_decode(r, x);
+
+	if (err == 0 && x->len > UINT64_MAX - *end)
+		err = -FIRN_ECORRUPT;
+	if (err == 0)
+		*end += x->len;
+	return err;
+}
+
 /* count extents of r; all of them must be there and nothing behind. */
 static int
 span_decode(struct rd *r, uint64_t count, uint64_t start, struct span *out)
 {
 	struct span s = { .start = start };
-	uint64_t i;
+	uint64_t i, end = start;
 	int err;
 
 	if (count > rd_left(r))
@@ -65,16 +78,14 @@ span_decode(struct rd *r, uint64_t count, uint64_t start, struct span *out)
 		return -ENOMEM;
 	}
 	for (i = 0; i < count; i++) {
-		err = extent_decode(r, &s.x[i]);
-		if (err == 0 && s.x[i].len > UINT64_MAX - start - s.len)
-			err = -FIRN_ECORRUPT;
+		s.at[i] = end;
+		err = extent_next(r, &s.x[i], &end);
 		if (err != 0) {
 			span_release(&s);
 			return err;
 		}
-		s.at[i] = start + s.len;
-		s.len += s.x[i].len;
 	}
+	s.len = end - start;
 	s.n = count;
 	if (rd_left(r) != 0) {
 		span_release(&s);
@@ -224,19 +235,16 @@ list_extent(struct filemap *fm, uint64_t off, struct extent *x,
 {
 	struct blockref ref;
 	struct list list;
-	uint64_t i;
+	uint64_t i, end;
 	int err;
 
-	err = list_leaf(fm, off, &list, start, &ref);
+	err = list_leaf(fm, off, &list, &end, &ref);
 	if (err != 0)
 		return err;
-	for (i = 0; err == 0; i++) {
-		err = i < list.count ? extent_decode(&list.r, x) :
+	for (i = 0; err == 0 && end <= off; i++) {
+		*start = end;
+		err = i < list.count ? extent_next(&list.r, x, &end) :
 		    -FIRN_ECORRUPT;
-		if (err == 0 && off - *start < x->len)
-			break;
-		if (err == 0)
-			*start += x->len;
 	}
 	blockref_put(fm->rd, &ref);
 	return list_failed(err);
