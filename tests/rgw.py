@@ -38,6 +38,7 @@ PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw", "ceph", "radosgw-admin",
             "ceph-authtool", "monmaptool")
 DEADLINE = 180		# of each step, where many share a machine
 PAUSE = 0.05
+ROOM = 0.85		# of the memory; at 0.95 Ceph lets puts wait for ever
 LOG_TAIL = 3000
 
 CONF = """\
@@ -299,6 +300,15 @@ class Rgw:
                 raise RgwError(f"{name} ended with status {process.returncode}")
 
     # What tests need of a running one.
+
+    @property
+    def capacity(self):
+        """Bytes of objects that it takes in."""
+        return int(self.memory * ROOM)
+
+    def reclaim(self):
+        """The room of what was deleted, which Ceph would keep for two hours."""
+        self.admin("gc", "process", "--include-all")
 
     def client(self, credentials=None):
         who = credentials or self

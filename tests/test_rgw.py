@@ -2,15 +2,18 @@
 """The Ceph gateway launcher: what tests rely on, and that nothing is left."""
 
 import contextlib
+import json
 import pathlib
 import socket
 import subprocess
 import sys
 import threading
+import types
 
 import pytest
 
 import rgw as launcher
+from bench.stores import Stores
 from rgw import Rgw, RgwError, missing_programs
 
 # In one process, so that the gateway they share is started once.
@@ -74,6 +77,23 @@ def test_user_who_may_not_delete(rgw):
         assert s3.request("GET", "buck", "w").body == b"w"
         assert s3.request("DELETE", "buck", "w").status == 403
         assert s3.request("GET", "buck", query={"list-type": "2"}).status == 403
+
+
+def test_room(rgw, tmp_path):
+    """The benchmark counts what is there, and what was deleted no more."""
+    stores = Stores(tmp_path, None)
+    stores.server, stores.lines = rgw, {"rgw": types.SimpleNamespace(url=rgw.url)}
+    place = stores.place("rgw", "some")
+    assert rgw.memory // 2 < stores.room("rgw") == rgw.capacity < rgw.memory
+    with rgw.client() as s3:
+        assert s3.request("PUT", place.s3.bucket, "a", body=bytes(20 << 20)).status == 200
+    assert stores.room("rgw") == stores.room("far") == rgw.capacity - (20 << 20)
+    with rgw.client() as s3:	# its tail waits to be collected
+        assert s3.request("DELETE", place.s3.bucket, "a").status == 204
+    assert json.loads(rgw.admin("gc", "list", "--include-all")) != []
+    place.remove()
+    assert stores.room("rgw") == rgw.capacity
+    assert json.loads(rgw.admin("gc", "list", "--include-all")) == []
 
 
 def test_two_at_once(rgw, tmp_path):

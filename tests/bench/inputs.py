@@ -20,7 +20,7 @@ WORDS = ("int static struct return const void if else while for unsigned long ch
 
 
 class NoRoom(Exception):
-    """There is not enough free space for an input."""
+    """There is not enough free space for an input, or for a copy of it."""
 
 
 def need_room(directory, size):

@@ -9,6 +9,8 @@ it.  Requests and bytes come from the line in front of the store."""
 import dataclasses
 import os
 import pathlib
+import select
+import signal
 import subprocess
 import threading
 import time
@@ -30,6 +32,10 @@ class Sample:
 
 
 class CommandFailed(Exception):
+    pass
+
+
+class TimedOut(CommandFailed):
     pass
 
 
@@ -98,8 +104,25 @@ def drop_caches():
     pathlib.Path("/proc/sys/vm/drop_caches").write_text("3\n", encoding="ascii")
 
 
-def run(argv, *, env=None, cwd=None, daemon=None, place=None, log=None, ok=(0,)):
-    """Run to the end; a Sample.  CommandFailed with the end of what it said."""
+def kill_after(p, limit):
+    """Wait until it has ended, or so many seconds and end it; whether it was."""
+    fd = os.pidfd_open(p.pid)
+    try:
+        if select.select([fd], [], [], limit)[0]:
+            return False
+    finally:
+        os.close(fd)
+    for pid in children(p.pid):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    return True
+
+
+def run(argv, *, env=None, cwd=None, daemon=None, place=None, log=None, ok=(0,), limit=None):
+    """Run to the end; a Sample.  CommandFailed with the end of what it said, and
+    TimedOut where that does not come within `limit` seconds."""
     argv = [str(a) for a in argv]
     before = place.counts() if place else None
     daemon_cpu = tree_cpu(daemon) if daemon else 0.0
@@ -110,6 +133,7 @@ def run(argv, *, env=None, cwd=None, daemon=None, place=None, log=None, ok=(0,))
             sampler = Sampler(daemon or p.pid)
             sampler.start()
             try:
+                killed = kill_after(p, limit)
                 _, status, usage = os.wait4(p.pid, 0)
             except BaseException:	# a signal ends the run, and this with it
                 p.kill()
@@ -118,6 +142,8 @@ def run(argv, *, env=None, cwd=None, daemon=None, place=None, log=None, ok=(0,))
             p.returncode = os.waitstatus_to_exitcode(status)
             seconds = time.monotonic() - begin
             sampler.end()
+        if killed:
+            raise TimedOut(f"{' '.join(argv)[:300]}: does not end within {limit:g} s")
         if p.returncode not in ok:
             end = pathlib.Path(log).read_text(errors="replace")[-600:] if log else ""
             raise CommandFailed(f"{' '.join(argv)[:300]}: status {p.returncode}: {end}")

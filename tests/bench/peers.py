@@ -3,9 +3,9 @@
 
 A `Peer` object is one repository of one program in one place.  Its methods
 return (argv, environment, directory to run in) for what is measured, and do at
-once what is not.  `stores` says which kinds of place it knows; `can` what it
-does.  Programs without backups of their own (rclone, s3fs) show files as they
-are; theirs are copied there by rclone."""
+once what is not, within SET_UP.  `stores` says which kinds of place it knows;
+`can` what it does.  Programs without backups of their own (rclone, s3fs) show
+files as they are; theirs are copied there by rclone."""
 import os
 import pathlib
 import shutil
@@ -15,6 +15,8 @@ import time
 from . import measure
 
 PASSWORD = "benchmark"
+SET_UP = 3600		# s; whatever takes longer than that hangs
+ABOUT_FILE = 512	# bytes
 
 
 class Peer:
@@ -50,6 +52,12 @@ class Peer:
     def version(cls, bench):
         return first_line([cls.programs[0], "--version"])
 
+    @classmethod
+    def takes(cls, source):
+        """Bytes that a first backup of it puts into the store, at most: what is
+        there, uncompressed, and something about each file."""
+        return sum(min(st.st_size, 512 * st.st_blocks) + ABOUT_FILE for st in files(source))
+
     # For each to say; the defaults suit the simple ones.
 
     def prepare(self):
@@ -74,7 +82,7 @@ class Peer:
     # The same for all.
 
     def do(self, argv, cwd=None):
-        return measure.run(argv, env=self.env, cwd=cwd, log=self.log)
+        return measure.run(argv, env=self.env, cwd=cwd, log=self.log, limit=SET_UP)
 
     def forget_local(self):
         """Cold: nothing on this machine is left of what was stored."""
@@ -117,6 +125,15 @@ class Peer:
         self.unmount()
         shutil.rmtree(self.work, ignore_errors=True)
         self.place.remove()
+
+
+def files(path):
+    """Attributes of a file, or of all below a directory."""
+    if not path.is_dir():
+        yield path.stat()
+    for top, _, names in os.walk(path):
+        for name in names:
+            yield os.lstat(os.path.join(top, name))
 
 
 def first_line(argv, **kw):
@@ -247,6 +264,11 @@ class Rclone(Peer):
     programs = ("rclone",)
     stores = ("rgw", "far")
     can = ("mount",)
+
+    @classmethod
+    def takes(cls, source):
+        """Holes are stored, too."""
+        return sum(st.st_size for st in files(source))
 
     def prepare(self):
         s3 = self.place.s3

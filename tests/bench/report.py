@@ -59,8 +59,9 @@ def row_text(row, results):
     lines = [f"{row.id}: {row.title}", HEAD]
     own = next((r for r in results if r.label == "firn" and r.samples), None)
     for r in results:
-        if r.absent or r.failed or not r.samples:
-            why = f"absent ({r.absent})" if r.absent else f"failed: {r.failed[:200]}"
+        if r.without or not r.samples:
+            why = (f"absent ({r.absent})" if r.absent else
+                   f"skipped: {r.skipped}" if r.skipped else f"failed: {r.failed[:200]}")
             lines.append(f"  {r.label:16} {why}")
             continue
         m = r.median

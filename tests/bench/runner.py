@@ -4,6 +4,7 @@ disturbs the machine disturbs all alike.
 
 Repositories are made once for a program, an input and a store, kept as long as a
 later row wants them, and removed then."""
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -32,6 +33,7 @@ COMMANDS = {
     "read-all": lambda b, tree, to: ["sh", "-c", f"find '{tree}' -type f -print0 | "
                                      "xargs -0 cat"],
     "read-at": lambda b, tree, to: [sys.executable, "-c", READ_AT, tree, b.places_file]}
+MIB = 1 << 20
 READS = 400			# of the row that reads here and there
 FAILURES = (measure.CommandFailed, RuntimeError, OSError, subprocess.SubprocessError)
 
@@ -42,7 +44,13 @@ class Result:
     samples: list = dataclasses.field(default_factory=list)
     mount_seconds: list = dataclasses.field(default_factory=list)
     absent: str = ""
+    skipped: str = ""
     failed: str = ""
+
+    @property
+    def without(self):
+        """Why there is nothing of it."""
+        return self.absent or self.skipped or self.failed
 
     def median(self, metric):
         if metric == "anon MiB":
@@ -68,10 +76,40 @@ class Bench:
 
     # Repositories.
 
-    def new_repo(self, peer, kind):
+    def check_room(self, takes, kind):
+        room = self.stores.room(kind)
+        if takes > room:
+            raise NoRoom(f"it puts {takes / MIB:,.0f} MiB, and the store has room for "
+                         f"{room / MIB:,.0f} MiB")
+
+    @contextlib.contextmanager
+    def new_repo(self, peer, kind, source):
+        """An empty one, where a backup of the source has room.  It is gone when what
+        is done with it here fails."""
+        self.check_room(PEERS[peer].takes(source), kind)
         p = PEERS[peer](self, self.stores.place(kind, peer))
-        p.init()
-        return p
+        try:
+            p.init()
+            yield p
+        except measure.TimedOut:
+            self.abandon(p, kind)
+            raise
+        except BaseException:
+            p.close()
+            raise
+
+    def abandon(self, p, kind):
+        """A full store may let all wait for ever, also who deletes: it is asked for
+        nothing more, and the next one is new."""
+        if kind != "local":
+            lost = [k for k in self.repos if k[0] == "curl" or k[2] != "local"]
+            for q in [p] + [self.repos.pop(k) for k in lost if k[0] != "curl"]:
+                q.place.remove = lambda: None
+                q.close()
+            self.forget_curl(remove=False)
+            self.stores.stop()
+        else:
+            p.close()
 
     def repo(self, peer, row, source):
         """With a backup of the source in it; far ones are filled nearby."""
@@ -83,9 +121,9 @@ class Bench:
                     self, self.stores.view("far", near.place.s3.bucket))
                 self.repos[key].place.remove = lambda: None	# it is the near one's
             else:
-                p = self.new_repo(peer, row.store)
+                with self.new_repo(peer, row.store, source) as p:
+                    p.do(*p.backup(source))
                 self.repos[key] = p
-                p.do(*p.backup(source))
         return self.repos[key]
 
     def forget_repos(self, rows=()):
@@ -99,15 +137,11 @@ class Bench:
     # One entry of a row, once.
 
     def act_first(self, row, entry, source, last):
-        p = self.new_repo(entry.peer, row.store)
         key = entry.peer, row.input, row.store
-        try:
+        with self.new_repo(entry.peer, row.store, source) as p:
             measure.drop_caches()
             s = self.measured(p, *p.backup(source))
             s.stored = p.place.size()
-        except BaseException:
-            p.close()
-            raise
         if last and key not in self.repos:
             self.repos[key] = p
         else:
@@ -174,6 +208,7 @@ class Bench:
             raise RuntimeError("only with RGW")
         key = "curl", path
         if key not in self.repos:
+            self.check_room(path.stat().st_size, "rgw")
             place = self.stores.place("rgw", "curl")
             with self.stores.client() as c:
                 a = c.request("PUT", place.s3.bucket, "object", body=path.read_bytes(),
@@ -200,9 +235,11 @@ class Bench:
             self.forget_curl()
             self.forget_repos()
 
-    def forget_curl(self):
+    def forget_curl(self, remove=True):
         for key in [k for k in self.repos if k[0] == "curl"]:
-            self.repos.pop(key).remove()
+            place = self.repos.pop(key)
+            if remove:
+                place.remove()
 
     def run_row(self, row):
         results = [Result(e.label, absent=self.absent(e)) for e in row.entries]
@@ -216,25 +253,34 @@ class Bench:
             if row.id.startswith("edited"):
                 self.edit(source, row, results)
             for entry, result in zip(row.entries, results):
-                if not result.absent and not result.failed:
+                if not result.without:
                     self.run_once(row, entry, result, source, rep)
         return results
+
+    @contextlib.contextmanager
+    def noted(self, result):
+        """What cannot be done becomes a word in its line of the table."""
+        try:
+            yield
+        except NoRoom as e:
+            result.skipped = str(e)
+        except FAILURES as e:
+            result.failed = " ".join(str(e).split())
 
     def run_once(self, row, entry, result, source, rep):
         begin = time.monotonic()
         try:
-            sample, mount = getattr(self, "act_" + entry.act)(
-                row, entry, source, rep == self.reps - 1)
-            result.samples.append(sample)
-            if mount is not None:
-                result.mount_seconds.append(mount)
-        except FAILURES as e:
-            result.failed = " ".join(str(e).split())
+            with self.noted(result):
+                sample, mount = getattr(self, "act_" + entry.act)(
+                    row, entry, source, rep == self.reps - 1)
+                result.samples.append(sample)
+                if mount is not None:
+                    result.mount_seconds.append(mount)
         finally:
             if self.to.exists():
                 shutil.rmtree(self.to)
         self.say(f"{row.id}: {entry.label}: " + (
-            result.failed or f"{sample.seconds:.2f} s") +
+            result.without or f"{sample.seconds:.2f} s") +
             f" ({time.monotonic() - begin:.0f} s with what it takes)")
 
     def absent(self, entry):
@@ -263,8 +309,9 @@ class Bench:
     def edit(self, source, row, results):
         """One file of fifty gets a line; the input is made anew next time."""
         for entry, result in zip(row.entries, results):
-            if not result.absent:
-                self.repo(entry.peer, row, source)
+            if not result.without:
+                with self.noted(result):
+                    self.repo(entry.peer, row, source)
         source.with_name(source.name + ".complete").unlink(missing_ok=True)
         self.edits += 1
         for p in sorted(p for p in source.rglob("*.[ch]") if p.is_file())[self.edits::50]:

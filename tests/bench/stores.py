@@ -106,6 +106,7 @@ class Stores:
         self.with_rgw = rgw and not missing_programs()
         self.server = None
         self.lines = {}
+        self.buckets = set()
         self.next = 0
 
     @property
@@ -128,6 +129,7 @@ class Stores:
         for line in self.lines.values():
             line.stop()
         self.lines.clear()
+        self.buckets.clear()
         if self.server:
             self.server.stop()
             self.server = None
@@ -142,6 +144,7 @@ class Stores:
         with self.client() as c:
             if c.request("PUT", name).status != 200:
                 raise RuntimeError(f"cannot make the bucket '{name}'")
+        self.buckets.add(name)
         return self.view(kind, name)
 
     def view(self, kind, bucket):
@@ -152,6 +155,14 @@ class Stores:
 
     def client(self):
         return Client(self.server.url, timeout=300)
+
+    def room(self, kind):
+        """Bytes that a place of this kind can still take in."""
+        if kind == "local" or not self.with_rgw:
+            return shutil.disk_usage(self.dir).free
+        self.start()
+        return self.server.capacity - sum(
+            size for bucket in self.buckets for _, size in self.objects(bucket))
 
     def objects(self, bucket):
         """(key, size) of all in a bucket."""
@@ -173,6 +184,9 @@ class Stores:
             for key in keys:
                 c.request("DELETE", bucket, key)
             c.request("DELETE", bucket)
+        self.buckets.discard(bucket)
+        if self.with_rgw:
+            self.server.reclaim()
 
 
 @contextlib.contextmanager

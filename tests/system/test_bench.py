@@ -9,6 +9,12 @@ import xml.etree.ElementTree
 
 import pytest
 
+from bench import measure, peers, report
+from bench.inputs import GIB, MIB, Inputs
+from bench.rows import Entry, Row
+from bench.runner import Bench
+from bench.stores import Place
+
 from firn_tool import BUILD, mounts_below
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
@@ -71,3 +77,103 @@ def test_absent_peers_are_rows(work, root, fuse, line):
                        capture_output=True, text=True, check=False)
     assert r.returncode == 0, r.stderr
     assert "absent (restic)" in r.stdout and "absent (borg)" in r.stdout
+
+
+class Frugal(peers.Peer):
+    """A program that stores nothing, and knows what it would."""
+    name = "frugal"
+    command = ["true"]
+
+    def backup(self, source):
+        return self.command, None
+
+
+class Whole(Frugal):
+    name = "whole"
+    takes = peers.Rclone.takes
+
+
+class Hanging(Frugal):
+    name = "hanging"
+    command = ["sh", "-c", "sleep 86399 & wait"]
+
+
+class Shelf:
+    """A store of some room; what was put there, and how often it was stopped."""
+    kind = "shelf"
+
+    def __init__(self, directory, room):
+        self.dir, self.free, self.made, self.stops = directory, room, [], 0
+        self.removed = []
+
+    def room(self, kind):
+        return self.free
+
+    def place(self, kind, name):
+        self.made.append(name)
+        place = Place(path=self.dir / name)
+        place.remove = lambda: self.removed.append(name)
+        return place
+
+    def stop(self):
+        self.stops += 1
+
+
+@pytest.fixture
+def players(monkeypatch):
+    for peer in Frugal, Whole, Hanging:
+        monkeypatch.setitem(peers.PEERS, peer.name, peer)
+
+
+def play(work, shelf, *names, store="rgw"):
+    """A row of these, over an image of 16 MiB that is a hole for the most part."""
+    b = Bench(BUILD, work, Inputs(work / "inputs", 0.0001, None), shelf, 2, say=print)
+    row = Row("row", "a row", "image", store, [Entry(n, n, "again") for n in names], [],
+              drop=False)
+    (_, results), = b.run([row])
+    return dict(zip(names, results)), report.row_text(row, results)
+
+
+def test_what_has_no_room_is_skipped(work, players):
+    """Before anything is made or put, by what the program makes of holes."""
+    shelf = Shelf(work, 8 * MIB)
+    results, text = play(work, shelf, "frugal", "whole")
+    assert len(results["frugal"].samples) == 2 and not results["frugal"].without
+    assert not results["whole"].samples and not results["whole"].failed
+    assert "puts 16 MiB" in results["whole"].skipped and "8 MiB" in results["whole"].skipped
+    assert "skipped: it puts" in text
+    assert shelf.made == shelf.removed == ["frugal"] and shelf.stops == 0
+    shelf = Shelf(work, 17 * MIB)
+    assert len(play(work, shelf, "whole")[0]["whole"].samples) == 2
+
+
+@pytest.mark.parametrize("store", ["local", "rgw"])
+def test_what_hangs_is_ended(work, players, monkeypatch, store):
+    """And the store it hung in is not asked for anything again."""
+    monkeypatch.setattr(peers, "SET_UP", 0.5)
+    shelf = Shelf(work, GIB)
+    results, text = play(work, shelf, "frugal", "hanging", "whole", store=store)
+    assert "does not end within 0.5 s" in results["hanging"].failed
+    assert "failed: sh -c sleep" in text
+    assert len(results["whole"].samples) == len(results["frugal"].samples) == 2
+    assert not any("86399" in line for line in own_commands())
+    if store == "local":
+        assert shelf.stops == 0 and "hanging" in shelf.removed
+    else:
+        # What came before is made again in the new one.
+        assert shelf.stops == 1 and shelf.made == ["frugal", "hanging", "whole", "frugal"]
+        assert sorted(shelf.removed) == ["frugal", "whole"]
+
+
+def own_commands():
+    """Command lines of this process's children, and of what these left to others."""
+    mine = measure.children(os.getpid())
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            group = os.getpgid(int(path.name)) == os.getpgid(0)
+            if group or int(path.name) in mine:
+                found.append((path / "cmdline").read_bytes().decode(errors="replace"))
+        except OSError:
+            pass
+    return found
