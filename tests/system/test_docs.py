@@ -259,6 +259,21 @@ def test_mount_options():
     assert shown and shown <= known
 
 
+def test_status_and_stats():
+    """firnfs.8 explains every line of .firn/status and .firn/stats, and no others."""
+    code = text_of("fs/status.c")
+    said = set(re.findall(r'^\t*(?:line|count|when)\(b, "([^"]+)"', code, re.M))
+    said |= {n.replace("%s", "VERB") for n in re.findall(r'"(store-%s[^"]*)"', code)}
+    section = text_of("man/firnfs.8").split(".Ss Status and numbers\n")[1].split(".Ss ")[0]
+    page = set()
+    for words in re.findall(r"^\.It Li (.+)$", section, re.M):
+        page |= set(re.sub(r" Ns (?:Ar|Li) ", "", words).split(" , "))
+    assert said == page
+    verbs = re.search(r"store_verb_name\(.*?\{ (.*?) \};", text_of("core/store/store.c"), re.S)
+    for verb in re.findall(r'"([a-z]+)"', verbs[1]):
+        assert re.search(rf"^\.Li .*\b{verb}\b", section, re.M), verb
+
+
 def test_variables():
     """Every variable that the programs read is in firn.1."""
     page = text_of("man/firn.1")
