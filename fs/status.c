@@ -250,6 +250,7 @@ make_stats(struct firnfs *fs, struct buf *b)
 	dirs_stats(fs->dirs, &records, &made);
 	count(b, "directories-known", records);
 	count(b, "directories-numbered", made);
+	count(b, "directories-bytes", tree_used(fs->tree));
 	count(b, "file-maps-bytes", lru_used(fs->maps));
 	count(b, "files-pushed", push_count(fs->push));
 	count(b, "blocks-opened-ahead", trails_count(fs->trails));

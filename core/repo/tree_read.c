@@ -59,6 +59,12 @@ tree_reader(struct tree *t)
 	return t->rd;
 }
 
+size_t
+tree_used(struct tree *t)
+{
+	return lru_used(t->leaves);
+}
+
 static int
 leaf_decode(const void *data, size_t len, struct leaf **out)
 {

@@ -21,6 +21,8 @@ struct tree;	/* the cache of decoded leaves over one reader */
 int tree_new(struct reader *rd, size_t memory, struct tree **out);
 void tree_free(struct tree *t);
 struct reader *tree_reader(struct tree *t);
+/* Bytes that decoded leaves take: no more than memory and what is held. */
+size_t tree_used(struct tree *t);
 
 struct tree_pos {
 	struct leaf *leaf;	/* NULL: nowhere */

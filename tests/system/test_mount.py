@@ -52,9 +52,30 @@ def test_new_generations_appear(firn, source):
         assert open(f"{series}/{one['time']}{source}/open.txt").read() == "first\n"
 
 
-def pushed(mnt):
+def stat(mnt, name):
     lines = (mnt / ".firn/stats").read_text().splitlines()
-    return int(dict(line.split() for line in lines)["files-pushed"])
+    return int(dict(line.split() for line in lines)[name])
+
+
+def pushed(mnt):
+    return stat(mnt, "files-pushed")
+
+
+def test_memory_for_directories(repo, work):
+    """They take their share of memory=, an eighth, however many are walked."""
+    memory = 8 << 20
+    for d in range(16):
+        (work / f"src/d{d:02d}").mkdir(parents=True)
+        for i in range(1000):
+            (work / f"src/d{d:02d}/f{i:04d}").touch()
+    repo.backup("--series", "s", work / "src")
+    with repo.mount(options=f"memory={memory}") as mnt:
+        assert stat(mnt, "directories-bytes") < memory // 16
+        assert sum(len(files) for _, _, files in os.walk(f"{mnt}/latest{work}/src")) == 16_000
+        # Full, as far as pages are small, and maybe a page that is looked at just now.
+        full = wait_for(lambda: (n := stat(mnt, "directories-bytes")) > memory // 10 and n,
+                        "the share to be used")
+        assert full < memory // 6
 
 
 @pytest.mark.sanitize
