@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Between the scanner's thread, scan_look.c, and the walker's side, scan.c.
+ *
+ * What is found are items, directories and runs of names, which go to the walker
+ * in batches, since waking a thread for each costs more than finding it.
+ *
+ * Locks: `lock` guards what passes between the two; nothing is taken inside it
+ * and no file is touched under it.  `waiting` counts bytes and is changed
+ * without, but who makes room for the scanner says so under it.
+ */
+#ifndef FIRN_BACKUP_SCAN_INTERNAL_H
+#define FIRN_BACKUP_SCAN_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backup/scan.h"
+#include "base/buf.h"
+
+struct pool;
+
+#define DEPTH_MAX	64	/* directories open; what is deeper is not ours */
+
+struct item {
+	struct item *next;
+	size_t bytes;
+	struct scan_dir *dir;
+	struct scan_run *run;	/* NULL: the directory itself */
+};
+
+struct items {
+	struct item *first, **end;
+	size_t bytes;
+};
+
+/* A directory that the scanner is in. */
+struct frame {
+	int fd;
+	struct scan_dir *d;
+	size_t pathlen;
+	size_t from, n;		/* the run it is at */
+	size_t at;		/* next name of it to descend to */
+	uint64_t below[SCAN_RUN / 64];	/* those that are SCAN_BELOW */
+};
+
+struct scan {
+	struct scan_conf conf;
+	const struct want *want;
+	struct pool *pool;
+	atomic_int stop;
+	pthread_mutex_t lock;
+	pthread_cond_t more, room;
+	struct items full;	/* protected by lock, as the next */
+	int ended;
+	int asking;		/* the walker has nothing left */
+	atomic_size_t waiting;	/* bytes that the walker has not taken */
+	/* The scanner's own. */
+	struct items batch;
+	struct buf path;
+	int cold;
+	struct frame frame[DEPTH_MAX];
+	unsigned depth;
+	/* The walker's own. */
+	struct items taken;
+};
+
+/* All of `from` behind what is in l. */
+void scan_items_move(struct items *l, struct items *from);
+
+/* The scanner, from the beginning to the end; ctx is its struct scan. */
+void scan_work(void *ctx);
+
+#endif
