@@ -3,12 +3,6 @@
  * What looks ahead of the walker: which files come into the page cache, and
  * which must not.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,17 +14,13 @@
 #include <unistd.h>
 
 #include "backup/ahead.h"
-#include "backup/exclude.h"
-#include "remove_test.h"
+#include "scratch_test.h"
 
 #define SIZE	(64u << 10)
 #define MANY	(AHEAD_NAMES + 64)
 
 struct fixture {
-	char dir[256];
-	int fd;
-	uint64_t dev;
-	struct exclude *exclude;
+	struct scratch at;
 	struct ahead_name name[MANY];
 	char text[MANY][16];
 };
@@ -39,7 +29,7 @@ struct fixture {
 static void
 evict(struct fixture *f, const char *name)
 {
-	int fd = openat(f->fd, name, O_RDWR);
+	int fd = openat(f->at.fd, name, O_RDWR);
 
 	assert_true(fd >= 0);
 	assert_int_equal(fsync(fd), 0);
@@ -52,7 +42,7 @@ is_cached(struct fixture *f, const char *name)
 {
 	unsigned char page = 0;
 	void *map;
-	int fd = openat(f->fd, name, O_RDONLY);
+	int fd = openat(f->at.fd, name, O_RDONLY);
 
 	assert_true(fd >= 0);
 	map = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, fd, 0);
@@ -79,35 +69,24 @@ static void
 file_make(struct fixture *f, const char *name)
 {
 	static char bytes[SIZE];
-	int fd = openat(f->fd, name, O_CREAT | O_WRONLY, 0600);
 
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, bytes, sizeof(bytes)), sizeof(bytes));
-	close(fd);
+	scratch_file(&f->at, name, bytes, sizeof(bytes));
 	evict(f, name);
 }
 
 static void
 dir_make(struct fixture *f, const char *name)
 {
-	assert_int_equal(mkdirat(f->fd, name, 0700), 0);
+	assert_int_equal(mkdirat(f->at.fd, name, 0700), 0);
 }
 
 static int
 setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	const char *tmp = getenv("TMPDIR");
-	struct stat st;
 
 	assert_non_null(f);
-	snprintf(f->dir, sizeof(f->dir), "%s/firn-ahead.XXXXXX",
-	    tmp != NULL ? tmp : "/var/tmp");
-	assert_non_null(mkdtemp(f->dir));
-	f->fd = open(f->dir, O_RDONLY | O_DIRECTORY);
-	assert_true(f->fd >= 0 && fstat(f->fd, &st) == 0);
-	f->dev = st.st_dev;
-	assert_int_equal(exclude_new(&f->exclude), 0);
+	scratch_init(&f->at, "ahead");
 	file_make(f, "probe");
 	*state = f;
 	return 0;
@@ -118,9 +97,7 @@ teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	exclude_free(f->exclude);
-	close(f->fd);
-	remove_all(f->dir);
+	scratch_release(&f->at);
 	free(f);
 	return 0;
 }
@@ -130,7 +107,7 @@ need_eviction(struct fixture *f)
 {
 	if (is_cached(f, "probe")) {
 		print_message("the page cache of '%s' cannot be emptied\n",
-		    f->dir);
+		    f->at.dir);
 		skip();
 	}
 }
@@ -141,8 +118,8 @@ static struct ahead_dir *
 enter(struct fixture *f, struct ahead *a, const char *const *list, size_t n,
     int contents)
 {
-	struct ahead_place p = { .fd = f->fd, .path = f->dir, .dev = f->dev,
-	    .name = f->name, .n = n, .contents = contents };
+	struct ahead_place p = { .fd = f->at.fd, .path = f->at.dir,
+	    .dev = f->at.dev, .name = f->name, .n = n, .contents = contents };
 	size_t i;
 
 	for (i = 0; i < n; i++)
@@ -154,7 +131,7 @@ enter(struct fixture *f, struct ahead *a, const char *const *list, size_t n,
 static struct ahead *
 ahead_of(struct fixture *f)
 {
-	struct ahead_conf c = { .exclude = f->exclude, .exclude_caches = 1 };
+	struct ahead_conf c = { .exclude = f->at.exclude, .exclude_caches = 1 };
 	struct ahead *a;
 
 	need_eviction(f);
@@ -173,7 +150,7 @@ test_files(void **state)
 
 	for (i = 0; i < 4; i++)
 		file_make(f, list[i] + 1);
-	assert_int_equal(exclude_add(f->exclude, "*.no"), 0);
+	assert_int_equal(exclude_add(f->at.exclude, "*.no"), 0);
 	d = enter(f, a, list, 4, 1);
 	assert_non_null(d);
 	ahead_settle(a);
@@ -247,8 +224,8 @@ test_directories(void **state)
 		dir_make(f, list[i] + 1);
 	for (i = 0; i < 6; i++)
 		file_make(f, file[i]);
-	assert_int_equal(exclude_add(f->exclude, "no/"), 0);
-	assert_int_equal(exclude_add(f->exclude, "*.no"), 0);
+	assert_int_equal(exclude_add(f->at.exclude, "no/"), 0);
+	assert_int_equal(exclude_add(f->at.exclude, "*.no"), 0);
 	d = enter(f, a, list, 4, 1);
 	assert_non_null(d);
 	ahead_settle(a);
@@ -271,8 +248,8 @@ test_once(void **state)
 	};
 	struct fixture *f = *state;
 	struct ahead *a = ahead_of(f);
-	struct ahead_place p = { .path = f->dir, .dev = f->dev, .name = in,
-	    .n = 2, .contents = 1, .index = 1 };
+	struct ahead_place p = { .path = f->at.dir, .dev = f->at.dev,
+	    .name = in, .n = 2, .contents = 1, .index = 1 };
 	struct ahead_dir *d, *sub;
 
 	dir_make(f, "0");
@@ -286,7 +263,7 @@ test_once(void **state)
 	evict(f, "sub/y");
 	ahead_at(d, 1);
 	p.up = d;
-	p.fd = openat(f->fd, "sub", O_RDONLY | O_DIRECTORY);
+	p.fd = openat(f->at.fd, "sub", O_RDONLY | O_DIRECTORY);
 	sub = ahead_enter(a, &p);
 	close(p.fd);
 	assert_non_null(sub);
@@ -314,16 +291,16 @@ test_others(void **state)
 	dir_make(f, "0");
 	dir_make(f, "sub");
 	file_make(f, "sub/x");
-	assert_int_equal(fstatat(f->fd, "sub", &st, 0), 0);
+	assert_int_equal(fstatat(f->at.fd, "sub", &st, 0), 0);
 	for (round = 0; round < 3; round++) {
-		dev = f->dev;
+		dev = f->at.dev;
 		ino = st.st_ino + (round != 0);
 		c.skip_dev = &dev;
 		c.skip_ino = &ino;
 		assert_int_equal(ahead_new(&c, &a), 0);
-		f->dev += round == 1;
+		f->at.dev += round == 1;
 		d = enter(f, a, list, 2, 1);
-		f->dev -= round == 1;
+		f->at.dev -= round == 1;
 		assert_non_null(d);
 		ahead_settle(a);
 		if (round == 2)

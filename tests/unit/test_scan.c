@@ -3,12 +3,6 @@
  * The scanner in front of the walker: what it hands over is what is there, in
  * the walker's order, whatever the walker passes by.
  */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,22 +12,20 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "backup/exclude.h"
 #include "backup/scan.h"
 #include "backup/walk.h"
-#include "remove_test.h"
+#include "scratch_test.h"
 
 #define MANY	(2 * SCAN_RUN + 7)
 
 struct fixture {
-	char dir[256], text[4][300];
+	struct scratch at;
+	char text[4][300];
 	const char *path[4];
 	size_t npaths;
-	int fd;
-	struct exclude *exclude;
 	struct scan_conf conf;
 	struct want want;
-	struct want_path *at;
+	struct want_path *paths;
 	struct scan *s;
 	const char *pass_by;	/* names of directories that begin so */
 	unsigned names, dirs, excluded, unseen;
@@ -43,16 +35,10 @@ static int
 setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
-	const char *tmp = getenv("TMPDIR");
 
 	assert_non_null(f);
-	snprintf(f->dir, sizeof(f->dir), "%s/firn-scan.XXXXXX",
-	    tmp != NULL ? tmp : "/var/tmp");
-	assert_non_null(mkdtemp(f->dir));
-	f->fd = open(f->dir, O_RDONLY | O_DIRECTORY);
-	assert_true(f->fd >= 0);
-	assert_int_equal(exclude_new(&f->exclude), 0);
-	f->conf.exclude = f->exclude;
+	scratch_init(&f->at, "scan");
+	f->conf.exclude = f->at.exclude;
 	*state = f;
 	return 0;
 }
@@ -64,10 +50,8 @@ teardown(void **state)
 
 	scan_free(f->s);
 	want_release(&f->want);
-	want_paths_free(f->at, f->npaths);
-	exclude_free(f->exclude);
-	close(f->fd);
-	remove_all(f->dir);
+	want_paths_free(f->paths, f->npaths);
+	scratch_release(&f->at);
 	free(f);
 	return 0;
 }
@@ -75,11 +59,7 @@ teardown(void **state)
 static void
 file_make(struct fixture *f, const char *name)
 {
-	int fd = openat(f->fd, name, O_CREAT | O_WRONLY, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, name, strlen(name)), strlen(name));
-	close(fd);
+	scratch_file(&f->at, name, name, strlen(name));
 }
 
 static void
@@ -87,7 +67,7 @@ files_make(struct fixture *f, const char *dir, unsigned n)
 {
 	char name[64];
 
-	assert_int_equal(mkdirat(f->fd, dir, 0700), 0);
+	assert_int_equal(mkdirat(f->at.fd, dir, 0700), 0);
 	while (n-- > 0) {
 		snprintf(name, sizeof(name), "%s/%u", dir, n);
 		file_make(f, name);
@@ -102,15 +82,16 @@ begin(struct fixture *f, const char *const *name, size_t n)
 
 	f->npaths = n > 0 ? n : 1;
 	for (i = 0; i < f->npaths; i++) {
-		snprintf(f->text[i], sizeof(f->text[i]), "%s/%s", f->dir,
+		snprintf(f->text[i], sizeof(f->text[i]), "%s/%s", f->at.dir,
 		    n > 0 ? name[i] : "");
 		f->path[i] = f->text[i];
 	}
-	assert_int_equal(want_build(f->path, f->npaths, &f->want, &f->at), 0);
+	assert_int_equal(want_build(f->path, f->npaths, &f->want, &f->paths),
+	    0);
 	assert_int_equal(scan_new(&f->conf, &f->want, &f->s), 0);
 }
 
-/* What is wanted below the want of f->dir, or that itself. */
+/* What is wanted below the want of f->at.dir, or that itself. */
 static const struct want *
 wanted(struct fixture *f)
 {
@@ -205,7 +186,7 @@ tree_make(struct fixture *f)
 	files_make(f, "b/zero", 0);
 	files_make(f, "c", 2);
 	file_make(f, "file");
-	assert_int_equal(symlinkat("a", f->fd, "link"), 0);
+	assert_int_equal(symlinkat("a", f->at.fd, "link"), 0);
 }
 
 #define TREE_DIRS	8	/* with the one that they are in */
@@ -218,7 +199,7 @@ test_all(void **state)
 
 	tree_make(f);
 	begin(f, NULL, 0);
-	walk(f, scan_root(f->s, wanted(f)), f->fd);
+	walk(f, scan_root(f->s, wanted(f)), f->at.fd);
 	assert_int_equal(f->dirs, TREE_DIRS);
 	assert_int_equal(f->names, TREE_NAMES);
 	assert_int_equal(f->unseen + f->excluded, 0);
@@ -244,7 +225,7 @@ test_passed_by(void **state)
 	tree_make(f);
 	f->pass_by = "b";
 	begin(f, NULL, 0);
-	walk(f, scan_root(f->s, wanted(f)), f->fd);
+	walk(f, scan_root(f->s, wanted(f)), f->at.fd);
 	assert_int_equal(f->dirs, 5);
 	assert_int_equal(f->names, TREE_NAMES - 2 * MANY - 2);
 }
@@ -257,12 +238,12 @@ test_patterns(void **state)
 	tree_make(f);
 	file_make(f, "c/no.o");
 	files_make(f, "d", 3);
-	assert_int_equal(symlinkat("x", f->fd, "d/CACHEDIR.TAG"), 0);
+	assert_int_equal(symlinkat("x", f->at.fd, "d/CACHEDIR.TAG"), 0);
 	f->conf.exclude_caches = 1;
-	assert_int_equal(exclude_add(f->exclude, "deep/"), 0);
-	assert_int_equal(exclude_add(f->exclude, "*.o"), 0);
+	assert_int_equal(exclude_add(f->at.exclude, "deep/"), 0);
+	assert_int_equal(exclude_add(f->at.exclude, "*.o"), 0);
 	begin(f, NULL, 0);
-	walk(f, scan_root(f->s, wanted(f)), f->fd);
+	walk(f, scan_root(f->s, wanted(f)), f->at.fd);
 	assert_int_equal(f->excluded, 2);
 	assert_int_equal(f->dirs, 7);
 }
@@ -277,7 +258,7 @@ test_cachedir(void **state)
 	int fd;
 
 	files_make(f, "d", 3);
-	fd = openat(f->fd, "d/CACHEDIR.TAG", O_CREAT | O_WRONLY, 0600);
+	fd = openat(f->at.fd, "d/CACHEDIR.TAG", O_CREAT | O_WRONLY, 0600);
 	assert_int_equal(write(fd, tag, strlen(tag)), strlen(tag));
 	close(fd);
 	f->conf.exclude_caches = 1;
@@ -305,11 +286,11 @@ test_paths(void **state)
 	w = wanted(f);
 	assert_int_equal(w->n, 4);
 	/* It waits for us behind the first. */
-	assert_int_equal(renameat(f->fd, "c", f->fd, "gone"), 0);
-	fd = openat(f->fd, "a", O_RDONLY | O_DIRECTORY);
+	assert_int_equal(renameat(f->at.fd, "c", f->at.fd, "gone"), 0);
+	fd = openat(f->at.fd, "a", O_RDONLY | O_DIRECTORY);
 	walk(f, scan_root(f->s, &w->child[0]), fd);
 	close(fd);
-	fd = openat(f->fd, "b", O_RDONLY | O_DIRECTORY);
+	fd = openat(f->at.fd, "b", O_RDONLY | O_DIRECTORY);
 	walk(f, scan_root(f->s, &w->child[1]), fd);
 	close(fd);
 	assert_null(scan_root(f->s, &w->child[2]));
@@ -325,16 +306,16 @@ test_large(void **state)
 	unsigned i;
 
 	tree_make(f);
-	assert_int_equal(mkdirat(f->fd, "d", 0700), 0);
+	assert_int_equal(mkdirat(f->at.fd, "d", 0700), 0);
 	for (i = 0; i < SCAN_MANY + 1; i++) {
 		snprintf(name, sizeof(name), "d/%u", i);
 		if (i % 1000 == 0)
 			file_make(f, name);
 		else
-			assert_int_equal(symlinkat("x", f->fd, name), 0);
+			assert_int_equal(symlinkat("x", f->at.fd, name), 0);
 	}
 	begin(f, NULL, 0);
-	walk(f, scan_root(f->s, wanted(f)), f->fd);
+	walk(f, scan_root(f->s, wanted(f)), f->at.fd);
 	assert_int_equal(f->names, TREE_NAMES + 1 + SCAN_MANY + 1);
 }
 
@@ -375,10 +356,10 @@ test_stop_large(void **state)
 	char name[32];
 	unsigned i;
 
-	assert_int_equal(mkdirat(f->fd, "d", 0700), 0);
+	assert_int_equal(mkdirat(f->at.fd, "d", 0700), 0);
 	for (i = 0; i < SCAN_MANY + 1; i++) {
 		snprintf(name, sizeof(name), "d/%u", i);
-		assert_int_equal(symlinkat("x", f->fd, name), 0);
+		assert_int_equal(symlinkat("x", f->at.fd, name), 0);
 	}
 	f->conf.stop = &stop;
 	begin(f, (const char *const[]){ "d" }, 1);
@@ -396,7 +377,7 @@ test_names(void **state)
 	files_make(f, "d", n);
 	file_make(f, "d/..a");
 	file_make(f, "d/.b");
-	fd = openat(f->fd, "d", O_RDONLY | O_DIRECTORY);
+	fd = openat(f->at.fd, "d", O_RDONLY | O_DIRECTORY);
 	assert_int_equal(dirnames_read(fd, n, &d), -E2BIG);
 	dirnames_release(&d);
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
