@@ -12,6 +12,7 @@ import types
 
 import pytest
 
+import bench.stores
 import rgw as launcher
 from bench.stores import Stores
 from rgw import Rgw, RgwError, missing_programs
@@ -79,8 +80,9 @@ def test_user_who_may_not_delete(rgw):
         assert s3.request("GET", "buck", query={"list-type": "2"}).status == 403
 
 
-def test_room(rgw, tmp_path):
+def test_room(rgw, tmp_path, monkeypatch):
     """The benchmark counts what is there, and what was deleted no more."""
+    monkeypatch.setattr(bench.stores, "available_memory", lambda: 1 << 50)
     stores = Stores(tmp_path, None)
     stores.server, stores.lines = rgw, {"rgw": types.SimpleNamespace(url=rgw.url)}
     place = stores.place("rgw", "some")
@@ -93,6 +95,8 @@ def test_room(rgw, tmp_path):
     assert json.loads(rgw.admin("gc", "list", "--include-all")) != []
     place.remove()
     assert stores.room("rgw") == rgw.capacity
+    monkeypatch.setattr(bench.stores, "available_memory", lambda: 1 << 30)
+    assert stores.room("rgw") == 1 << 29
     assert json.loads(rgw.admin("gc", "list", "--include-all")) == []
 
 

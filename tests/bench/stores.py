@@ -25,8 +25,15 @@ from s3sim.client import Client
 
 COUNTS = ("connections", "requests", "gets", "puts", "heads", "deletes", "posts",
           "bytes_up", "bytes_down")
+IN_MEMORY = 2			# bytes that Ceph takes there for one that was put
 FAR_RTT = 0.020			# s
 FAR_BANDWIDTH = 125_000_000	# bytes/s: 1 Gbit/s
+
+
+def available_memory():
+    with open("/proc/meminfo", encoding="ascii") as f:
+        return next(int(line.split()[1]) << 10 for line in f
+                    if line.startswith("MemAvailable:"))
 
 
 @dataclasses.dataclass
@@ -161,8 +168,8 @@ class Stores:
         if kind == "local" or not self.with_rgw:
             return shutil.disk_usage(self.dir).free
         self.start()
-        return self.server.capacity - sum(
-            size for bucket in self.buckets for _, size in self.objects(bucket))
+        used = sum(size for bucket in self.buckets for _, size in self.objects(bucket))
+        return min(self.server.capacity - used, available_memory() // IN_MEMORY)
 
     def objects(self, bucket):
         """(key, size) of all in a bucket."""
