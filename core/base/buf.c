@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/pages.h"
+#include "base/slots.h"
 
 #define BUF_FIRST	64	/* least allocation, bytes */
 
@@ -22,13 +23,22 @@ buf_init(struct buf *b, size_t max)
 	*b = (struct buf)BUF_INIT(max);
 }
 
+static void
+memory_free(struct buf *b)
+{
+	if (b->is_slot)
+		slots_give(b->slots, b->data);
+	else
+		free(b->data);
+}
+
 void
 buf_release(struct buf *b)
 {
 	if (!b)
 		return;
-	free(b->data);
-	buf_init(b, b->max);
+	memory_free(b);
+	*b = (struct buf)BUF_INIT_SLOTS(b->max, b->slots);
 }
 
 void
@@ -54,6 +64,21 @@ fail(struct buf *b, int err)
 	return b->err;
 }
 
+/* Into other memory, which is taken over. */
+static int
+move_to(struct buf *b, uint8_t *data, size_t cap, int is_slot)
+{
+	if (!data)
+		return fail(b, -ENOMEM);
+	if (b->len > 0)
+		memcpy(data, b->data, b->len);
+	memory_free(b);
+	b->data = data;
+	b->cap = cap;
+	b->is_slot = is_slot;
+	return 0;
+}
+
 /* cap >= need afterwards; doubles, so that appends cost constant time each. */
 static int
 grow(struct buf *b, size_t need)
@@ -63,10 +88,14 @@ grow(struct buf *b, size_t need)
 
 	if (need <= b->cap)
 		return 0;
+	if (b->slots && need > SLOT_SIZE / 2 && need <= SLOT_SIZE)
+		return move_to(b, slots_take(b->slots), SLOT_SIZE, 1);
 	if (cap > b->max || cap < b->cap)
 		cap = b->max;
 	if (cap < need)
 		cap = need;
+	if (b->is_slot)
+		return move_to(b, malloc(cap), cap, 0);
 	data = realloc(b->data, cap);
 	if (!data)
 		return fail(b, -ENOMEM);
@@ -102,23 +131,13 @@ buf_reserve(struct buf *b, size_t extra)
 int
 buf_reserve_pages(struct buf *b, size_t size)
 {
-	uint8_t *data;
-
 	if (b->err)
 		return b->err;
 	if (size > b->max)
 		return fail(b, -FIRN_ETOOBIG);
 	if (size <= b->cap)
 		return 0;
-	data = pages_alloc(size);
-	if (!data)
-		return fail(b, -ENOMEM);
-	if (b->len > 0)
-		memcpy(data, b->data, b->len);
-	free(b->data);
-	b->data = data;
-	b->cap = size;
-	return 0;
+	return move_to(b, pages_alloc(size), size, 0);
 }
 
 uint8_t *

@@ -14,15 +14,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct slots;
+
 struct buf {
 	uint8_t *data;
 	size_t len;
 	size_t cap;
 	size_t max;	/* ceiling of len, bytes */
 	int err;	/* first failure, 0 or -errno */
+	int is_slot;	/* data is one of `slots` */
+	struct slots *slots;	/* NULL: it has its memory from malloc(3) */
 };
 
-#define BUF_INIT(ceiling) { NULL, 0, 0, (ceiling), 0 }
+#define BUF_INIT(ceiling) { NULL, 0, 0, (ceiling), 0, 0, NULL }
+/* One of more than half a slot and no more than one takes a slot (base/slots.h). */
+#define BUF_INIT_SLOTS(ceiling, slots) { NULL, 0, 0, (ceiling), 0, 0, (slots) }
 
 void buf_init(struct buf *b, size_t max);
 void buf_release(struct buf *b);

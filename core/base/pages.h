@@ -18,4 +18,9 @@
  * without memory.  Goes with free(3). */
 void *pages_alloc(size_t size);
 
+/* The same straight from the kernel, and back to it at once: for what malloc(3)
+ * would keep among small things.  A multiple of 4 KiB. */
+void *pages_map(size_t size);
+void pages_unmap(void *p, size_t size);
+
 #endif

@@ -12,12 +12,14 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/slots.h"
 #include "crypto/hash.h"
 #include "repo/reader_internal.h"
 #include "repo/reader_run.h"
 #include "repo/repo_internal.h"
 
 #define PLACES_MAX	4	/* of a block that are tried */
+#define SLOTS_SPARE	((size_t)4 << 20)
 
 int
 reader_new(struct repo *repo, const struct reader_conf *conf,
@@ -34,9 +36,11 @@ reader_new(struct repo *repo, const struct reader_conf *conf,
 	rd->conf = conf != NULL ? *conf : none;
 	pthread_mutex_init(&rd->look_lock, NULL);
 	memory = rd->conf.memory > 0 ? rd->conf.memory : 48u << 20;
-	err = frames_init(rd, memory / 2);
+	err = slots_new(SLOTS_SPARE, &rd->slots);
 	if (err == 0)
-		err = cells_init(&rd->cells, repo, memory / 2,
+		err = frames_init(rd, memory / 2);
+	if (err == 0)
+		err = cells_init(&rd->cells, repo, rd->slots, memory / 2,
 		    rd->conf.threads > 0 ? rd->conf.threads : 4);
 	if (err != 0) {
 		reader_free(rd);
@@ -53,6 +57,7 @@ reader_free(struct reader *rd)
 		return;
 	cells_release(&rd->cells);
 	frames_release(rd);
+	slots_free(rd->slots);
 	pthread_mutex_destroy(&rd->look_lock);
 	free(rd);
 }
@@ -125,7 +130,7 @@ local_get(struct reader *rd, enum block_type type,
 			lru_failed(rd->frames, node, err);
 			return err == -ENOENT ? -FIRN_EMISSING : err;
 		}
-		lru_loaded(rd->frames, node, f, sizeof(*f) + f->cap);
+		lru_loaded(rd->frames, node, f, sizeof(*f) + f->plain.cap);
 	}
 	f = lru_value(node);
 	out->data = f->data;

@@ -50,13 +50,15 @@ cell_new(struct cells *c, uint64_t hash, struct slab *slab, size_t off,
 }
 
 int
-cells_init(struct cells *c, struct repo *repo, size_t memory, unsigned threads)
+cells_init(struct cells *c, struct repo *repo, struct slots *slots,
+    size_t memory, unsigned threads)
 {
 	pthread_condattr_t attr;
 	int err;
 
 	memset(c, 0, sizeof(*c));
 	c->repo = repo;
+	c->slots = slots;
 	c->ahead_max = threads * 2;
 	c->slabs_max = (unsigned)(memory / FORMAT_GRID) +
 	    SLABS_BESIDE;

@@ -28,7 +28,7 @@ frame_free(void *value)
 	struct frame *f = value;
 
 	pthread_mutex_destroy(&f->lock);
-	free(f->mem);
+	buf_release(&f->plain);
 	free(f);
 }
 
@@ -42,8 +42,7 @@ frame_new(struct buf *plain, size_t skip, struct lru_node *node,
 		return -ENOMEM;
 	pthread_mutex_init(&f->lock, NULL);
 	f->node = node;
-	f->mem = plain->data;
-	f->cap = plain->cap;
+	f->plain = *plain;
 	f->data = plain->data + skip;
 	f->len = plain->len - skip;
 	*out = f;
@@ -321,7 +320,7 @@ frame_open(struct reader *rd, enum pack_kind kind,
     const struct index_place *at, enum cells_how how, struct lru_node *node,
     struct frame **out)
 {
-	struct buf plain = BUF_INIT(FORMAT_FRAME_MAX);
+	struct buf plain = BUF_INIT_SLOTS(FORMAT_FRAME_MAX, rd->slots);
 	struct lru_node *key_node = NULL;
 	size_t skip = 0;
 	int err, i;
@@ -372,7 +371,7 @@ frame_load(struct reader *rd, enum pack_kind kind,
 		return err;
 	}
 	atomic_fetch_add(&rd->opened, 1);
-	lru_loaded(rd->frames, node, f, sizeof(*f) + f->cap);
+	lru_loaded(rd->frames, node, f, sizeof(*f) + f->plain.cap);
 	return 0;
 }
 

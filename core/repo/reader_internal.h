@@ -113,12 +113,13 @@ struct cells {
 	unsigned in_flight;
 	uint64_t tickets, serving;	/* of those that wait for room */
 	uint64_t progress;	/* slabs that landed or were freed */
+	struct slots *slots;	/* the reader's, for slabs of one cell */
 	unsigned spares;	/* cells of memory that wait to be used again */
 	struct slab *spare[REQUEST_MAX];	/* by ncells - 1 */
 };
 
-int cells_init(struct cells *c, struct repo *repo, size_t memory,
-    unsigned threads);
+int cells_init(struct cells *c, struct repo *repo, struct slots *slots,
+    size_t memory, unsigned threads);
 void cells_release(struct cells *c);
 
 /* How a cell is wanted. */
@@ -223,10 +224,9 @@ void budget_adapt(struct cells *c, const struct index_place *at,
 /* A frame that was opened. */
 struct frame {
 	struct lru_node *node;
-	uint8_t *mem;		/* of cap bytes */
-	const uint8_t *data;	/* the plain bytes, in mem */
+	struct buf plain;
+	const uint8_t *data;	/* what blocks lie in, of plain */
 	size_t len;
-	size_t cap;
 	pthread_mutex_t lock;
 	/* Offsets + 1 of blocks that were compared, where they hash to; what
 	 * another one displaced is compared again.  Protected by lock. */
@@ -245,6 +245,7 @@ struct reader {
 	struct repo *repo;
 	struct reader_conf conf;
 	struct cells cells;
+	struct slots *slots;		/* of frames and of single cells */
 	struct lru *frames;
 	struct lru *packs;		/* keys by pack */
 	pthread_mutex_t lock;
@@ -263,7 +264,8 @@ int frames_init(struct reader *rd, size_t memory);
 void frames_release(struct reader *rd);
 struct tools *tools_take(struct reader *rd);
 void tools_give(struct reader *rd, struct tools *t);
-/* A frame of memory that it takes over; 0, or -ENOMEM with nothing taken. */
+/* A frame of memory that it takes over, without the first `skip` bytes; 0, or
+ * -ENOMEM with nothing taken. */
 int frame_new(struct buf *plain, size_t skip, struct lru_node *node,
     struct frame **out);
 /* Hold the frame, opened. */

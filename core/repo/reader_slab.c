@@ -9,9 +9,9 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "base/pages.h"
+#include "base/slots.h"
 #include "repo/reader_internal.h"
 
 #define LOOK_MS		100
@@ -19,7 +19,10 @@
 static void
 slab_unmap(struct slab *s)
 {
-	munmap(s->data, (size_t)s->ncells * FORMAT_GRID);
+	if (s->ncells == 1)
+		slots_give(s->cells->slots, s->data);
+	else
+		pages_unmap(s->data, (size_t)s->ncells * FORMAT_GRID);
 	free(s);
 }
 
@@ -52,28 +55,6 @@ spares_trim(struct cells *c)
 			i--;
 }
 
-/* At the boundary of a large page where one fits in: it costs one fault. */
-static uint8_t *
-map(size_t size)
-{
-	size_t spare = size >= PAGES_LARGE ? PAGES_LARGE : 0, skip;
-	uint8_t *p;
-
-	p = mmap(NULL, size + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE |
-	    MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED)
-		return NULL;
-	if (spare == 0)
-		return p;
-	skip = -(uintptr_t)p % PAGES_LARGE;
-	if (skip > 0)
-		munmap(p, skip);
-	if (skip < spare)
-		munmap(p + skip + size, spare - skip);
-	madvise(p + skip, size / PAGES_LARGE * PAGES_LARGE, MADV_HUGEPAGE);
-	return p + skip;
-}
-
 static struct slab *
 slab_map(struct cells *c, unsigned ncells)
 {
@@ -81,7 +62,8 @@ slab_map(struct cells *c, unsigned ncells)
 
 	if (s == NULL)
 		return NULL;
-	s->data = map((size_t)ncells * FORMAT_GRID);
+	s->data = ncells == 1 ? slots_take(c->slots) :
+	    pages_map((size_t)ncells * FORMAT_GRID);
 	if (s->data == NULL) {
 		free(s);
 		return NULL;
