@@ -32,7 +32,10 @@
 
 #define RUN_MARK	"backup"
 #define CONTENTS_MEMORY	(16u << 20)	/* pieces of files in flight */
-#define PARENT_MEMORY	(16u << 20)	/* of the parent's tree */
+#define PARENT_MEMORY	(16u << 20)	/* of the parent's frames and cells */
+/* Of its pages, decoded: each is wanted once, in order, and held meanwhile; memory
+ * that is used again costs less than memory that was never touched. */
+#define PARENT_PAGES	(1u << 20)
 
 struct run {
 	struct repo *repo;
@@ -155,7 +158,7 @@ parent_find(struct run *r)
 	memcpy(r->res->parent, r->rec.parent, GEN_ID_SIZE);
 	err = reader_new(r->repo, &rc, &r->reader);
 	if (err == 0)
-		err = tree_new(r->reader, PARENT_MEMORY / 2, &r->tree);
+		err = tree_new(r->reader, PARENT_PAGES, &r->tree);
 	return err;
 }
 

@@ -12,6 +12,7 @@
 #include "base/err.h"
 
 #define ROOM	(32u << 10)	/* bytes that are asked for at once */
+#define SCRATCH_KEPT	((size_t)1 << 20)
 
 /* What the directory tells of a name, in front of the name. */
 struct told {
@@ -71,22 +72,28 @@ text_read(int fd, size_t max, struct buf *text, size_t *n)
 	return got < 0 ? -errno : 0;
 }
 
-/* Names in order, of n that stand in d->text. */
+/* Names in order, of n that stand in text. */
 static int
-names_order(struct dirnames *d, size_t n)
+names_order(struct dirnames *d, const struct buf *text, size_t n)
 {
-	const char *at = d->text;
+	const char *at = (const char *)text->data;
+	size_t i, len, names = n * sizeof(*d->at);
 	struct told t;
-	size_t i;
+	char *to;
 
-	d->at = malloc((n + 1) * sizeof(*d->at));
+	d->bytes = names + text->len - n * sizeof(t);
+	d->at = malloc(d->bytes + 1);
 	if (d->at == NULL)
 		return -ENOMEM;
+	to = (char *)d->at + names;
 	for (i = 0; i < n; i++) {
 		memcpy(&t, at, sizeof(t));
 		at += sizeof(t);
-		d->at[i] = (struct ahead_name){ at, t.ino, t.type };
-		at += strlen(at) + 1;
+		len = strlen(at) + 1;
+		memcpy(to, at, len);
+		d->at[i] = (struct ahead_name){ to, t.ino, t.type };
+		at += len;
+		to += len;
 	}
 	if (n > 1)
 		qsort(d->at, n, sizeof(*d->at), name_order);
@@ -95,24 +102,24 @@ names_order(struct dirnames *d, size_t n)
 }
 
 int
-dirnames_read(int fd, size_t max, struct dirnames *out)
+dirnames_read(int fd, size_t max, struct buf *scratch, struct dirnames *out)
 {
-	struct buf text = BUF_INIT(SIZE_MAX / 4);
 	size_t n = 0;
 	int err, ret;
 
 	memset(out, 0, sizeof(*out));
-	ret = text_read(fd, max, &text, &n);
-	out->text = (char *)text.data;
-	err = names_order(out, n);
-	out->bytes = text.cap + (n + 1) * sizeof(*out->at);
+	buf_reset(scratch);
+	ret = text_read(fd, max, scratch, &n);
+	err = names_order(out, scratch, n);
+	/* One large directory is not to cost its memory for good. */
+	if (scratch->cap > SCRATCH_KEPT)
+		buf_release(scratch);
 	return err != 0 ? err : ret;
 }
 
 void
 dirnames_release(struct dirnames *d)
 {
-	free(d->text);
 	free(d->at);
 	memset(d, 0, sizeof(*d));
 }

@@ -3,10 +3,14 @@
  * The walker's side of the scanner, and its beginning and end.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "backup/scan_internal.h"
 #include "base/err.h"
 #include "base/pool.h"
+#include "base/slots.h"
+
+#define SLOTS_SPARE	((size_t)2 << 20)
 
 static void
 items_init(struct items *l)
@@ -53,21 +57,28 @@ scan_release(struct scan_dir *d)
 	}
 }
 
-static void
-item_drop(struct item *it)
+void
+scan_rack_put(struct scan *s, struct rack *r)
 {
-	free(it->run);
+	if (r != NULL && atomic_fetch_sub(&r->refs, 1) == 1)
+		slots_give(s->slots, r);
+}
+
+static void
+item_drop(struct scan *s, struct item *it)
+{
+	scan_rack_put(s, it->rack);
 	scan_release(it->dir);
 	free(it);
 }
 
 static void
-items_drop(struct items *l)
+items_drop(struct scan *s, struct items *l)
 {
 	struct item *it;
 
 	while ((it = items_take(l)) != NULL)
-		item_drop(it);
+		item_drop(s, it);
 }
 
 int
@@ -90,7 +101,10 @@ scan_new(const struct scan_conf *conf, const struct want *want,
 	items_init(&s->batch);
 	items_init(&s->taken);
 	buf_init(&s->path, SIZE_MAX / 4);
-	err = pool_new("firn-scan", 1, 1, &s->pool);
+	buf_init(&s->text, SIZE_MAX / 4);
+	err = slots_new(SLOTS_SPARE, &s->slots);
+	if (err == 0)
+		err = pool_new("firn-scan", 1, 1, &s->pool);
 	if (err == 0)
 		err = pool_submit(s->pool, scan_work, s);
 	if (err != 0) {
@@ -111,10 +125,13 @@ scan_free(struct scan *s)
 	pthread_cond_signal(&s->room);
 	pthread_mutex_unlock(&s->lock);
 	pool_free(s->pool);
-	items_drop(&s->batch);
-	items_drop(&s->full);
-	items_drop(&s->taken);
+	items_drop(s, &s->batch);
+	items_drop(s, &s->full);
+	items_drop(s, &s->taken);
+	scan_rack_put(s, s->rack);
+	slots_free(s->slots);
 	buf_release(&s->path);
+	buf_release(&s->text);
 	pthread_cond_destroy(&s->more);
 	pthread_cond_destroy(&s->room);
 	pthread_mutex_destroy(&s->lock);
@@ -177,7 +194,7 @@ dir_take(struct scan *s, const struct want *root, const struct scan_dir *up,
 		if (it->run == NULL && d->root == root && d->up == up &&
 		    d->index == index)
 			break;
-		item_drop(it);
+		item_drop(s, it);
 	}
 	if (it == NULL)
 		return NULL;
@@ -200,20 +217,30 @@ scan_below(struct scan *s, struct scan_dir *up, size_t index)
 	return s != NULL ? dir_take(s, NULL, up, index) : NULL;
 }
 
+static struct scan_run *
+run_copy(const struct scan_run *run)
+{
+	size_t size = sizeof(*run) + run->n * sizeof(run->name[0]);
+	struct scan_run *copy = malloc(size);
+
+	if (copy != NULL)
+		memcpy(copy, run, size);
+	return copy;
+}
+
 struct scan_run *
 scan_run(struct scan *s, struct scan_dir *d, size_t from)
 {
-	struct scan_run *run;
+	struct scan_run *run = NULL;
 	struct item *it;
+	int found = 0;
 
-	while (s != NULL && (it = item_take(s)) != NULL) {
-		run = it->run;
-		if (run != NULL && run->dir == d && run->from == from) {
-			it->run = NULL;
-			item_drop(it);
-			return run;
-		}
-		item_drop(it);
+	while (!found && s != NULL && (it = item_take(s)) != NULL) {
+		found = it->run != NULL && it->run->dir == d &&
+		    it->run->from == from;
+		if (found)
+			run = run_copy(it->run);
+		item_drop(s, it);
 	}
-	return NULL;
+	return run;
 }

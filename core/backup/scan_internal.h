@@ -21,14 +21,26 @@
 #include "base/buf.h"
 
 struct pool;
+struct slots;
 
 #define DEPTH_MAX	64	/* directories open; what is deeper is not ours */
+
+/*
+ * Where runs wait: one behind the other in slots (base/slots.h), since they are
+ * megabytes by the time that the walker comes, and a page that is touched first is
+ * dear.  The walker gets copies, so that a run which it keeps keeps no slot.
+ */
+struct rack {
+	atomic_uint refs;	/* its runs, and the scanner that fills it */
+	size_t used;		/* the scanner's */
+};
 
 struct item {
 	struct item *next;
 	size_t bytes;
 	struct scan_dir *dir;
 	struct scan_run *run;	/* NULL: the directory itself */
+	struct rack *rack;	/* where the run is */
 };
 
 struct items {
@@ -50,6 +62,7 @@ struct scan {
 	struct scan_conf conf;
 	const struct want *want;
 	struct pool *pool;
+	struct slots *slots;
 	atomic_int stop;
 	pthread_mutex_t lock;
 	pthread_cond_t more, room;
@@ -59,7 +72,8 @@ struct scan {
 	atomic_size_t waiting;	/* bytes that the walker has not taken */
 	/* The scanner's own. */
 	struct items batch;
-	struct buf path;
+	struct rack *rack;
+	struct buf path, text;
 	int cold;
 	struct frame frame[DEPTH_MAX];
 	unsigned depth;
@@ -69,6 +83,9 @@ struct scan {
 
 /* All of `from` behind what is in l. */
 void scan_items_move(struct items *l, struct items *from);
+
+/* Let go of a rack.  NULL is fine. */
+void scan_rack_put(struct scan *s, struct rack *r);
 
 /* The scanner, from the beginning to the end; ctx is its struct scan. */
 void scan_work(void *ctx);

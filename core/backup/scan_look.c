@@ -13,6 +13,7 @@
 #include "backup/scan_internal.h"
 #include "backup/walk_internal.h"
 #include "base/err.h"
+#include "base/slots.h"
 
 #define BATCH		(64u << 10)	/* bytes */
 /* Of a directory's list and so many names: what had to wait for the device counts
@@ -44,7 +45,7 @@ hand_over(struct scan *s, size_t keep)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* The directory, or a run of its names, which is taken over. */
+/* The directory, or a run of its names on top of the rack. */
 static int
 item_put(struct scan *s, struct scan_dir *dir, struct scan_run *run,
     size_t bytes)
@@ -53,7 +54,12 @@ item_put(struct scan *s, struct scan_dir *dir, struct scan_run *run,
 
 	if (it == NULL)
 		return -ENOMEM;
-	*it = (struct item){ NULL, bytes + sizeof(*it), dir, run };
+	*it = (struct item){ NULL, bytes + sizeof(*it), dir, run, NULL };
+	if (run != NULL) {
+		it->rack = s->rack;
+		s->rack->used += bytes;
+		atomic_fetch_add(&s->rack->refs, 1);
+	}
 	atomic_fetch_add(&dir->refs, 1);
 	*s->batch.end = it;
 	s->batch.end = &it->next;
@@ -132,13 +138,31 @@ run_look(struct scan *s, struct frame *f, struct scan_run *run)
 		run->name[i].state = SCAN_UNSEEN;
 }
 
+/* Room for a run on top of the rack, which it has once it is put. */
+static struct scan_run *
+run_room(struct scan *s, size_t size)
+{
+	struct rack *r = s->rack;
+
+	_Static_assert(sizeof(*r) + sizeof(struct scan_run) +
+	    SCAN_RUN * sizeof(struct scan_name) <= SLOT_SIZE, "a slot has one");
+	if (r == NULL || size > SLOT_SIZE - r->used) {
+		scan_rack_put(s, r);
+		r = s->rack = slots_take(s->slots);
+		if (r == NULL)
+			return NULL;
+		atomic_init(&r->refs, 1);
+		r->used = sizeof(*r);
+	}
+	return (void *)((uint8_t *)r + r->used);
+}
+
 /* The next run of the directory on top. */
 static int
 run_next(struct scan *s, struct frame *f)
 {
 	struct scan_run *run;
 	size_t size;
-	int err;
 
 	f->from += f->n;
 	f->at = 0;
@@ -147,17 +171,14 @@ run_next(struct scan *s, struct frame *f)
 		f->n = SCAN_RUN;
 	memset(f->below, 0, sizeof(f->below));
 	size = sizeof(*run) + f->n * sizeof(run->name[0]);
-	run = malloc(size);
+	run = run_room(s, size);
 	if (run == NULL)
 		return -ENOMEM;
 	run->dir = f->d;
 	run->from = f->from;
 	run->n = f->n;
 	run_look(s, f, run);
-	err = item_put(s, f->d, run, size);
-	if (err != 0)
-		free(run);
-	return err;
+	return item_put(s, f->d, run, size);
 }
 
 /* What an open directory holds, into d. */
@@ -181,7 +202,7 @@ dir_list(struct scan *s, int fd, struct scan_dir *d)
 	d->ctime_ns = l.ctime_ns;
 	changed = (struct timespec){ l.ctime, l.ctime_ns };
 	d->settled = fsmeta_settled(&changed, &at);
-	err = dirnames_read(fd, SCAN_MANY, &d->names);
+	err = dirnames_read(fd, SCAN_MANY, &s->text, &d->names);
 	if (err == -E2BIG) {
 		dirnames_release(&d->names);
 		hand_over(s, 0);
@@ -189,7 +210,8 @@ dir_list(struct scan *s, int fd, struct scan_dir *d)
 		if (is_stopped(s))
 			return -ECANCELED;
 		err = lseek(fd, 0, SEEK_SET) != 0 ? -errno :
-		    dirnames_read(fd, SIZE_MAX, &d->names);
+		    dirnames_read(fd, SIZE_MAX, &s->text,
+		    &d->names);
 	}
 	if (err == 0 && s->conf.exclude_caches && walk_is_cachedir(fd)) {
 		d->cachedir = 1;

@@ -292,6 +292,7 @@ walk_run(const struct walk_conf *wc, const struct want *root)
 	w->pipe = wc->pipe;
 	w->want = root;
 	buf_init(&w->path, SIZE_MAX / 4);
+	buf_init(&w->names, SIZE_MAX / 4);
 	fsmeta_init(&w->meta);
 	skips_find(w);
 	w->piece_cap = chunker_max(wc->chunker) + READ_SIZE;
@@ -317,6 +318,7 @@ walk_run(const struct walk_conf *wc, const struct want *root)
 	links_free(w->links);
 	fsmeta_release(&w->meta);
 	buf_release(&w->path);
+	buf_release(&w->names);
 	free(w->piece);
 	free(w);
 	return err;

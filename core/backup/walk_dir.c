@@ -76,7 +76,7 @@ is_skipped(struct walker *w, const struct dir *d)
 static int
 names_read(struct walker *w, struct dir *d)
 {
-	int err = dirnames_read(d->fd, SIZE_MAX, &d->own);
+	int err = dirnames_read(d->fd, SIZE_MAX, &w->names, &d->own);
 
 	if (err == 0 && w->conf->exclude_caches && walk_is_cachedir(d->fd)) {
 		dirnames_only(&d->own, "CACHEDIR.TAG");

@@ -48,6 +48,7 @@ struct walker {
 	struct pipe *pipe;
 	struct dir *top;
 	struct buf path;	/* absolute, NUL behind */
+	struct buf names;	/* for dirnames_read() */
 	struct fsmeta meta;	/* of the entry at hand */
 	enum scan_state state;	/* where that came from */
 	int counted;		/* it is among the errors */

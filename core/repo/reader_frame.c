@@ -193,6 +193,9 @@ frame_copy(struct reader *rd, enum pack_kind kind,
 	int err;
 
 	buf_reset(out);
+	err = buf_reserve(out, left);
+	if (err != 0)
+		return err;
 	while (left > 0) {
 		err = cells_get(&rd->cells, kind, at,
 		    (uint32_t)(off / FORMAT_GRID), cells_left(at, off),

@@ -370,6 +370,7 @@ static void
 test_names(void **state)
 {
 	struct fixture *f = *state;
+	struct buf scratch = BUF_INIT(SIZE_MAX / 4);
 	struct dirnames d;
 	unsigned i, n = 3000;
 	int fd;
@@ -378,10 +379,10 @@ test_names(void **state)
 	file_make(f, "d/..a");
 	file_make(f, "d/.b");
 	fd = openat(f->at.fd, "d", O_RDONLY | O_DIRECTORY);
-	assert_int_equal(dirnames_read(fd, n, &d), -E2BIG);
+	assert_int_equal(dirnames_read(fd, n, &scratch, &d), -E2BIG);
 	dirnames_release(&d);
 	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-	assert_int_equal(dirnames_read(fd, n + 2, &d), 0);
+	assert_int_equal(dirnames_read(fd, n + 2, &scratch, &d), 0);
 	assert_int_equal(d.n, n + 2);
 	assert_string_equal(d.at[0].name, "..a");
 	assert_string_equal(d.at[1].name, ".b");
@@ -394,8 +395,40 @@ test_names(void **state)
 	assert_int_equal(d.n, 0);
 	dirnames_release(&d);
 	close(fd);
-	assert_int_equal(dirnames_read(-1, n, &d), -EBADF);
+	assert_int_equal(dirnames_read(-1, n, &scratch, &d), -EBADF);
 	dirnames_release(&d);
+	buf_release(&scratch);
+}
+
+/* More than one slot of runs, all of them before the walker asks, and one that
+ * the walker keeps while the others go. */
+static void
+test_many_runs(void **state)
+{
+	static const char *const name[] = { "d" };
+	struct fixture *f = *state;
+	struct scan_run *first, *r;
+	struct scan_dir *d;
+	size_t at;
+
+	files_make(f, "d", 12000);
+	begin(f, name, 1);
+	scan_settle(f->s);
+	d = scan_root(f->s, wanted(f));
+	assert_non_null(d);
+	assert_int_equal(d->names.n, 12000);
+	first = scan_run(f->s, d, 0);
+	assert_non_null(first);
+	for (at = first->n; at < d->names.n; at += r->n, free(r)) {
+		r = scan_run(f->s, d, at);
+		assert_non_null(r);
+		assert_int_equal(r->name[r->n - 1].state, SCAN_SEEN);
+	}
+	assert_int_equal(at, d->names.n);
+	assert_int_equal(first->from, 0);
+	assert_int_equal(first->name[SCAN_RUN - 1].state, SCAN_SEEN);
+	free(first);
+	scan_release(d);
 }
 
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -415,6 +448,7 @@ main(void)
 		T(test_stop),
 		T(test_stop_large),
 		T(test_names),
+		T(test_many_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
