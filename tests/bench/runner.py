@@ -18,6 +18,7 @@ import time
 from . import measure
 from .inputs import NoRoom
 from .peers import PEERS
+from .target import Target
 
 READ_AT = """
 import os, sys
@@ -33,6 +34,7 @@ COMMANDS = {
     "read-all": lambda b, tree, to: ["sh", "-c", f"find '{tree}' -type f -print0 | "
                                      "xargs -0 cat"],
     "read-at": lambda b, tree, to: [sys.executable, "-c", READ_AT, tree, b.places_file]}
+COPIES = ("copy", "copy-all")
 MIB = 1 << 20
 READS = 400			# of the row that reads here and there
 FAILURES = (measure.CommandFailed, RuntimeError, OSError, subprocess.SubprocessError)
@@ -67,7 +69,7 @@ class Bench:
         self.repos = {}		# (peer, input, store kind): Peer
         self.last_number = 0
         self.places_file = self.dir / "places"
-        self.to = self.dir / "copy"
+        self.target = Target(self.dir, say)
         self.edits = 0
 
     def number(self):
@@ -160,10 +162,11 @@ class Bench:
 
     def act_restore(self, row, entry, source, last):
         p = self.repo(entry.peer, row, source)
-        self.to.mkdir()
+        to = self.target.fresh()
+        to.mkdir()
         p.forget_local()
         measure.drop_caches()
-        return self.measured(p, *p.restore(self.to)), None
+        return self.measured(p, *p.restore(to)), None
 
     def act_mount(self, row, entry, source, last):
         p = self.repo(entry.peer, row, source)
@@ -172,19 +175,25 @@ class Bench:
         begin = p.mount(source)
         try:
             tree = os.path.join(p.tree(source), row.sub) if row.sub else p.tree(source)
-            command = COMMANDS[row.command]
+            argv = COMMANDS[row.command](self, tree, self.target.path)
             if row.first:
-                p.do(command(self, tree, self.to))
+                p.do(argv)
+            self.make_target(row)
             if row.drop:
                 measure.drop_caches()
-            return self.measured(p, command(self, tree, self.to)), begin
+            return self.measured(p, argv), begin
         finally:
             p.unmount()
 
+    def make_target(self, row):
+        if row.command in COPIES:
+            self.target.fresh()
+
     def act_plain(self, row, entry, source, last):
-        argv = COMMANDS[row.command](self, str(source / row.sub), self.to)
+        argv = COMMANDS[row.command](self, str(source / row.sub), self.target.path)
         if row.first:
             measure.run(argv)
+        self.make_target(row)
         if row.drop:
             measure.drop_caches()
         return measure.run(argv), None
@@ -277,8 +286,7 @@ class Bench:
                 if mount is not None:
                     result.mount_seconds.append(mount)
         finally:
-            if self.to.exists():
-                shutil.rmtree(self.to)
+            self.target.remove()
         self.say(f"{row.id}: {entry.label}: " + (
             result.without or f"{sample.seconds:.2f} s") +
             f" ({time.monotonic() - begin:.0f} s with what it takes)")
