@@ -95,6 +95,11 @@ class Stats:
             return {key: dict(counts) for (name, key), counts
                     in self.restores.items() if name == bucket}
 
+    def restored(self):
+        """How many objects were asked for: what a test can look at all the time."""
+        with self.lock:
+            return len(self.restores)
+
     def close(self):
         with self.lock:
             if self.log:
