@@ -23,8 +23,8 @@
 #include "crypto/hash.h"
 #include "store_contract.h"
 
-#define MANY		2500	/* names: three pages of a bucket's list */
-#define MORE_THAN_A_PAGE 1100
+#define MANY		2050	/* names: three pages of a bucket's list */
+#define MORE_THAN_A_PAGE 1030
 #define THREADS		16
 #define BIG		(20u << 20)
 
