@@ -50,12 +50,15 @@ def read_back(firn, work, source, contents):
 
 
 def hurts(data, few):
-    """Ways to damage an object; not so many places where each try takes long."""
+    """Ways to damage an object; not so many places where each try takes long, and
+    fewest where that is many times as long."""
     r = random.Random(len(data))
     yield "emptied", b""
     yield "truncated", data[:len(data) // 2]
-    yield "one byte short", data[:-1]
-    places = {0, 8, 9, len(data) - 1, len(data) // 2, min(40, len(data) - 1)}
+    places = {8, len(data) - 1, len(data) // 2}
+    if not SANITIZE:
+        yield "one byte short", data[:-1]
+        places |= {0, 9, min(40, len(data) - 1)}
     if not few:
         places |= {r.randrange(len(data)) for _ in range(4)}
     for at in sorted(places):
@@ -67,9 +70,12 @@ def hurts(data, few):
 @pytest.mark.long
 @pytest.mark.sanitize
 @pytest.mark.stores(usual=["local", "sim"], sanitize=["local"])
-def test_every_object(firn, work, source, contents):
+@pytest.mark.parametrize("packs", [True, False])	# two, to run at the same time
+def test_every_object(firn, work, source, contents, packs):
     firn.backup("--series", "s", source)
-    for name in firn.objects.names():
+    names = [n for n in firn.objects.names() if n.startswith("data/") == packs]
+    assert names
+    for name in names:
         data = firn.objects.get(name)
         few = SANITIZE or "://" in firn.url
         cases = list(hurts(data, few)) + [("deleted", None)]
