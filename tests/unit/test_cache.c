@@ -3,6 +3,7 @@
  * The cache tier by one thread: what it keeps, and what makes room.
  */
 #include "cache_test.h"
+#include "slow.h"
 
 static void
 test_contract(void **state)
@@ -80,7 +81,7 @@ run_model(int holes)
 	uint32_t n, i;
 	int hit;
 
-	for (i = 0; i < 3000; i++) {
+	for (i = 0; i < ROUNDS(3000); i++) {
 		n = (uint32_t)(next(&rng) % MODEL);
 		switch (next(&rng) % 40) {
 		default:

@@ -4,6 +4,7 @@
  * fetched after all.  The store is counted, and fails on order.
  */
 #include "repo_test.h"
+#include "slow.h"
 
 #include <pthread.h>
 #include <sys/stat.h>
@@ -226,7 +227,7 @@ test_sparse(void **ctx)
 	assert_int_equal(writer_flush(f->writer), 0);
 	assert_int_equal(reader_new(f->repo, NULL, &rd), 0);
 	assert_int_equal(filemap_new(rd, &e, &fm), 0);
-	for (n = 0; n < 3000; n++) {
+	for (n = 0; n < ROUNDS(3000); n++) {
 		off = rnd() % (e.size - sizeof(have));
 		assert_int_equal(filemap_read(fm, off, have, sizeof(have),
 		    &got), 0);
@@ -240,7 +241,7 @@ test_sparse(void **ctx)
 				fail_msg("byte %llu", (unsigned long long)at);
 		}
 	}
-	assert_true(stats(rd).parts_store > 100);
+	assert_true(stats(rd).parts_store > ROUNDS(100));
 	filemap_free(fm);
 	reader_free(rd);
 	buf_release(&few);
