@@ -222,7 +222,8 @@ trap interrupted INT TERM HUP
 # many a test leave a core idle.
 ok "autogen" ./autogen.sh
 {
-	ok "gcc, no warnings" make_in "$top" "$build" --enable-werror
+	ok "gcc, no warnings" make_in "$top" "$build" --enable-werror \
+	    CFLAGS="-g1 -O2"
 	ok "packed" env XZ_OPT=-0 sh tests/dist.sh pack "$build" "$packed"
 } &
 ok "clang, no warnings" warnings_in "$build/clang" &
