@@ -333,6 +333,8 @@ static void
 serve(int listener, int port)
 {
 	static struct pollfd fds[1 + 2 * MAX_LINKS];
+	static bool broken[MAX_LINKS];
+	unsigned turn = 0;
 
 	for (;;) {
 		int64_t now = now_ns(), wake = INT64_MAX;
@@ -352,9 +354,16 @@ serve(int listener, int port)
 		if (ppoll(fds, 1 + 2 * had, timeout, NULL) < 0 &&
 		    errno != EINTR)
 			die("ppoll");
+		/* Each is first in turn, or some would have the line alone. */
+		turn++;
+		for (int k = 0; k < had; k++) {
+			int i = (turn + k) % had;
+
+			broken[i] = !link_work(links[i], &fds[1 + 2 * i]);
+		}
 		/* From the end: closing moves the last one here. */
 		for (int i = had - 1; i >= 0; i--)
-			if (!link_work(links[i], &fds[1 + 2 * i]))
+			if (broken[i])
 				link_close(i);
 		if (fds[0].revents)
 			link_open(listener, port);
