@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -6,6 +7,19 @@
 #include "base/pages.h"
 
 #define PAGE	((size_t)4096)
+
+/* gcc says it by the one, clang by the other. */
+#ifdef __SANITIZE_ADDRESS__
+#define WATCHED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WATCHED
+#endif
+#endif
+
+#ifdef WATCHED
+#include <sanitizer/asan_interface.h>
+#endif
 
 void *
 pages_alloc(size_t size)
@@ -46,5 +60,39 @@ pages_map(size_t size)
 void
 pages_unmap(void *p, size_t size)
 {
+	pages_show(p, size);	/* who gets the place has done nothing wrong */
 	munmap(p, size);
+}
+
+void
+pages_hide(void *p, size_t size)
+{
+#ifdef WATCHED
+	__asan_poison_memory_region(p, size);
+#else
+	(void)p;
+	(void)size;
+#endif
+}
+
+void
+pages_show(void *p, size_t size)
+{
+#ifdef WATCHED
+	__asan_unpoison_memory_region(p, size);
+#else
+	(void)p;
+	(void)size;
+#endif
+}
+
+int
+pages_hidden(void *p)
+{
+#ifdef WATCHED
+	return __asan_address_is_poisoned(p);
+#else
+	(void)p;
+	return -ENOTSUP;
+#endif
 }

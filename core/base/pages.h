@@ -23,4 +23,11 @@ void *pages_alloc(size_t size);
 void *pages_map(size_t size);
 void pages_unmap(void *p, size_t size);
 
+/* For memory that is kept while nobody has it: an address sanitizer finds who
+ * reads or writes it until it is shown again.  Without one these do nothing. */
+void pages_hide(void *p, size_t size);
+void pages_show(void *p, size_t size);
+/* Is its first byte hidden, for tests: 1, 0, or -ENOTSUP without a sanitizer. */
+int pages_hidden(void *p);
+
 #endif

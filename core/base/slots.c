@@ -2,6 +2,8 @@
 /*
  * Large pages with two slots each.  Those that are half in use are filled first,
  * so that others become empty and can go.
+ *
+ * What nobody has is hidden, so that who uses it is found, as with malloc(3).
  */
 #include <assert.h>
 #include <errno.h>
@@ -88,6 +90,7 @@ add_chunk(struct slots *s)
 	mem = pages_map(2 * SLOT_SIZE);
 	if (mem == NULL)
 		return -ENOMEM;
+	pages_hide(mem, 2 * SLOT_SIZE);
 	s->chunk[s->n++] = (struct chunk){ .mem = mem, .free = BOTH };
 	s->free += 2;
 	return 0;
@@ -107,24 +110,42 @@ slots_take(struct slots *s)
 		s->chunk[i].free &= ~(1u << second);
 		s->free--;
 		slot = s->chunk[i].mem + second * SLOT_SIZE;
+		pages_show(slot, SLOT_SIZE);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return slot;
+}
+
+/* The chunk that a slot is of, and its bit there. */
+static size_t
+find_slot(const struct slots *s, const uint8_t *slot, unsigned *bit)
+{
+	size_t i;
+
+	for (i = 0; i < s->n; i++) {
+		*bit = slot == s->chunk[i].mem ? 1u :
+		    slot == s->chunk[i].mem + SLOT_SIZE ? 2u : 0;
+		if (*bit != 0)
+			break;
+	}
+	assert(i < s->n);
+	return i;
 }
 
 void
 slots_give(struct slots *s, void *slot)
 {
 	uint8_t *gone = NULL;
-	size_t i, off;
+	unsigned bit;
+	size_t i;
 
 	if (slot == NULL)
 		return;
 	pthread_mutex_lock(&s->lock);
-	for (i = 0; (off = (size_t)((uint8_t *)slot - s->chunk[i].mem)) !=
-	    0 && off != SLOT_SIZE; i++)
-		assert(i + 1 < s->n);
-	s->chunk[i].free |= 1u << (off != 0);
+	i = find_slot(s, slot, &bit);
+	assert((s->chunk[i].free & bit) == 0);	/* given once */
+	pages_hide(slot, SLOT_SIZE);
+	s->chunk[i].free |= bit;
 	s->free++;
 	if (s->chunk[i].free == BOTH && s->free > s->spare) {
 		gone = s->chunk[i].mem;

@@ -23,6 +23,7 @@ int slots_new(size_t spare, struct slots **out);
 void slots_free(struct slots *s);
 /* One, at a page's boundary, not initialised; NULL without memory. */
 void *slots_take(struct slots *s);
+/* Takes one back, once; NULL is fine. */
 void slots_give(struct slots *s, void *slot);
 /* Bytes that are taken or kept. */
 size_t slots_held(struct slots *s);

@@ -35,6 +35,7 @@ spare_take(struct cells *c, unsigned ncells)
 	if (s != NULL) {
 		c->spare[ncells - 1] = s->next;
 		c->spares -= ncells;
+		pages_show(s->data, (size_t)ncells * FORMAT_GRID);
 	}
 	return s;
 }
@@ -200,6 +201,7 @@ slab_put(struct slab *s)
 	if (s == NULL || atomic_fetch_sub(&s->refs, 1) != 1)
 		return;
 	c = s->cells;
+	pages_hide(s->data, (size_t)s->ncells * FORMAT_GRID);
 	pthread_mutex_lock(&c->flight_lock);
 	c->slabs -= s->ncells;
 	c->spares += s->ncells;

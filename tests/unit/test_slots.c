@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/pages.h"
 #include "base/slots.h"
 
 #define MANY	40
@@ -88,6 +89,40 @@ test_what_is_kept(void **state)
 	slots_free(s);
 }
 
+/* Who uses what was given back is found out, where a sanitizer looks on, and
+ * nobody else. */
+static void
+test_given_is_hidden(void **state)
+{
+	struct slots *s;
+	uint8_t *a, *b;
+
+	(void)state;
+	assert_int_equal(slots_new(SPARE, &s), 0);
+	a = slots_take(s);
+	assert_non_null(a);
+	if (pages_hidden(a) < 0) {
+		slots_give(s, a);
+		slots_free(s);
+		skip();
+	}
+	b = a + SLOT_SIZE;
+	assert_false(pages_hidden(a + SLOT_SIZE - 1));
+	assert_true(pages_hidden(b));
+	assert_ptr_equal(slots_take(s), b);
+	slots_give(s, a);
+	assert_true(pages_hidden(a));
+	assert_true(pages_hidden(a + SLOT_SIZE - 1));
+	assert_false(pages_hidden(b));
+	assert_ptr_equal(slots_take(s), a);
+	assert_false(pages_hidden(a));
+	slots_give(s, a);
+	slots_give(s, b);
+	slots_free(s);
+	assert_false(pages_hidden(a));
+	assert_false(pages_hidden(b));
+}
+
 static void
 fill(struct buf *b, size_t len, int byte)
 {
@@ -134,6 +169,7 @@ main(void)
 		cmocka_unit_test(test_two_in_a_large_page),
 		cmocka_unit_test(test_half_in_use_first),
 		cmocka_unit_test(test_what_is_kept),
+		cmocka_unit_test(test_given_is_hidden),
 		cmocka_unit_test(test_buffer),
 	};
 
