@@ -85,7 +85,7 @@ PARTIES = {
     "osd.0": {"mon": "allow profile osd", "osd": "allow *"}}
 
 
-class RgwError(Exception):
+class RgwError(RuntimeError):
     pass
 
 

@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from bench import chart, peers, report, rows, runner		# noqa: E402
+from bench import chart, peers, report, rows, runner, target		# noqa: E402
 from bench.inputs import TARBALL, Inputs		# noqa: E402
 from bench.stores import stores		# noqa: E402
 
@@ -58,7 +58,8 @@ def clean(directory):
     with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as f:
         if any(line.split()[1].startswith(f"{directory / 'work'}/") for line in f):
             sys.exit(f"bench: something is mounted below '{directory}/work': unmount it first")
-    for name in ("work", "stores", "copy"):
+    target.Target(directory).remove()
+    for name in ("work", "stores"):
         shutil.rmtree(directory / name, ignore_errors=True)
 
 

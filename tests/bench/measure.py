@@ -39,13 +39,16 @@ class TimedOut(CommandFailed):
     pass
 
 
-def children(pid):
-    """A process and all below it."""
+def children(pid, halt=False):
+    """A process and all below it; with `halt` each is stopped before one looks below
+    it, so that there are no others later."""
     found, todo = [], [pid]
     while todo:
         pid = todo.pop()
         found.append(pid)
         try:
+            if halt:
+                os.kill(pid, signal.SIGSTOP)
             for task in os.listdir(f"/proc/{pid}/task"):
                 with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as f:
                     todo += map(int, f.read().split())
@@ -95,13 +98,22 @@ class Sampler(threading.Thread):
 
     def end(self):
         self.ending.set()
-        self.join()
+        if self.ident:		# it was started
+            self.join()
 
 
 def drop_caches():
     """The kernel's caches of pages and names, of all file systems."""
     os.sync()
     pathlib.Path("/proc/sys/vm/drop_caches").write_text("3\n", encoding="ascii")
+
+
+def kill_tree(pid):
+    for each in children(pid, halt=True):
+        try:
+            os.kill(each, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 
 
 def kill_after(p, limit):
@@ -112,11 +124,7 @@ def kill_after(p, limit):
             return False
     finally:
         os.close(fd)
-    for pid in children(p.pid):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    kill_tree(p.pid)
     return True
 
 
@@ -131,12 +139,12 @@ def run(argv, *, env=None, cwd=None, daemon=None, place=None, log=None, ok=(0,),
         with subprocess.Popen(argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL,
                               stdout=subprocess.DEVNULL, stderr=out) as p:
             sampler = Sampler(daemon or p.pid)
-            sampler.start()
             try:
+                sampler.start()
                 killed = kill_after(p, limit)
                 _, status, usage = os.wait4(p.pid, 0)
             except BaseException:	# a signal ends the run, and this with it
-                p.kill()
+                kill_tree(p.pid)
                 sampler.end()
                 raise
             p.returncode = os.waitstatus_to_exitcode(status)

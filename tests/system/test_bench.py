@@ -3,19 +3,23 @@
 import json
 import os
 import pathlib
+import shutil
+import signal
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree
 
 import pytest
 
-from bench import measure, peers, report
+from bench import measure, peers, report, target
 from bench.inputs import GIB, MIB, Inputs
 from bench.rows import Entry, Row
 from bench.runner import Bench
 from bench.stores import Place
 
-from firn_tool import BUILD, mounts_below
+from firn_tool import BUILD, mounts_below, wait_for
+from rgw import RgwError
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 # In one process: two that make bench_line at once disturb each other.
@@ -41,10 +45,10 @@ def test_rows_on_tiny_inputs(work, root, fuse, line):
     need to be there; what firn itself does must not fail."""
     r = bench(work, "--build", BUILD, "--dir", work / "scratch", "--scale", "0.0001",
               "--runs", "1", "--tarball", "none", "--simulator", "--out", work / "out",
-              "--only", "first-linux,sequential-far")
+              "--only", "first-linux,sequential-far,copy-net")
     assert r.returncode == 0, r.stderr
     doc = json.loads((work / "out.json").read_text())
-    assert [row["id"] for row in doc["rows"]] == ["first-linux", "sequential-far"]
+    assert [row["id"] for row in doc["rows"]] == ["first-linux", "copy-net", "sequential-far"]
     for row in doc["rows"]:
         own = next(e for e in row["entries"] if e["label"] == "firn")
         assert own["failed"] == "" and len(own["samples"]) == 1, row
@@ -59,7 +63,30 @@ def test_rows_on_tiny_inputs(work, root, fuse, line):
     # At 20 ms a round trip a read takes at least one.
     assert by["sequential-far"]["seconds"] > 0.02
     xml.etree.ElementTree.parse(work / "out.svg")
-    assert mounts_below(work) == []
+    assert mounts_below(work) == loops_below(work) == []
+
+
+def test_an_end_in_the_middle(work, root, fuse, line):
+    """Of a copy: nothing is left, mounted or running."""
+    path = work / "bin"
+    path.mkdir()
+    (path / "cp").write_text("#!/bin/sh\nsleep 86397 &\nwait\n")
+    (path / "cp").chmod(0o755)
+    env = dict(os.environ, PYTHONPATH=str(TESTS), PATH=f"{path}:{os.environ['PATH']}")
+    with subprocess.Popen(
+            [sys.executable, "-m", "bench", "--build", str(BUILD), "--dir",
+             str(work / "scratch"), "--scale", "0.0001", "--runs", "1", "--tarball", "none",
+             "--simulator", "--out", str(work / "out"), "--only", "copy-net"],
+            env=env, cwd=work, stderr=subprocess.DEVNULL) as p:
+        try:
+            wait_for(lambda: p.poll() is not None or any("86397" in c for c in own_commands()),
+                     "the copy")
+        finally:
+            p.terminate()
+    assert p.returncode == 143
+    assert not any("86397" in c for c in own_commands())
+    assert mounts_below(work) == loops_below(work) == []
+    assert not list((work / "scratch").glob("target*"))
 
 
 def test_absent_peers_are_rows(work, root, fuse, line):
@@ -163,6 +190,103 @@ def test_what_hangs_is_ended(work, players, monkeypatch, store):
         # What came before is made again in the new one.
         assert shelf.stops == 1 and shelf.made == ["frugal", "hanging", "whole", "frugal"]
         assert sorted(shelf.removed) == ["frugal", "whole"]
+
+
+def test_an_interrupt_ends_all_of_a_command(work):
+    """Not only the process that was begun."""
+    def raise_it(*_):
+        raise KeyboardInterrupt
+
+    def interrupt():
+        wait_for(lambda: any(c.startswith("sleep\08639") for c in own_commands())
+                 and any(isinstance(t, measure.Sampler) for t in threading.enumerate()),
+                 "the command to be watched")
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, raise_it)
+    thread = threading.Thread(target=interrupt)
+    try:
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            measure.run(["sh", "-c", "sleep 86398 & wait"])
+    finally:
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
+    wait_for(lambda: not any("86398" in c for c in own_commands()), "its end", 30)
+
+
+def test_a_store_that_does_not_start_is_a_word(work, players):
+    """In the table; what comes later goes on."""
+    shelf = Shelf(work, GIB)
+    def place(kind, name):
+        raise RgwError("the gateway does not answer")
+    shelf.place = place
+    results, text = play(work, shelf, "frugal")
+    assert results["frugal"].failed == "the gateway does not answer"
+    assert "failed: the gateway" in text
+
+
+@pytest.fixture
+def copies(work, root):
+    """Where they go, mounted once."""
+    t = target.Target(work)
+    try:
+        t.fresh()
+        if not t.can_mount:
+            pytest.skip("there is no loop device")
+        yield t
+    finally:
+        t.remove()
+
+
+def test_copies_go_where_nothing_was(work, copies):
+    copies.path.mkdir()
+    assert mounts_below(work) == [str(copies.at)]
+    assert copies.fresh() == copies.path and not copies.path.exists()
+    assert mounts_below(work) == [str(copies.at)] and len(loops_below(work)) == 1
+    copies.remove()
+    assert mounts_below(work) == loops_below(work) == list(work.glob("target*")) == []
+
+
+@pytest.mark.parametrize("mounted", [True, False])
+def test_what_a_killed_run_left(work, copies, mounted):
+    """Goes with the next, also a device that was not mounted yet."""
+    if not mounted:
+        subprocess.run(["umount", copies.at], check=True)
+        subprocess.run(["losetup", "-f", copies.image], check=True)
+    assert len(loops_below(work)) == 1
+    target.Target(work).remove()
+    assert mounts_below(work) == loops_below(work) == list(work.glob("target*")) == []
+
+
+def test_a_target_in_use_goes_all_the_same(work, copies, monkeypatch):
+    monkeypatch.setattr(target, "PATIENCE", 0)
+    with open(copies.path, "w", encoding="ascii"):
+        copies.remove()
+        assert mounts_below(work) == list(work.glob("target*")) == []
+    wait_for(lambda: loops_below(work) == [], "the device to go with its last user")
+
+
+def test_a_target_is_no_larger_than_the_disk(work, copies, monkeypatch):
+    """Or what it cannot take would be lost without an error."""
+    free = 200 * MIB
+    monkeypatch.setattr(target.shutil, "disk_usage",
+                        lambda path: shutil._ntuple_diskusage(GIB, GIB - free, free))
+    copies.fresh()
+    assert 0 < copies.image.stat().st_size < free
+    assert len(mounts_below(work)) == 1
+
+
+def loops_below(directory):
+    """Loop devices of files there, removed or not."""
+    found = []
+    for path in pathlib.Path("/sys/block").glob("loop*/loop/backing_file"):
+        try:
+            if path.read_text().startswith(f"{directory}/"):
+                found.append(path.parts[3])
+        except OSError:
+            pass		# it has just gone
+    return found
 
 
 def own_commands():
