@@ -116,7 +116,8 @@ int pack_frame_open(struct pack_codec *c, const uint8_t key[PACK_KEY_SIZE],
 /*
  * As pack_frame_open(), but replaces what is in out, and without copying a
  * frame that is stored as it is: its plain bytes are those of out behind the
- * first *skip.
+ * first *skip.  The codec may keep the memory that out had, and take more from
+ * the same slots: they outlive it.
  */
 int pack_frame_take(struct pack_codec *c, const uint8_t key[PACK_KEY_SIZE],
     const uint8_t header[PACK_HEADER_SIZE], uint32_t off, const void *sealed,
