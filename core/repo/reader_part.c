@@ -10,7 +10,8 @@
  * cell is fetched once the requests for its parts, those that were and those that
  * may be expected, wait as long for answers as PATIENCE times what its transfer
  * takes, both as measured: soon where the store is far, late where the line is
- * slow.  And it is fetched when half of it came in parts, or when a frame is
+ * slow.  Bytes do not become free where both are quick: then little time is to be
+ * gained, and there are others on that line.  And it is fetched when half of it came in parts, or when a frame is
  * wanted again that has left memory since: the disk cache has whole cells only.
  * So no byte is fetched more than twice, but for what rounding adds.  The table is
  * small and forgets, which costs bytes and nothing else.
@@ -29,7 +30,8 @@
 #define AGAIN_FIRST	0.6		/* believed before anything was seen */
 #define AGAIN_WEIGHT	128		/* of what was seen before, plus one */
 #define COST_WEIGHT	16		/* of what was measured before */
-#define COST_LEAST	4		/* transfers that are measured first */
+#define COST_LEAST	4		/* transfers, before they are believed */
+#define TRANSFER_LEAST	8000000u	/* ns; of a cell at 1 Gbit/s */
 
 /* Of a cell, what was fetched in parts; of a frame, itself. */
 struct part {
@@ -115,12 +117,13 @@ int
 cost_is_due(const struct cell_cost *p, uint32_t times)
 {
 	double more = p->again / (1 - p->again);
+	uint64_t transfer = p->transfers >= COST_LEAST && p->transfer >
+	    TRANSFER_LEAST ? p->transfer : TRANSFER_LEAST;
 
 	/* One more is likely then; many may be, or nobody reads on. */
 	if (more > 1)
 		more = 1;
-	return p->transfers < COST_LEAST || (times + more) *
-	    (double)p->wait >= PATIENCE * (double)p->transfer;
+	return (times + more) * (double)p->wait >= PATIENCE * (double)transfer;
 }
 
 /* Is a cell to be fetched rather than one more frame of it?  Of frames that are

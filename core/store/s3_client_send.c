@@ -12,7 +12,6 @@
 #include "store/s3_client_internal.h"
 
 #define TEXT_MAX	(64u << 10)
-#define TEXT_FIRST	(32u << 10)	/* more than a request has */
 #define LINES_MAX	(S3_CALL_HEADERS + 7)
 #define EMPTY_SHA256	"e3b0c44298fc1c149afbf4c8996fb924" \
 			"27ae41e4649b934ca495991b7852b855"
@@ -128,6 +127,19 @@ may_hedge(void *ctx)
 	return s3_window_is_open(&c->window) && s3_hedge_take(&c->hedge);
 }
 
+/* Of the URL and the lines of a request, each with a NUL behind it. */
+static size_t
+draft_room(const struct draft *d)
+{
+	size_t room = strlen("https://") + strlen(d->url.host) + d->path.len +
+	    1 + d->query.len + 1, i;
+
+	for (i = 0; i < d->nheaders; i++)
+		room += strlen(d->header[i].name) + 2 +
+		    strlen(d->header[i].value) + 1;
+	return room + 1;		/* what printf ends with */
+}
+
 static int
 draft_send(struct s3_client *c, const struct s3_call *call, struct draft *d,
     struct s3_http_reply *rp, enum s3_http_result *result)
@@ -153,7 +165,7 @@ draft_send(struct s3_client *c, const struct s3_call *call, struct draft *d,
 	int err;
 
 	/* One of the lines may be a session token; growing leaves copies. */
-	(void)buf_reserve(&text, TEXT_FIRST);
+	(void)buf_reserve(&text, draft_room(d));
 	buf_printf(&text, "%s://%s%s%s%s", d->url.http ? "http" : "https",
 	    d->url.host, (char *)d->path.data, d->query.len > 0 ? "?" : "",
 	    (char *)d->query.data);

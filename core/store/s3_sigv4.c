@@ -154,6 +154,19 @@ add_names(struct buf *out, const struct sigv4_pair *h, size_t n)
 		buf_printf(out, "%s%s", i > 0 ? ";" : "", h[i].name);
 }
 
+/* Enough for the canonical request: values only become shorter. */
+static size_t
+canonical_room(const struct sigv4_request *r)
+{
+	size_t room = strlen(r->method) + strlen(r->path) + strlen(r->query) +
+	    strlen(r->payload) + 5, i;
+
+	for (i = 0; i < r->nheaders; i++)	/* names twice */
+		room += 2 * strlen(r->header[i].name) +
+		    strlen(r->header[i].value) + 3;
+	return room + 1;			/* what printf ends with */
+}
+
 int
 sigv4_canonical(const struct sigv4_request *r, struct buf *out)
 {
@@ -163,6 +176,8 @@ sigv4_canonical(const struct sigv4_request *r, struct buf *out)
 
 	if (err != 0)
 		return err;
+	/* It holds the session token; growing would leave copies. */
+	buf_reserve(out, canonical_room(r));
 	buf_printf(out, "%s\n%s\n%s\n", r->method, r->path, r->query);
 	for (i = 0; i < r->nheaders; i++) {
 		buf_printf(out, "%s:", h[i].name);
@@ -238,10 +253,7 @@ sigv4_authorization(const struct sigv4_request *r,
 
 	if (strlen(date) != SIGV4_DATE_SIZE - 1)
 		return -EINVAL;
-	/* It holds the session token; growing would leave copies. */
-	err = buf_reserve(&canonical, canonical.max);
-	if (err == 0)
-		err = sigv4_canonical(r, &canonical);
+	err = sigv4_canonical(r, &canonical);
 	if (err == 0)
 		err = sigv4_string_to_sign(k, date, &canonical, &text);
 	if (err == 0)

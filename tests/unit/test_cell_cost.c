@@ -20,10 +20,12 @@ test_cost(void **ctx)
 	unsigned i;
 
 	(void)ctx;
-	/* Nothing is known: the first ones find out. */
-	cost_add(&p, 4096, 1);
-	cost_add(&p, FORMAT_GRID, 1000000);
-	assert_true(cost_is_due(&p, 0));
+	/* Nothing is known, then only that it is far: the first ones find out. */
+	assert_false(cost_is_due(&p, 8));
+	cost_add(&p, 4096, 20000000);
+	cost_add(&p, FORMAT_GRID, 900000000);
+	assert_true(cost_is_due(&p, 1));
+	assert_false(cost_is_due(&p, 0));
 	p = (struct cell_cost){ 0 };
 	/* 20 ms, and 10 ms for a cell: as long as one part, and again. */
 	for (i = 0; i < 50; i++) {
@@ -47,6 +49,21 @@ test_cost(void **ctx)
 	cost_add(&p, FORMAT_GRID, 2000000000);
 	assert_false(cost_is_due(&p, 18));
 	assert_true(cost_is_due(&p, 60));
+}
+
+/* A quick line does not make bytes free. */
+static void
+test_quick(void **ctx)
+{
+	struct cell_cost p = { .transfers = 100 };
+
+	(void)ctx;
+	p.wait = 1500000;
+	p.transfer = 1000000;
+	assert_false(cost_is_due(&p, 8));
+	assert_true(cost_is_due(&p, 12));
+	p.wait = 30000000;
+	assert_true(cost_is_due(&p, 1));
 }
 
 /* What is expected comes from what was seen. */
@@ -88,6 +105,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cost),
+		cmocka_unit_test(test_quick),
 		cmocka_unit_test(test_expected),
 	};
 
