@@ -73,6 +73,8 @@ test_get_object(void **state)
 	    "0bd44f0170aba48dd91039c6036bdb41");
 	/* Step by step. */
 	assert_int_equal(sigv4_canonical(&r, &canonical), 0);
+	/* It never grew: what was given back could hold a token. */
+	assert_in_range(canonical.cap, canonical.len + 1, canonical.len + 2);
 	assert_int_equal(sigv4_string_to_sign(&aws, DATE, &canonical,
 	    &text), 0);
 	assert_int_equal(sigv4_signature(&aws, DATE, &text, signature), 0);
