@@ -3,6 +3,7 @@
  * Speed and size of the block index.
  *
  *	bench_index DIR [millions of entries] [entries a segment] [threads]
+ *	    [look-ups a thread]
  *
  * Segments are added one by one, with random ids and packs of 64 entries; then
  * look-ups of ids that are there, and of others, by 1 thread and by more.
@@ -21,7 +22,7 @@
 #include "index/index.h"
 
 #define PACK_ENTRIES	64
-#define LOOKUPS		2000000u
+#define LOOKUPS		2000000u	/* unless told otherwise */
 
 static double
 now(clockid_t clock)
@@ -102,7 +103,7 @@ add_segment(struct index *ix, uint64_t first, uint32_t n,
 struct job {
 	struct index *ix;
 	uint64_t seed, range, base;
-	uint32_t found;
+	uint32_t count, found;
 	int has;
 };
 
@@ -114,7 +115,7 @@ look_up(void *arg)
 	uint8_t id[BLOCK_ID_SIZE];
 	uint32_t i;
 
-	for (i = 0; i < LOOKUPS; i++) {
+	for (i = 0; i < j->count; i++) {
 		make_id(j->base + mix(j->seed + i) % j->range, id,
 		    BLOCK_ID_SIZE);
 		j->found += (j->has ? index_has(j->ix, PACK_DATA, id) :
@@ -124,8 +125,8 @@ look_up(void *arg)
 }
 
 static void
-rate(struct index *ix, const char *what, unsigned threads, uint64_t base,
-    uint64_t range, int has)
+rate(struct index *ix, const char *what, unsigned threads, uint32_t count,
+    uint64_t base, uint64_t range, int has)
 {
 	struct job job[16];
 	pthread_t tid[16];
@@ -134,8 +135,8 @@ rate(struct index *ix, const char *what, unsigned threads, uint64_t base,
 	double t, cpu;
 
 	for (i = 0; i < threads; i++)
-		job[i] = (struct job){ ix, (uint64_t)i << 40, range, base, 0,
-		    has };
+		job[i] = (struct job){ ix, (uint64_t)i << 40, range, base,
+		    count, 0, has };
 	t = now(CLOCK_MONOTONIC);
 	cpu = now(CLOCK_PROCESS_CPUTIME_ID);
 	for (i = 0; i < threads; i++)
@@ -146,12 +147,12 @@ rate(struct index *ix, const char *what, unsigned threads, uint64_t base,
 	}
 	t = now(CLOCK_MONOTONIC) - t;
 	cpu = now(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-	if (found != (base == 0 ? threads * LOOKUPS : 0))
+	if (found != (base == 0 ? threads * count : 0))
 		printf("WRONG: %u found\n", found);
-	printf("%-14s %2u thread%-10s %12.2f M/s %8.2f M a CPU second\n",
+	printf("%-14s %2u thread%-10s %12.4f M/s %8.2f M a CPU second\n",
 	    what, threads, threads > 1 ? "s" : "",
-	    threads * (double)LOOKUPS / t / 1e6,
-	    threads * (double)LOOKUPS / cpu / 1e6);
+	    threads * (double)count / t / 1e6,
+	    threads * (double)count / cpu / 1e6);
 }
 
 int
@@ -162,6 +163,7 @@ main(int argc, char **argv)
 	    1000000, done;
 	uint32_t per = argc > 3 ? (uint32_t)atoi(argv[3]) : 100000;
 	unsigned threads = argc > 4 ? (unsigned)atoi(argv[4]) : 2, t;
+	uint32_t count = argc > 5 ? (uint32_t)atoi(argv[5]) : LOOKUPS;
 	struct segment_entry *e = calloc(per, sizeof(*e));
 	struct segment_pack *packs = calloc(per, sizeof(*packs));
 	struct index_stats st;
@@ -204,9 +206,9 @@ main(int argc, char **argv)
 		printf("%-28s %12.2f s\n", "longest add", longest);
 	}
 	for (t = 1; t <= threads; t++) {
-		rate(ix, "find, there", t, 0, total, 0);
-		rate(ix, "has, there", t, 0, total, 1);
-		rate(ix, "find, absent", t, total + 1, total, 0);
+		rate(ix, "find, there", t, count, 0, total, 0);
+		rate(ix, "has, there", t, count, 0, total, 1);
+		rate(ix, "find, absent", t, count, total + 1, total, 0);
 	}
 	printf("%-28s %12.1f MiB\n", "memory but for the map",
 	    rss_anon_mib());
