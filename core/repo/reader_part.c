@@ -11,10 +11,10 @@
  * may be expected, wait as long for answers as PATIENCE times what its transfer
  * takes, both as measured: soon where the store is far, late where the line is
  * slow.  Bytes do not become free where both are quick: then little time is to be
- * gained, and there are others on that line.  And it is fetched when half of it came in parts, or when a frame is
- * wanted again that has left memory since: the disk cache has whole cells only.
- * So no byte is fetched more than twice, but for what rounding adds.  The table is
- * small and forgets, which costs bytes and nothing else.
+ * gained, and there are others on that line.  And it is fetched when half of it came
+ * in parts, or when a frame is wanted again that has left memory since: the disk
+ * cache has whole cells only.  So no byte is fetched more than twice, but for what
+ * rounding adds.  The table is small and forgets, which costs bytes and nothing else.
  */
 #include <errno.h>
 #include <stdlib.h>
