@@ -18,6 +18,7 @@
 
 #define TEXT_MAX	(4u << 20)
 #define KEEP_SECONDS	1
+#define NUMBER_DIGITS	"20"	/* of the largest */
 
 struct text {
 	struct buf bytes;	/* protected by the status's lock, as all */
@@ -131,7 +132,7 @@ line(struct buf *b, const char *name, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(value, sizeof(value), fmt, ap);
 	va_end(ap);
-	buf_printf(b, "%-24s%s\n", name, value);
+	buf_printf(b, "%-24s%-" NUMBER_DIGITS "s\n", name, value);
 }
 
 static void

@@ -144,7 +144,7 @@ def test_mount(sim, work, prices):
 
     def stats(mnt):
         lines = (mnt / ".firn/stats").read_text().splitlines()
-        return dict(line.split(None, 1) for line in lines)
+        return dict(line.rstrip().split(None, 1) for line in lines)
 
     with sim.client().mount(options=f"prices={prices}") as mnt:
         first = stats(mnt)

@@ -2,6 +2,7 @@
 """The mount as a file system: what programs see, and how it comes and goes."""
 import concurrent.futures
 import os
+import re
 import signal
 import subprocess
 import time
@@ -55,6 +56,29 @@ def test_new_generations_appear(firn, source):
 def stat(mnt, name):
     lines = (mnt / ".firn/stats").read_text().splitlines()
     return int(dict(line.split() for line in lines)[name])
+
+
+def test_numbers_in_pieces(repo, work):
+    """Who reads slowly reads whole lines too, though the numbers grow meanwhile."""
+    (work / "src").mkdir()
+    for i in range(200):
+        (work / f"src/f{i}").write_bytes(os.urandom(1000))
+    repo.backup("--series", "s", work / "src")
+    with repo.mount() as mnt:
+        fd = os.open(mnt / ".firn/stats", os.O_RDONLY)
+        try:
+            first = os.pread(fd, 1 << 16, 0)
+            for path in (mnt / f"latest{work}/src").iterdir():
+                path.read_bytes()
+            wait_for(lambda: os.pread(fd, 1 << 16, 0) != first, "other numbers")
+            assert os.pread(fd, 1 << 16, len(first)) == b""
+            last = os.pread(fd, 1 << 16, 0)
+        finally:
+            os.close(fd)
+    places = [[(m.start(), m.group()) for m in re.finditer(rb"^\S+", text, re.M)]
+              for text in (first, last)]
+    assert places[0] == places[1]
+    assert len(last) == len(first)
 
 
 def pushed(mnt):
