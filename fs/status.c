@@ -132,13 +132,13 @@ line(struct buf *b, const char *name, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(value, sizeof(value), fmt, ap);
 	va_end(ap);
-	buf_printf(b, "%-24s%-" NUMBER_DIGITS "s\n", name, value);
+	buf_printf(b, "%-24s%s\n", name, value);
 }
 
 static void
 count(struct buf *b, const char *name, uint64_t n)
 {
-	line(b, name, "%llu", (unsigned long long)n);
+	line(b, name, "%-" NUMBER_DIGITS "llu", (unsigned long long)n);
 }
 
 static void

@@ -7,8 +7,8 @@
  * before each read since they time out at once, and kept for a second, so that
  * who reads a text in a few pieces reads one text; size and time go with it,
  * and a change of them makes the kernel drop the pages that it kept.  Blanks
- * behind numbers keep the lines where they are when those grow, so that who is
- * slower than that still reads whole lines, and their end.
+ * behind counts keep the lines where they are when those grow, so that who is
+ * slower than that still finds lines where he expects them, and their end.
  */
 #ifndef FIRN_FS_STATUS_H
 #define FIRN_FS_STATUS_H

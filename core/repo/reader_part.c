@@ -9,12 +9,13 @@
  * cells is remembered, and how often a cell that is wanted was wanted before.  A
  * cell is fetched once the requests for its parts, those that were and those that
  * may be expected, wait as long for answers as PATIENCE times what its transfer
- * takes, both as measured: soon where the store is far, late where the line is
- * slow.  Bytes do not become free where both are quick: then little time is to be
- * gained, and there are others on that line.  And it is fetched when half of it came
- * in parts, or when a frame is wanted again that has left memory since: the disk
- * cache has whole cells only.  So no byte is fetched more than twice, but for what
- * rounding adds.  The table is small and forgets, which costs bytes and nothing else.
+ * takes, as measured: soon where the store is far, late where the line is slow.
+ * A transfer counts as one at 1 Gbit/s at least, and until some were measured:
+ * where a store is near there is little time to be gained, and bytes are not free
+ * for all that.  And it is fetched when half of it came in parts, or when a frame
+ * is wanted again that has left memory since: the disk cache has whole cells only.
+ * So no byte is fetched more than twice, but for what rounding adds.  The table is
+ * small and forgets, which costs bytes and nothing else.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@
 #define AGAIN_WEIGHT	128		/* of what was seen before, plus one */
 #define COST_WEIGHT	16		/* of what was measured before */
 #define COST_LEAST	4		/* transfers, before they are believed */
-#define TRANSFER_LEAST	8000000u	/* ns; of a cell at 1 Gbit/s */
+#define TRANSFER_LEAST	8388608u	/* ns; of a cell at 1 Gbit/s */
 
 /* Of a cell, what was fetched in parts; of a frame, itself. */
 struct part {

@@ -137,7 +137,7 @@ draft_room(const struct draft *d)
 	for (i = 0; i < d->nheaders; i++)
 		room += strlen(d->header[i].name) + 2 +
 		    strlen(d->header[i].value) + 1;
-	return room + 1;		/* what printf ends with */
+	return room < TEXT_MAX ? room : TEXT_MAX;
 }
 
 static int

@@ -154,17 +154,18 @@ add_names(struct buf *out, const struct sigv4_pair *h, size_t n)
 		buf_printf(out, "%s%s", i > 0 ? ";" : "", h[i].name);
 }
 
-/* Enough for the canonical request: values only become shorter. */
+/* Enough for the canonical request, a NUL behind it included: values only become
+ * shorter. */
 static size_t
 canonical_room(const struct sigv4_request *r)
 {
 	size_t room = strlen(r->method) + strlen(r->path) + strlen(r->query) +
-	    strlen(r->payload) + 5, i;
+	    strlen(r->payload) + 6, i;
 
 	for (i = 0; i < r->nheaders; i++)	/* names twice */
 		room += 2 * strlen(r->header[i].name) +
 		    strlen(r->header[i].value) + 3;
-	return room + 1;			/* what printf ends with */
+	return room;
 }
 
 int
@@ -172,12 +173,13 @@ sigv4_canonical(const struct sigv4_request *r, struct buf *out)
 {
 	struct sigv4_pair h[HEADERS_MAX];
 	size_t i;
+	size_t room = canonical_room(r), left = out->max - out->len;
 	int err = sort_headers(r, h);
 
 	if (err != 0)
 		return err;
 	/* It holds the session token; growing would leave copies. */
-	buf_reserve(out, canonical_room(r));
+	buf_reserve(out, room < left ? room : left);
 	buf_printf(out, "%s\n%s\n%s\n", r->method, r->path, r->query);
 	for (i = 0; i < r->nheaders; i++) {
 		buf_printf(out, "%s:", h[i].name);

@@ -128,6 +128,7 @@ static void
 rate(struct index *ix, const char *what, unsigned threads, uint32_t count,
     uint64_t base, uint64_t range, int has)
 {
+	static unsigned calls;		/* so that each asks for other ids */
 	struct job job[16];
 	pthread_t tid[16];
 	uint32_t found = 0;
@@ -135,8 +136,8 @@ rate(struct index *ix, const char *what, unsigned threads, uint32_t count,
 	double t, cpu;
 
 	for (i = 0; i < threads; i++)
-		job[i] = (struct job){ ix, (uint64_t)i << 40, range, base,
-		    count, 0, has };
+		job[i] = (struct job){ ix, (uint64_t)++calls << 40, range,
+		    base, count, 0, has };
 	t = now(CLOCK_MONOTONIC);
 	cpu = now(CLOCK_PROCESS_CPUTIME_ID);
 	for (i = 0; i < threads; i++)

@@ -104,7 +104,7 @@ def test_mount_options(sim, source, work):
     with sim.mount(options=f"bucket-owner={OWNER},requester-pays") as mnt:
         assert (mnt / f"latest{source}" / "file").read_bytes() == \
             (source / "file").read_bytes()
-        stats = dict(line.split(None, 1) for line in
+        stats = dict(line.rstrip().split(None, 1) for line in
                      (mnt / ".firn" / "stats").read_text().splitlines())
         assert stats["store-window"] == "16"
         assert {"store-throttled", "store-hedges", "store-hedges-won"} <= stats.keys()
