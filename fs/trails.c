@@ -386,8 +386,8 @@ trails_listed(struct trails *a, const struct dir_rec *dir)
 
 /* The path from a place upwards, as far as it is in this generation. */
 static void
-path_begin(struct trails *a, struct trail *t, const struct dir_rec *dir,
-    uint64_t place)
+path_make(struct trails *a, const struct dir_rec *dir, uint64_t place,
+    struct path *out)
 {
 	struct dir_rec up[DEPTH / 2];
 	struct level *l;
@@ -398,23 +398,41 @@ path_begin(struct trails *a, struct trail *t, const struct dir_rec *dir,
 	    dirs_get(a->fs->dirs, node_dir(up[n - 1].node), &up[n]))
 		n++;
 	for (i = 0; i < n; i++) {
-		l = &t->path.level[n - 1 - i];
+		l = &out->level[n - 1 - i];
 		memcpy(l->tree, up[i].tree, BLOCK_ID_SIZE);
 		l->next = i == 0 ? place + 1 : node_ordinal(up[i - 1].node) + 1;
 	}
-	t->path.depth = n;
-	add_seen(t, dir->tree);
+	out->depth = n;
+}
+
+/* Has a walk that has come to this path passed the trail?  So it has where it is
+ * further in the innermost directory that both are in: a trail begins late, and
+ * would be in a directory behind that of the walk.  Under lock. */
+static int
+is_overtaken(const struct trail *t, const struct path *walk)
+{
+	unsigned i, k;
+
+	if (t->used == 0)
+		return 0;
+	for (i = walk->depth; i-- > 0;)
+		for (k = t->path.depth; k-- > 0;)
+			if (memcmp(t->path.level[k].tree, walk->level[i].tree,
+			    BLOCK_ID_SIZE) == 0)
+				return t->path.level[k].next <
+				    walk->level[i].next;
+	return 0;
 }
 
 /* The trail for a walk: its own that it has overtaken, one not in use, or that
  * which was left alone for longest.  Under lock. */
 static struct trail *
-trail_take(struct trails *a, const struct dir_rec *dir, uint64_t place)
+trail_take(struct trails *a, const struct path *walk)
 {
 	struct trail *t, *oldest = &a->trail[0];
 
 	for (t = a->trail; t < a->trail + TRAILS; t++) {
-		if (trail_where(t, dir->tree, place) == OVERTAKEN)
+		if (is_overtaken(t, walk))
 			return t;
 		if (t->used < oldest->used)
 			oldest = t;
@@ -427,11 +445,13 @@ trail_take(struct trails *a, const struct dir_rec *dir, uint64_t place)
 void
 trails_begin(struct trails *a, const struct dir_rec *dir, uint64_t place)
 {
+	struct path path;
 	struct trail *t;
 
+	path_make(a, dir, place, &path);
 	pthread_mutex_lock(&a->lock);
 	a->clock++;
-	t = trail_take(a, dir, place);
+	t = trail_take(a, &path);
 	if (t != NULL) {
 		t->version++;
 		t->used = a->clock;
@@ -439,7 +459,8 @@ trails_begin(struct trails *a, const struct dir_rec *dir, uint64_t place)
 		t->stuck = 0;
 		t->nseen = 0;
 		t->listed = 0;
-		path_begin(a, t, dir, place);
+		t->path = path;
+		add_seen(t, dir->tree);
 		wake(a);
 	}
 	pthread_mutex_unlock(&a->lock);
