@@ -407,20 +407,22 @@ path_make(struct trails *a, const struct dir_rec *dir, uint64_t place,
 
 /* Has a walk that has come to this path passed the trail?  So it has where it is
  * further in the innermost directory that both are in: a trail begins late, and
- * would be in a directory behind that of the walk.  Under lock. */
-static int
+ * would be in a directory behind that of the walk.  0, or the more the closer the
+ * trail is: there may be those of others behind.  Under lock. */
+static uint64_t
 is_overtaken(const struct trail *t, const struct path *walk)
 {
+	const struct level *l;
 	unsigned i, k;
 
-	if (t->used == 0)
-		return 0;
-	for (i = walk->depth; i-- > 0;)
-		for (k = t->path.depth; k-- > 0;)
-			if (memcmp(t->path.level[k].tree, walk->level[i].tree,
+	for (i = walk->depth; t->used > 0 && i-- > 0;)
+		for (k = t->path.depth; k-- > 0;) {
+			l = &t->path.level[k];
+			if (memcmp(l->tree, walk->level[i].tree,
 			    BLOCK_ID_SIZE) == 0)
-				return t->path.level[k].next <
-				    walk->level[i].next;
+				return l->next < walk->level[i].next ?
+				    ((uint64_t)i << 40 | l->next) + 1 : 0;
+		}
 	return 0;
 }
 
@@ -429,14 +431,20 @@ is_overtaken(const struct trail *t, const struct path *walk)
 static struct trail *
 trail_take(struct trails *a, const struct path *walk)
 {
-	struct trail *t, *oldest = &a->trail[0];
+	struct trail *t, *oldest = &a->trail[0], *own = NULL;
+	uint64_t close, closest = 0;
 
 	for (t = a->trail; t < a->trail + TRAILS; t++) {
-		if (is_overtaken(t, walk))
-			return t;
+		close = is_overtaken(t, walk);
+		if (close > closest) {
+			closest = close;
+			own = t;
+		}
 		if (t->used < oldest->used)
 			oldest = t;
 	}
+	if (own != NULL)
+		return own;
 	if (oldest->used != 0 && a->clock - oldest->used < IN_USE)
 		return NULL;
 	return oldest;
