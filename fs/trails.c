@@ -142,22 +142,20 @@ add_seen(struct trail *t, const uint8_t tree[BLOCK_ID_SIZE])
 	memcpy(t->seen[t->nseen++ % SEEN], tree, BLOCK_ID_SIZE);
 }
 
-enum where { ELSEWHERE, EXPECTED, OVERTAKEN };
-
-/* Where a walk is that has read up to a place.  Under lock. */
-static enum where
-trail_where(const struct trail *t, const uint8_t tree[BLOCK_ID_SIZE],
+/* Is a walk that has read up to a place where this trail was, or will be?  Not when
+ * it has overtaken it.  Under lock. */
+static int
+is_expected(const struct trail *t, const uint8_t tree[BLOCK_ID_SIZE],
     uint64_t place)
 {
 	unsigned i;
 
 	if (t->used == 0)
-		return ELSEWHERE;
+		return 0;
 	for (i = 0; i < t->path.depth; i++)
 		if (memcmp(t->path.level[i].tree, tree, BLOCK_ID_SIZE) == 0)
-			return place < t->path.level[i].next ? EXPECTED :
-			    OVERTAKEN;
-	return is_seen(t, tree) ? EXPECTED : ELSEWHERE;
+			return place < t->path.level[i].next;
+	return is_seen(t, tree);
 }
 
 /* What a leg has found out, unless the walk went elsewhere.  Under lock. */
@@ -322,7 +320,7 @@ trail_find(struct trails *a, const struct dir_rec *dir, uint64_t place)
 	struct trail *t;
 
 	for (t = a->trail; t < a->trail + TRAILS; t++)
-		if (trail_where(t, dir->tree, place) == EXPECTED)
+		if (is_expected(t, dir->tree, place))
 			return t;
 	return NULL;
 }
