@@ -174,8 +174,10 @@ def late_followers(mnt):
         os.sched_setscheduler(int(t.name), os.SCHED_IDLE, os.sched_param(0))
     assert followers
     with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as busy:
-        yield
-        busy.kill()
+        try:
+            yield
+        finally:
+            busy.kill()
 
 
 @pytest.mark.parametrize("late", [False, True])
