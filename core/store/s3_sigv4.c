@@ -172,8 +172,7 @@ int
 sigv4_canonical(const struct sigv4_request *r, struct buf *out)
 {
 	struct sigv4_pair h[HEADERS_MAX];
-	size_t i;
-	size_t room = canonical_room(r), left = out->max - out->len;
+	size_t room = canonical_room(r), left = out->max - out->len, i;
 	int err = sort_headers(r, h);
 
 	if (err != 0)
